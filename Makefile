@@ -1,0 +1,60 @@
+# Two commands matter: `make demo` and `make test`. Both do all set-up themselves; `make` lists the rest.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+
+# Chains run side by side already; threads below them only compete.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test reproduce lab notebooks bench lint format types imports lock clean runtime dev
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: runtime ## Fit the bundled ACTG 320 trial and write patient reports (ARGS="..." is passed on)
+	@$(PY) experiments/run.py experiment=actg320 $(ARGS)
+
+test: dev ## Run the tests (ARGS="..." is passed on, e.g. ARGS="-m recovery")
+	@$(PY) -m pytest $(ARGS)
+
+reproduce: runtime ## Re-run an experiment, compare with its recorded results: experiment=<name> [size=ci]
+	@test -n "$(experiment)" || { echo "Name the experiment: make reproduce experiment=actg320 [size=ci]" >&2; exit 2; }
+	@$(PY) experiments/run.py experiment=$(experiment) action=reproduce size=$(or $(size),full) $(ARGS)
+
+lab: dev ## Open JupyterLab on the notebooks
+	@cd notebooks && ../$(PY) -m jupyterlab $(ARGS)
+
+notebooks: dev ## Run every notebook from top to bottom and keep its output
+	@$(PY) -m nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+bench: runtime ## Time what the README promises to be quick
+	@$(PY) -m benchmarks $(ARGS)
+
+lint: dev ## Check formatting and style
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+
+format: dev ## Rewrite files as lint wants them
+	@$(PY) -m ruff check --fix-only .
+	@$(PY) -m ruff format .
+
+types: dev ## Check types
+	@$(PY) -m mypy
+
+imports: dev ## Check which package imports which
+	@.venv/bin/lint-imports --no-logo
+
+lock: ## Re-make the locks, keeping pins that still fit (upgrade=1 takes the newest of everything)
+	@.ci/lock $(if $(upgrade),--upgrade)
+
+clean: ## Remove the environment and caches; outputs and results stay
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+runtime:
+	@.ci/setup runtime
+
+dev:
+	@.ci/setup dev

@@ -1,0 +1,1 @@
+"""Hierarchical Bayesian models of how each patient responds to each treatment."""

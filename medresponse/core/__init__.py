@@ -1,0 +1,1 @@
+"""Foundations shared by every package: names, units, errors, registry, codec, random streams, provenance."""

@@ -1,0 +1,134 @@
+"""Frozen dataclasses <-> plain data (what YAML and JSON hold), with errors that name the path."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, Union
+
+from medresponse.core.errors import SpecError
+from medresponse.core.registry import did_you_mean, is_kind, look_up, name_of
+
+Plain = Any  # what yaml.safe_load and json.loads return
+
+
+def to_plain(value: object) -> Plain:
+    """Return `value` as nested dicts, lists and scalars; registered parts get a ``kind`` key first."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        name = name_of(type(value))
+        plain: dict[str, Plain] = {} if name is None else {"kind": name}
+        for field in dataclasses.fields(value):
+            plain[field.name] = to_plain(getattr(value, field.name))
+        return plain
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def from_plain[T](kind: type[T], plain: Plain, *, path: str | None = None) -> T:
+    """Build a `kind` from plain data.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass, or a protocol with registered parts (then ``plain["kind"]`` chooses).
+    plain : dict
+        As `to_plain` returns it; missing keys take the field's default.
+    path : str, optional
+        Where `plain` sits in the whole document; the name of `kind` in lower case by default.
+
+    Raises
+    ------
+    SpecError
+        For an unknown key or part, a missing required key, or a value of the wrong type; the message
+        starts with the dotted path of the offending entry.
+    """
+    return typing.cast(T, _decode(kind, plain, path or kind.__name__.lower()))
+
+
+def _decode(kind: Any, plain: Plain, path: str) -> Any:
+    origin = typing.get_origin(kind)
+    if kind is Any:
+        return plain
+    if origin in (Union, types.UnionType):
+        return _decode_union(kind, plain, path)
+    if origin is Literal:
+        if plain not in typing.get_args(kind):
+            valid = [str(option) for option in typing.get_args(kind)]
+            raise SpecError(f"{path}: {plain!r} is not allowed; {did_you_mean(plain, valid)}")
+        return plain
+    if origin is tuple:
+        return _decode_tuple(kind, plain, path)
+    if origin in (dict, Mapping) or origin is types.MappingProxyType:
+        _expect(plain, Mapping, path)
+        item = typing.get_args(kind)[1]
+        return {str(key): _decode(item, value, f"{path}.{key}") for key, value in plain.items()}
+    if is_kind(kind):
+        _expect(plain, Mapping, path)
+        part = look_up(kind, plain.get("kind"), path=path)
+        return _decode_dataclass(part, {k: v for k, v in plain.items() if k != "kind"}, path)
+    if dataclasses.is_dataclass(kind):
+        return _decode_dataclass(typing.cast(type, kind), plain, path)
+    return _decode_scalar(kind, plain, path)
+
+
+def _decode_dataclass(kind: type, plain: Plain, path: str) -> Any:
+    _expect(plain, Mapping, path)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in plain:
+        if key not in fields:
+            raise SpecError(f"{path}.{key}: unknown entry; {did_you_mean(key, list(fields))}")
+    hints = typing.get_type_hints(kind)
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in plain:
+            raise SpecError(f"{path}.{name}: missing; every {kind.__name__} needs it")
+    arguments = {key: _decode(hints[key], value, f"{path}.{key}") for key, value in plain.items()}
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{path}: {error}") from error
+
+
+def _decode_union(kind: Any, plain: Plain, path: str) -> Any:
+    options = typing.get_args(kind)
+    if plain is None and type(None) in options:
+        return None
+    problems = []
+    for option in (o for o in options if o is not type(None)):
+        try:
+            return _decode(option, plain, path)
+        except SpecError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+def _decode_tuple(kind: Any, plain: Plain, path: str) -> tuple[Any, ...]:
+    _expect(plain, (list, tuple), path)
+    arguments = typing.get_args(kind)
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        return tuple(_decode(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(plain))
+    if len(plain) != len(arguments):
+        raise SpecError(f"{path}: has {len(plain)} entries, needs {len(arguments)}")
+    pairs = zip(arguments, plain, strict=True)
+    return tuple(_decode(argument, item, f"{path}[{i}]") for i, (argument, item) in enumerate(pairs))
+
+
+def _decode_scalar(kind: Any, plain: Plain, path: str) -> Any:
+    if kind is float and isinstance(plain, int | float) and not isinstance(plain, bool):
+        return float(plain)
+    if kind is int and isinstance(plain, bool):
+        raise SpecError(f"{path}: expected int, found bool")
+    if isinstance(plain, kind):
+        return plain
+    raise SpecError(f"{path}: expected {getattr(kind, '__name__', kind)}, found {type(plain).__name__}")
+
+
+def _expect(plain: Plain, kinds: type | tuple[type, ...], path: str) -> None:
+    if not isinstance(plain, kinds):
+        expected = "a mapping" if kinds is Mapping else "a list"
+        raise SpecError(f"{path}: expected {expected}, found {type(plain).__name__}")

@@ -1,0 +1,43 @@
+"""Checksum manifests: what a folder of results held when it was written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from medresponse.core.atomic import sha256_of, write_text
+from medresponse.core.errors import IntegrityError
+
+NAME = "manifest.json"
+
+
+def write_manifest(folder: Path, *, extra: dict[str, object] | None = None) -> Path:
+    """Write ``manifest.json``: SHA-256 of every file below `folder`, and `extra` entries."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != NAME)
+    hashes = {p.relative_to(folder).as_posix(): sha256_of(p) for p in files}
+    write_text(folder / NAME, json.dumps({"files": hashes, **(extra or {})}, indent=1) + "\n")
+    return folder / NAME
+
+
+def verify_manifest(folder: Path) -> dict[str, object]:
+    """Check every listed file against its SHA-256 and return the manifest.
+
+    Raises
+    ------
+    IntegrityError
+        If the manifest or a file is missing, or a file differs.
+    """
+    if not (folder / NAME).is_file():
+        raise IntegrityError(f"{folder.name} holds no {NAME}; it is no complete result", code="no_manifest")
+    manifest: dict[str, object] = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise IntegrityError(f"{folder.name}/{NAME} is no manifest", code="no_manifest")
+    missing = [name for name in files if not (folder / name).is_file()]
+    changed = [name for name in files if name not in missing and sha256_of(folder / name) != files[name]]
+    if missing or changed:
+        raise IntegrityError(
+            f"{folder.name}: {len(missing)} file(s) missing and {len(changed)} changed since it was written: "
+            f"{', '.join((missing + changed)[:3])}; make the result again"
+        )
+    return manifest

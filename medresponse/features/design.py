@@ -1,0 +1,131 @@
+"""The design: which coefficient multiplies what, for building a model and for scoring it.
+
+One linear predictor serves every family (design section 3):
+
+    eta_ik = x_i' b  +  c_k' (delta + G x_i)  +  a_site(i)  +  c_k' d_site(i)
+
+`c_k` is row k of the treatment contrasts: orthonormal sum-to-zero contrasts divided by sqrt(2), so that a
+coefficient's prior standard deviation is that of the difference between any two treatments, whichever is the
+reference. `G` has one row a contrast, over the columns of the blocks that may modify the effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def treatment_contrasts(n_treatments: int) -> np.ndarray:
+    """Return contrasts of shape (treatment, contrast); (1, 0) for a single arm.
+
+    Rows sum to zero over treatments, and independent coefficients of standard deviation s give every pairwise
+    difference the standard deviation s.
+    """
+    if n_treatments < 2:
+        return np.zeros((1, 0))
+    contrasts = np.zeros((n_treatments, n_treatments - 1))
+    for j in range(1, n_treatments):  # Helmert: treatment j against the mean of those before it
+        contrasts[:j, j - 1] = -1.0 / j
+        contrasts[j, j - 1] = 1.0
+    return contrasts / np.linalg.norm(contrasts, axis=0) / np.sqrt(2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grouping:
+    """One pooled grouping column (site, study) with the labels seen in training."""
+
+    column: str
+    labels: tuple[str, ...]
+
+    def index(self, values: list[str]) -> np.ndarray:
+        """Return each value's position among `labels`, -1 for a group that training never saw."""
+        position = {label: i for i, label in enumerate(self.labels)}
+        return np.array([position.get(value, -1) for value in values], dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Order of the coefficients in the vector that multiplies the design matrix.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Labels of the feature columns (prognostic part).
+    modifiers : tuple of int
+        Positions in `columns` that may modify the treatment effect.
+    contrasts : tuple of tuple of float
+        Treatment contrasts, (treatment, contrast).
+    groupings : tuple of Grouping
+        Pooled grouping columns, each with an intercept and, with several treatments, a treatment effect.
+    """
+
+    columns: tuple[str, ...]
+    modifiers: tuple[int, ...]
+    contrasts: tuple[tuple[float, ...], ...]
+    groupings: tuple[Grouping, ...] = ()
+
+    @property
+    def contrast_matrix(self) -> np.ndarray:
+        """Contrasts as an array of shape (treatment, contrast)."""
+        return np.array(self.contrasts, dtype=float).reshape(len(self.contrasts), -1)
+
+    @property
+    def n_contrasts(self) -> int:
+        """Number of treatment contrasts: treatments - 1."""
+        return len(self.contrasts[0])
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Part of the predictor -> its slice of the coefficient vector.
+
+        ``prognostic``, ``treatment``, ``modifier`` (contrast-major) and, for each grouping column g,
+        ``g.intercept`` and ``g.treatment`` (contrast-major).
+        """
+        r = self.n_contrasts
+        widths = {"prognostic": len(self.columns), "treatment": r, "modifier": r * len(self.modifiers)}
+        for grouping in self.groupings:
+            widths[f"{grouping.column}.intercept"] = len(grouping.labels)
+            widths[f"{grouping.column}.treatment"] = r * len(grouping.labels)
+        ends = np.cumsum(list(widths.values()))
+        return {name: slice(int(end) - width, int(end)) for (name, width), end in zip(widths.items(), ends, strict=True)}
+
+    @property
+    def n_coefficients(self) -> int:
+        """Length of the coefficient vector."""
+        return max((part.stop for part in self.slices.values()), default=0)
+
+    @property
+    def coefficient_labels(self) -> tuple[str, ...]:
+        """One readable label a coefficient."""
+        contrasts = [f"contrast {j + 1}" for j in range(self.n_contrasts)]
+        labels = [*self.columns, *contrasts]
+        labels += [f"{c} x {self.columns[m]}" for c in contrasts for m in self.modifiers]
+        for grouping in self.groupings:
+            labels += [f"{grouping.column}={g}" for g in grouping.labels]
+            labels += [f"{c} x {grouping.column}={g}" for c in contrasts for g in grouping.labels]
+        return tuple(labels)
+
+    def matrix(self, columns: np.ndarray, treatment_idx: np.ndarray, groups: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the design matrix of shape (patient, coefficient) for known groups.
+
+        Parameters
+        ----------
+        columns : numpy.ndarray
+            Feature columns, shape (patient, column).
+        treatment_idx : numpy.ndarray
+            Shape (patient,).
+        groups : dict
+            Grouping column -> index of each patient's group, shape (patient,).
+        """
+        contrast = self.contrast_matrix[treatment_idx]
+        parts = [columns, contrast, _interact(contrast, columns[:, list(self.modifiers)])]
+        for grouping in self.groupings:
+            onehot = np.eye(len(grouping.labels))[groups[grouping.column]]
+            parts += [onehot, _interact(contrast, onehot)]
+        return np.concatenate(parts, axis=1)
+
+
+def _interact(contrast: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return products of shape (patient, contrast * column), contrast-major."""
+    return (contrast[:, :, None] * columns[:, None, :]).reshape(len(columns), -1)

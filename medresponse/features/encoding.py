@@ -1,0 +1,186 @@
+"""Features -> numbers: transforms, standardisation and level indicators, learned on training rows only.
+
+Two representations are kept apart. *Codes* have one entry a feature (a standardised value, or the index of a
+level) and may be NaN where a value is missing; imputation works on codes. *Columns* are what coefficients
+multiply: one a continuous, binary, ordinal or dosage feature, one for each non-reference level of a
+categorical one, all centred on the training rows so that an intercept speaks of the average patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from medresponse.cohort import Cohort, Feature
+from medresponse.core.errors import DataError
+
+_FORWARD = {"none": lambda x: x, "log": np.log, "log1p": np.log1p, "sqrt": np.sqrt}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureEncoding:
+    """How one feature becomes a code and columns.
+
+    Parameters
+    ----------
+    name, block, type, transform : str
+        As in the schema.
+    levels : tuple of str
+        Levels of a discrete feature.
+    center, scale : float
+        Mean and standard deviation of the transformed training values (continuous); mean code and 1
+        (binary, ordinal, dosage). Unused for a categorical feature.
+    shares : tuple of float
+        Training share of each level.
+    baseline : int
+        Index of the level without a column (categorical): the most frequent in training.
+    low, high : float
+        1st and 99th percentile of the training values on the original scale (continuous), for the
+        applicability check; never the extremes, which belong to real patients.
+    """
+
+    name: str
+    block: str
+    type: str
+    transform: str = "none"
+    levels: tuple[str, ...] = ()
+    center: float = 0.0
+    scale: float = 1.0
+    shares: tuple[float, ...] = ()
+    baseline: int = 0
+    low: float = float("nan")
+    high: float = float("nan")
+
+    @property
+    def column_labels(self) -> tuple[str, ...]:
+        """Labels of this feature's columns."""
+        if self.type != "categorical":
+            return (self.name,)
+        return tuple(f"{self.name}={level}" for i, level in enumerate(self.levels) if i != self.baseline)
+
+    def codes(self, values: pl.Series) -> np.ndarray:
+        """Return codes of shape (patient,), NaN where missing."""
+        if self.type == "continuous":
+            with np.errstate(invalid="ignore", divide="ignore"):
+                transformed = _FORWARD[self.transform](values.cast(pl.Float64).to_numpy())
+            return (transformed - self.center) / self.scale
+        return values.to_physical().cast(pl.Float64).to_numpy()
+
+    def columns(self, codes: np.ndarray) -> np.ndarray:
+        """Return columns of shape (..., n_columns) from codes of shape (...)."""
+        if self.type == "continuous":
+            return codes[..., None]
+        if self.type != "categorical":
+            return ((codes - self.center) / self.scale)[..., None]
+        others = [i for i in range(len(self.levels)) if i != self.baseline]
+        return np.stack([(codes == i) - self.shares[i] for i in others], axis=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """Encodings of every feature that a model uses, block by block.
+
+    Attributes
+    ----------
+    features : tuple of FeatureEncoding
+        Grouped by block, in the order of the schema.
+    """
+
+    features: tuple[FeatureEncoding, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature names, the order of codes."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def column_labels(self) -> tuple[str, ...]:
+        """Labels of all columns, the order of `columns`."""
+        return tuple(label for feature in self.features for label in feature.column_labels)
+
+    @property
+    def column_features(self) -> tuple[str, ...]:
+        """Feature that each column belongs to."""
+        return tuple(feature.name for feature in self.features for _ in feature.column_labels)
+
+    @property
+    def column_blocks(self) -> tuple[str, ...]:
+        """Block that each column belongs to."""
+        return tuple(feature.block for feature in self.features for _ in feature.column_labels)
+
+    def codes(self, cohort: Cohort) -> np.ndarray:
+        """Return codes of shape (patient, feature), NaN where missing.
+
+        Raises
+        ------
+        DataError
+            If the cohort lacks a feature's column.
+        """
+        absent = [name for name in self.names if name not in cohort.table.columns]
+        if absent:
+            raise DataError(
+                f"the fit uses {len(absent)} feature(s) that the cohort does not declare: {', '.join(absent)}",
+                code="missing_column",
+            )
+        if not self.features:
+            return np.empty((cohort.n, 0))
+        return np.column_stack([feature.codes(cohort.table[feature.name]) for feature in self.features])
+
+    def columns(self, codes: np.ndarray) -> np.ndarray:
+        """Return columns of shape (..., column) from codes of shape (..., feature)."""
+        if not self.features:
+            return np.empty((*codes.shape[:-1], 0))
+        return np.concatenate([f.columns(codes[..., i]) for i, f in enumerate(self.features)], axis=-1)
+
+
+def fit_encoding(cohort: Cohort, *, blocks: Sequence[str], leave_out: Sequence[str] = ()) -> Encoding:
+    """Learn encodings from the training cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    blocks : sequence of str
+        Blocks to use, in this order.
+    leave_out : sequence of str
+        Features of these blocks that the model does not use. A feature that is constant or entirely missing
+        in training is left out too: it carries no information, and the checks have warned of it.
+
+    Returns
+    -------
+    Encoding
+    """
+    features = []
+    for block in blocks:
+        for name, feature in cohort.schema.features.get(block, {}).items():
+            if name in leave_out or cohort.table[name].drop_nulls().n_unique() < 2:
+                continue
+            features.append(_fit_feature(name, block, feature, cohort.table[name].drop_nulls()))
+    return Encoding(features=tuple(features))
+
+
+def _fit_feature(name: str, block: str, feature: Feature, known: pl.Series) -> FeatureEncoding:
+    if feature.type == "continuous":
+        values = known.cast(pl.Float64).to_numpy()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            transformed = _FORWARD[feature.transform](values)
+        if not np.isfinite(transformed).all():
+            count = int((~np.isfinite(transformed)).sum())
+            raise DataError(
+                f"column {name}: transform {feature.transform!r} is not defined for {count} row(s); "
+                "choose another transform or correct the values",
+                code="transform_undefined",
+            )
+        low, high = np.quantile(values, [0.01, 0.99])
+        return FeatureEncoding(
+            name=name, block=block, type=feature.type, transform=feature.transform, low=float(low), high=float(high),
+            center=float(transformed.mean()), scale=float(transformed.std()),
+        )  # fmt: skip
+    codes = known.to_physical().cast(pl.Int64).to_numpy()
+    shares = np.bincount(codes, minlength=len(feature.level_names)) / len(codes)
+    return FeatureEncoding(
+        name=name, block=block, type=feature.type, levels=feature.level_names, center=float(codes.mean()),
+        shares=tuple(float(share) for share in shares), baseline=int(shares.argmax()),
+    )  # fmt: skip

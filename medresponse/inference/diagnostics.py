@@ -1,0 +1,146 @@
+"""Did the sampler work? R-hat, effective sample sizes, divergences, energy; and the gate they set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a fit must reach (Vehtari et al. 2021, Bayesian Anal 16:667; Betancourt 2017 for E-BFMI)."""
+
+    max_rhat: float = 1.01
+    min_ess: float = 400.0
+    max_divergences: int = 0
+    min_bfmi: float = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostics:
+    """Worst diagnostics over every parameter, and over imputations where there are several.
+
+    R-hat and effective sample sizes are taken within an imputation (posteriors under different imputations
+    differ rightly) and the worst is kept.
+
+    Parameters
+    ----------
+    rhat : float
+        Largest rank-normalised split R-hat; `rhat_parameter` names where.
+    ess_bulk, ess_tail : float
+        Smallest effective sample sizes; the tail is that of the 5% and 95% quantiles.
+    ess_p5 : float
+        5th percentile of the bulk effective sample sizes over parameters.
+    divergences : int
+    bfmi : float
+        Smallest energy Bayesian fraction of missing information over chains.
+    chains, chains_asked : int
+        Chains that finished and that were asked for.
+    limits : Limits
+    """
+
+    rhat: float
+    rhat_parameter: str
+    ess_bulk: float
+    ess_bulk_parameter: str
+    ess_tail: float
+    ess_tail_parameter: str
+    ess_p5: float
+    divergences: int
+    bfmi: float
+    chains: int
+    chains_asked: int
+    limits: Limits = Limits()
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What fails the limits, in words; empty if the fit passes. NaN fails."""
+        limits, found = self.limits, []
+        if not self.rhat <= limits.max_rhat:
+            found.append(f"R-hat {self.rhat:.3f} of {self.rhat_parameter} exceeds {limits.max_rhat}")
+        if not self.ess_bulk >= limits.min_ess:
+            found.append(f"bulk ESS {self.ess_bulk:.0f} of {self.ess_bulk_parameter} is under {limits.min_ess:.0f}")
+        if not self.ess_tail >= limits.min_ess:
+            found.append(f"tail ESS {self.ess_tail:.0f} of {self.ess_tail_parameter} is under {limits.min_ess:.0f}")
+        if not self.divergences <= limits.max_divergences:
+            found.append(f"{self.divergences} divergent transition(s)")
+        if not self.bfmi >= limits.min_bfmi:
+            found.append(f"E-BFMI {self.bfmi:.2f} is under {limits.min_bfmi}")
+        if self.chains != self.chains_asked:
+            found.append(f"only {self.chains} of {self.chains_asked} chains finished")
+        return tuple(found)
+
+    @property
+    def passed(self) -> bool:
+        """Whether a clinician report may be made from the fit."""
+        return not self.failures
+
+
+def diagnose(
+    posterior: xr.Dataset, stats: xr.Dataset, *, chains_asked: int, limits: Limits | None = None
+) -> tuple[Diagnostics, pl.DataFrame]:
+    """Return the worst diagnostics and a table of all.
+
+    Parameters
+    ----------
+    posterior, stats : xarray.Dataset
+        Dims (chain, draw, ...), with a coordinate ``imputation`` along chain.
+    chains_asked : int
+    limits : Limits, optional
+
+    Returns
+    -------
+    diagnostics : Diagnostics
+    table : polars.DataFrame
+        ``parameter, rhat, ess_bulk, ess_tail``, each the worst over imputations.
+    """
+    from arviz_stats.base import array_stats
+
+    names, columns = _flatten(posterior)
+    imputation = posterior["imputation"].values
+    rhat, bulk, tail = (np.full((len(np.unique(imputation)), len(names)), np.nan) for _ in range(3))
+    for m, label in enumerate(np.unique(imputation)):
+        draws = columns[imputation == label]
+        if len(draws) < 2:
+            continue  # stays NaN, and NaN fails
+        axes = {"chain_axis": 0, "draw_axis": 1}
+        rhat[m] = array_stats.rhat(draws, **axes)
+        bulk[m] = array_stats.ess(draws, method="bulk", **axes)
+        tail[m] = array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)
+    # A deterministic that never moves (a centred one-level effect) has no R-hat: leave exact constants out.
+    constant = np.ptp(columns.reshape(-1, len(names)), axis=0) == 0
+    rhat, bulk, tail = rhat[:, ~constant].max(axis=0), bulk[:, ~constant].min(axis=0), tail[:, ~constant].min(axis=0)
+    kept = [name for name, still in zip(names, constant, strict=True) if not still]
+    bfmi = array_stats.bfmi(stats["energy"].values, chain_axis=0, draw_axis=1)
+    worst_rhat, worst_bulk, worst_tail = (_arg(rhat, np.argmax), _arg(bulk, np.argmin), _arg(tail, np.argmin))
+    diagnostics = Diagnostics(
+        rhat=float(rhat[worst_rhat]), rhat_parameter=kept[worst_rhat],
+        ess_bulk=float(bulk[worst_bulk]), ess_bulk_parameter=kept[worst_bulk],
+        ess_tail=float(tail[worst_tail]), ess_tail_parameter=kept[worst_tail],
+        ess_p5=float(np.quantile(bulk, 0.05)), divergences=int(stats["diverging"].values.sum()),
+        bfmi=float(np.min(bfmi)), chains=posterior.sizes["chain"], chains_asked=chains_asked,
+        limits=limits or Limits(),
+    )  # fmt: skip
+    table = pl.DataFrame({"parameter": kept, "rhat": rhat, "ess_bulk": bulk, "ess_tail": tail})
+    return diagnostics, table
+
+
+def _arg(values: np.ndarray, pick: object) -> int:
+    """Return the position of the worst value; NaN counts as worst."""
+    missing = np.flatnonzero(np.isnan(values))
+    return int(missing[0]) if len(missing) else int(pick(values))  # type: ignore[operator]
+
+
+def _flatten(posterior: xr.Dataset) -> tuple[list[str], np.ndarray]:
+    """Return element names and draws of shape (chain, draw, element)."""
+    names, columns = [], []
+    for name, array in posterior.data_vars.items():
+        values = array.transpose("chain", "draw", ...).values
+        flat = values.reshape(*values.shape[:2], -1)
+        index = np.ndindex(*values.shape[2:])
+        names += [f"{name}[{', '.join(map(str, i))}]" if i else str(name) for i in index]
+        columns.append(flat)
+    return names, np.concatenate(columns, axis=2)

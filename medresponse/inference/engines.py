@@ -1,0 +1,236 @@
+"""MCMC engines behind one function: `sample_chains`.
+
+nutpie is driven directly: the model is compiled once, each data set (an imputation, a fold) is swapped in
+with `with_data`, and each chain is a run of its own on one core, so that an interrupt or a kill loses at most
+the chains that are running.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from medresponse.core.atomic import atomic_path
+from medresponse.core.errors import FitError
+from medresponse.core.registry import register
+from medresponse.core.rng import derive_seed
+
+log = logging.getLogger("medresponse.inference")
+
+_STATS = ("diverging", "energy", "n_steps", "step_size", "depth")
+_POLL_SECONDS = 0.05
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A sampler and its settings."""
+
+    draws: int
+    tune: int
+    chains: int
+
+
+@register(Engine, "nuts")
+@dataclass(frozen=True, kw_only=True)
+class Nuts:
+    """nutpie's NUTS with the numba backend and a diagonal metric.
+
+    Parameters
+    ----------
+    draws, tune, chains : int
+        Kept and discarded iterations a chain, and chains, for each imputation.
+    target_accept : float
+    max_depth : int
+        Longest trajectory is ``2 ** max_depth`` leapfrog steps.
+    cores : int, optional
+        Chains run at once; all available cores by default. Never changes a result.
+    """
+
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    target_accept: float = 0.95
+    max_depth: int = 10
+    cores: int | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.draws, self.tune) < 1 or self.chains < 2:
+            raise ValueError("draws and tune must be positive and chains at least 2: R-hat needs two")
+        if not 0.5 < self.target_accept < 1:
+            raise ValueError("target_accept must lie between 0.5 and 1")
+
+
+@dataclass(frozen=True)
+class ChainRun:
+    """One finished chain: arrays of shape (draw, ...) by variable name, and which data set it saw."""
+
+    data_idx: int
+    chain_idx: int
+    posterior: Mapping[str, np.ndarray]
+    stats: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What came out of the sampler: finished chains, the names of their dimensions, and how it went."""
+
+    chains: tuple[ChainRun, ...]
+    dims: Mapping[str, tuple[str, ...]]
+    coords: Mapping[str, tuple[str, ...]]
+    interrupted: bool
+    compile_seconds: float
+    sample_seconds: float
+    library: str
+
+
+class Compiled:
+    """A model compiled once, to be sampled with any data of the same layout."""
+
+    def __init__(self, model: Any) -> None:
+        import nutpie
+
+        started = time.perf_counter()
+        self._compiled = nutpie.compile_pymc_model(model)
+        self.seconds = time.perf_counter() - started
+        self.dims = {str(name): tuple(str(d) for d in dims) for name, dims in model.named_vars_to_dims.items()}
+        self.coords = {str(d): tuple(str(v) for v in values) for d, values in model.coords.items() if values is not None}
+        self.library = f"nutpie {nutpie.__version__}"
+        # Data that no variable reads (a sparse prior's scale where no prior is sparse) leave the graph.
+        self._used = {str(variable.name) for variable in self._compiled.shared_var_keys}
+
+    def start(self, data: Mapping[str, np.ndarray], engine: Nuts, seed: int) -> Any:
+        """Start one chain in the background and return its handle."""
+        import nutpie
+
+        used = {name: value for name, value in data.items() if name in self._used}
+        return nutpie.sample(
+            self._compiled.with_data(**used), draws=engine.draws, tune=engine.tune, chains=1, cores=1, seed=seed,
+            target_accept=engine.target_accept, maxdepth=engine.max_depth, progress_bar=False, save_warmup=False,
+            blocking=False,
+        )  # fmt: skip
+
+
+def sample_chains(
+    compiled: Compiled,
+    data_sets: Sequence[Mapping[str, np.ndarray]],
+    *,
+    engine: Nuts,
+    seed: int,
+    checkpoint: Path | None = None,
+) -> Sampled:
+    """Sample every chain of every data set.
+
+    The one place in the package that runs MCMC.
+
+    Parameters
+    ----------
+    compiled : Compiled
+    data_sets : sequence of mappings
+        Arrays for `with_data`, one mapping an imputation.
+    engine : Nuts
+    seed : int
+        Chain c of data set m always gets the same stream, whatever else runs.
+    checkpoint : Path, optional
+        Folder where each finished chain is kept; chains found there are not sampled again.
+
+    Returns
+    -------
+    Sampled
+        `interrupted` if the user stopped it: finished chains are there, running ones are lost.
+
+    Raises
+    ------
+    FitError
+        If the sampler fails, a chain comes back short or non-finite, or none finished.
+    """
+    started = time.perf_counter()
+    waiting = [(m, c) for m in range(len(data_sets)) for c in range(engine.chains)]
+    finished = {job: run for job in waiting if (run := _load_chain(checkpoint, *job)) is not None}
+    waiting = [job for job in waiting if job not in finished]
+    total, cores = len(waiting) + len(finished), engine.cores or available_cores()
+    running: dict[tuple[int, int], Any] = {}
+    interrupted = False
+    try:
+        while waiting or running:
+            while waiting and len(running) < cores:
+                m, c = waiting.pop(0)
+                running[m, c] = compiled.start(data_sets[m], engine, derive_seed(seed, "chain", m, c))
+            for job in [job for job, handle in running.items() if _is_finished(handle)]:
+                run = _collect(running.pop(job), job, engine)
+                _save_chain(checkpoint, run)
+                finished[job] = run
+                divergences = int(run.stats["diverging"].sum())
+                elapsed = time.perf_counter() - started
+                log.info("chain %d of %d finished, %d divergences, %.1f s", len(finished), total, divergences, elapsed)
+            if running:
+                time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        interrupted = True
+        for handle in running.values():
+            handle.cancel()
+        log.warning("interrupted: %d of %d chains had finished and are kept", len(finished), total)
+    if not finished:
+        raise FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
+    chains = tuple(finished[job] for job in sorted(finished))
+    seconds = time.perf_counter() - started
+    return Sampled(chains, compiled.dims, compiled.coords, interrupted, compiled.seconds, seconds, compiled.library)
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _is_finished(handle: Any) -> bool:
+    try:
+        return bool(handle.is_finished)
+    except TimeoutError:  # nutpie's own way of saying "not yet"
+        return False
+
+
+def _collect(handle: Any, job: tuple[int, int], engine: Nuts) -> ChainRun:
+    try:
+        trace = handle.wait()
+    except RuntimeError as error:
+        raise FitError(
+            f"the sampler failed ({error}); check the priors and the data's scale with check_prior", code="sampler"
+        ) from error
+    posterior = {str(name): values.values[0] for name, values in trace.posterior.data_vars.items()}
+    stats = {name: trace.sample_stats[name].values[0] for name in _STATS if name in trace.sample_stats}
+    # Samplers return short or NaN-padded traces silently: look before anything is believed.
+    short = [name for name, values in posterior.items() if len(values) != engine.draws]
+    broken = [name for name, values in posterior.items() if not np.isfinite(values).all()]
+    if short or broken:
+        what = "fewer draws than asked for" if short else f"non-finite draws of {', '.join(broken[:3])}"
+        raise FitError(f"chain {job[1]} of data set {job[0]} came back with {what}", code="sampler")
+    return ChainRun(*job, posterior, stats)
+
+
+def _chain_file(folder: Path, data_idx: int, chain_idx: int) -> Path:
+    return folder / f"imputation-{data_idx:02d}-chain-{chain_idx:02d}.npz"
+
+
+def _save_chain(folder: Path | None, run: ChainRun) -> None:
+    if folder is None:
+        return
+    arrays = {f"posterior.{k}": v for k, v in run.posterior.items()} | {f"stats.{k}": v for k, v in run.stats.items()}
+    with atomic_path(_chain_file(folder, run.data_idx, run.chain_idx)) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def _load_chain(folder: Path | None, data_idx: int, chain_idx: int) -> ChainRun | None:
+    if folder is None or not (file := _chain_file(folder, data_idx, chain_idx)).is_file():
+        return None
+    with np.load(file, allow_pickle=False) as stored:
+        parts: dict[str, dict[str, np.ndarray]] = {"posterior": {}, "stats": {}}
+        for key in stored.files:
+            group, name = key.split(".", 1)
+            parts[group][name] = stored[key]
+    return ChainRun(data_idx, chain_idx, parts["posterior"], parts["stats"])

@@ -1,0 +1,125 @@
+"""The frozen `Fit`: posterior, spec, what was learned from training rows, diagnostics and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import polars as pl
+import xarray as xr
+
+from medresponse.cohort import Schema
+from medresponse.core.provenance import Provenance
+from medresponse.features import Encoding, LatentNormal, Layout
+from medresponse.inference.diagnostics import Diagnostics
+from medresponse.model.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Support:
+    """Where the training patients lie, as aggregates, for the applicability check.
+
+    Parameters
+    ----------
+    mean : numpy.ndarray
+        Training mean of the feature columns, shape (column,).
+    precision : numpy.ndarray
+        Inverse of their (ridge-stabilised) covariance, shape (column, column).
+    distances : numpy.ndarray
+        Training quantiles 0.50, 0.51, ..., 0.99 of the Mahalanobis distance, shape (50,).
+    """
+
+    mean: np.ndarray
+    precision: np.ndarray
+    distances: np.ndarray
+
+    def distance(self, columns: np.ndarray) -> np.ndarray:
+        """Return the Mahalanobis distance of rows of feature columns, shape of their leading dims."""
+        deviation = columns - self.mean
+        return np.sqrt(np.einsum("...i,ij,...j->...", deviation, self.precision, deviation))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A fitted model, complete from the start.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    outcome : str
+        Name of the outcome in the schema.
+    schema : Schema
+        Of the training cohort.
+    encoding, layout, constants, imputer, support
+        What was learned from the training rows.
+    posterior : xarray.Dataset
+        Dims (chain, draw, ...); coordinate ``imputation`` along chain.
+    sample_stats : xarray.Dataset
+        Dims (chain, draw).
+    codes : numpy.ndarray or None
+        Completed training codes (imputation, patient, feature); held in memory for checks on the training
+        rows, never saved, since they are patients' rows.
+    diagnostics : Diagnostics
+    diagnostics_table : polars.DataFrame
+    provenance : Provenance
+    """
+
+    spec: ModelSpec
+    outcome: str
+    schema: Schema
+    encoding: Encoding
+    layout: Layout
+    constants: Mapping[str, np.ndarray]
+    imputer: LatentNormal
+    support: Support
+    posterior: xr.Dataset
+    sample_stats: xr.Dataset
+    diagnostics: Diagnostics
+    diagnostics_table: pl.DataFrame
+    provenance: Provenance
+    codes: np.ndarray | None = None
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """Treatment levels in fixed order; one pseudo-level ``"all"`` for a single-arm cohort."""
+        return tuple(self.schema.treatment.levels) if self.schema.treatment else ("all",)
+
+    @property
+    def n_draws(self) -> int:
+        """Posterior draws over all chains."""
+        return self.posterior.sizes["chain"] * self.posterior.sizes["draw"]
+
+    def draws(self, name: str) -> np.ndarray:
+        """Return one variable with chains and draws flattened first, shape (draw, ...)."""
+        values = self.posterior[name].transpose("chain", "draw", ...).values
+        return values.reshape(-1, *values.shape[2:])
+
+    @property
+    def draw_imputation(self) -> np.ndarray:
+        """Imputation that each flattened draw belongs to, shape (draw,)."""
+        return np.repeat(self.posterior["imputation"].values, self.posterior.sizes["draw"])
+
+    def family_draws(self) -> dict[str, np.ndarray]:
+        """Return the family's parameters, draws first."""
+        return {name: self.draws(name) for name in self.spec.family.parameters}
+
+    def __repr__(self) -> str:
+        verdict = "diagnostics passed" if self.diagnostics.passed else "DIAGNOSTICS FAILED"
+        family = type(self.spec.family).__name__
+        return f"<Fit {family} of {self.outcome}: {self.provenance.n_patients} patients, {self.n_draws} draws, {verdict}>"
+
+    def _repr_html_(self) -> str:
+        d = self.diagnostics
+        rows = [
+            ("R-hat, largest", f"{d.rhat:.3f}", d.rhat_parameter),
+            ("ESS bulk, smallest", f"{d.ess_bulk:.0f}", d.ess_bulk_parameter),
+            ("ESS tail, smallest", f"{d.ess_tail:.0f}", d.ess_tail_parameter),
+            ("divergences", str(d.divergences), ""),
+            ("E-BFMI, smallest", f"{d.bfmi:.2f}", ""),
+            ("imputations", str(self.provenance.imputations), ""),
+        ]
+        cells = "".join(f"<tr><th scope='row'>{a}</th><td>{b}</td><td>{escape(c)}</td></tr>" for a, b, c in rows)
+        problems = "".join(f"<li>{escape(failure)}</li>" for failure in d.failures)
+        return f"<p><b>{escape(repr(self)[1:-1])}</b></p><table>{cells}</table><ul>{problems}</ul>"

@@ -1,0 +1,182 @@
+"""`fit`: spec + cohort -> `Fit`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from medresponse.cohort import Cohort
+from medresponse.core.codec import to_plain
+from medresponse.core.errors import SpecError
+from medresponse.core.provenance import Provenance, utc_now, versions
+from medresponse.inference.diagnostics import Limits, diagnose
+from medresponse.inference.engines import Compiled, Nuts, Sampled, sample_chains
+from medresponse.inference.fitted import Fit, Support
+from medresponse.model import ModelSpec, Prepared, build_model, prepare
+
+log = logging.getLogger("medresponse.inference")
+
+
+def fit(
+    spec: ModelSpec,
+    cohort: Cohort,
+    *,
+    outcome: str | None = None,
+    engine: Nuts | None = None,
+    seed: int,
+    checkpoint: str | Path | None = None,
+    limits: Limits | None = None,
+) -> Fit:
+    """Fit a model to a cohort.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    cohort : Cohort
+    outcome : str, optional
+        Which of the schema's outcomes; may be left out if there is one.
+    engine : Nuts, optional
+        Sampler settings; 4 chains of 1,000 + 1,000 by default.
+    seed : int
+        Same seed, data, spec and software give the same draws.
+    checkpoint : path, optional
+        Folder for finished chains. A fit that was interrupted or killed goes on from there.
+    limits : Limits, optional
+        What the diagnostics must reach.
+
+    Returns
+    -------
+    Fit
+        Check ``fit.diagnostics.failures``: a fit that fails can be inspected and saved, not reported.
+
+    Raises
+    ------
+    SpecError, DataError
+        If spec and cohort do not go together.
+    FitError
+        If sampling fails.
+    """
+    folds = fit_many(spec, [cohort], outcome=outcome, engine=engine, seed=seed, checkpoint=checkpoint, limits=limits)
+    return folds[0]
+
+
+def fit_many(
+    spec: ModelSpec,
+    cohorts: Sequence[Cohort],
+    *,
+    outcome: str | None = None,
+    engine: Nuts | None = None,
+    seed: int,
+    checkpoint: str | Path | None = None,
+    limits: Limits | None = None,
+) -> tuple[Fit, ...]:
+    """Fit one spec to several cohorts (folds, bootstraps), compiling once where layouts agree.
+
+    Same parameters as `fit`. Fold i gets the same draws as ``fit(spec, cohorts[i], ...)`` would give.
+    """
+    engine = engine or Nuts()
+    compiled: dict[tuple[Any, ...], Compiled] = {}
+    fits = []
+    for cohort in cohorts:
+        name = outcome or only_outcome(cohort)
+        prepared = prepare(spec, cohort, outcome=name, seed=seed)
+        key = _graph_key(prepared)
+        if key not in compiled:
+            compiled[key] = Compiled(build_model(spec, prepared.encoding, prepared.layout, prepared.data[0]))
+            log.info("model compiled in %.1f s", compiled[key].seconds)
+        identity = fit_identity(spec, cohort, name, to_plain(engine), seed)
+        folder = Path(checkpoint) / identity[:16] if checkpoint is not None else None
+        sampled = sample_chains(compiled[key], prepared.data, engine=engine, seed=seed, checkpoint=folder)
+        fits.append(_assemble(spec, cohort, name, engine, seed, prepared, sampled, limits, identity))
+        if sampled.interrupted:
+            break  # the fit's status says so; what was not begun is not there
+    return tuple(fits)
+
+
+def _graph_key(prepared: Prepared) -> tuple[Any, ...]:
+    """Return what the compiled graph depends on besides the spec: labels, contrasts, ranks and interval counts."""
+    shapes = tuple((name, np.ndim(value), np.shape(value)[1:]) for name, value in prepared.data[0].items())
+    return (prepared.encoding.column_blocks, prepared.layout, shapes)
+
+
+def only_outcome(cohort: Cohort) -> str:
+    names = list(cohort.schema.outcomes)
+    if len(names) > 1:
+        raise SpecError(f"the cohort has several outcomes; say which: outcome= one of {', '.join(names)}")
+    return names[0]
+
+
+def fit_identity(spec: ModelSpec, cohort: Cohort, outcome: str, engine: dict[str, Any], seed: int) -> str:
+    """Return the SHA-256 of what determines a fit; core counts do not."""
+    settings = {k: v for k, v in engine.items() if k != "cores"}
+    plain = [to_plain(spec), outcome, settings, seed, cohort.fingerprint, versions()]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def make_provenance(
+    spec: ModelSpec, cohort: Cohort, *, identity: str, seed: int, engine: dict[str, Any], sampler: str,
+    imputations: int, compile_seconds: float = 0.0, sample_seconds: float = 0.0,
+) -> Provenance:  # fmt: skip
+    """Return the provenance of a fit to `cohort`."""
+    return Provenance(
+        cohort_name=cohort.schema.name, cohort_source=cohort.schema.source, cohort_fingerprint=cohort.fingerprint,
+        synthetic=cohort.schema.synthetic, n_patients=cohort.n, flow=tuple((e.reason, e.n) for e in cohort.flow),
+        spec_hash=identity, seed=seed, engine=engine, sampler=sampler, imputations=imputations,
+        compile_seconds=round(compile_seconds, 2), sample_seconds=round(sample_seconds, 2), versions=versions(),
+        created_utc=utc_now(),
+    )  # fmt: skip
+
+
+def _assemble(
+    spec: ModelSpec, cohort: Cohort, outcome: str, engine: Nuts, seed: int, prepared: Prepared, sampled: Sampled,
+    limits: Limits | None, identity: str,
+) -> Fit:  # fmt: skip
+    posterior, stats = _datasets(sampled)
+    asked = engine.chains * len(prepared.data)
+    diagnostics, table = diagnose(posterior, stats, chains_asked=asked, limits=limits)
+    for failure in diagnostics.failures:
+        log.warning("diagnostics: %s", failure)
+    provenance = make_provenance(
+        spec, cohort, identity=identity, seed=seed, engine=to_plain(engine), sampler=sampled.library,
+        imputations=len(prepared.data), compile_seconds=sampled.compile_seconds, sample_seconds=sampled.sample_seconds,
+    )  # fmt: skip
+    return Fit(
+        spec=spec, outcome=outcome, schema=cohort.schema, encoding=prepared.encoding, layout=prepared.layout,
+        constants=prepared.constants, imputer=prepared.imputer, support=make_support(prepared), posterior=posterior,
+        sample_stats=stats, diagnostics=diagnostics, diagnostics_table=table, provenance=provenance,
+        codes=prepared.codes,
+    )  # fmt: skip
+
+
+def _datasets(sampled: Sampled) -> tuple[xr.Dataset, xr.Dataset]:
+    """Stack chains; each dimension keeps its model name, or one made from the variable's."""
+    imputation = ("chain", [run.data_idx for run in sampled.chains])
+    posterior, stats = {}, {}
+    for name in sampled.chains[0].posterior:
+        stacked = np.stack([run.posterior[name] for run in sampled.chains])
+        known = sampled.dims.get(name, ())
+        dims = known if len(known) == stacked.ndim - 2 else [f"{name}_dim_{i}" for i in range(stacked.ndim - 2)]
+        posterior[name] = (("chain", "draw", *dims), stacked)
+    for name in sampled.chains[0].stats:
+        stats[name] = (("chain", "draw"), np.stack([run.stats[name] for run in sampled.chains]))
+    used = {dim for dims, _ in posterior.values() for dim in dims}
+    coords: dict[str, Any] = {d: list(v) for d, v in sampled.coords.items() if d in used}
+    return xr.Dataset(posterior, coords | {"imputation": imputation}), xr.Dataset(stats, {"imputation": imputation})
+
+
+def make_support(prepared: Prepared) -> Support:
+    columns = prepared.encoding.columns(prepared.codes[0])
+    mean = columns.mean(axis=0)
+    centred = columns - mean
+    # A little ridge keeps rare or collinear columns from giving infinite distances.
+    covariance = centred.T @ centred / max(len(columns) - 1, 1) + 1e-3 * np.eye(columns.shape[1])
+    support = Support(mean, np.linalg.inv(covariance), np.empty(0))
+    distances = np.quantile(support.distance(columns), np.arange(0.50, 0.995, 0.01))
+    return Support(mean, support.precision, distances)

@@ -1,0 +1,89 @@
+"""Saving and loading fits: JSON and Zarr, no pickle, checksums verified on loading.
+
+A fit is a folder: ``fit.json`` (spec, schema, encodings, diagnostics, provenance), ``arrays.zarr``
+(posterior, sampler statistics, imputation model) and ``manifest.json`` (SHA-256 of every file). Training rows are
+not in it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import xarray as xr
+
+from medresponse.cohort import Schema
+from medresponse.core.atomic import atomic_path, require_absent
+from medresponse.core.codec import from_plain, to_plain
+from medresponse.core.errors import IntegrityError
+from medresponse.core.manifest import verify_manifest, write_manifest
+from medresponse.core.provenance import Provenance
+from medresponse.features import Encoding, LatentNormal, Layout
+from medresponse.inference.diagnostics import Diagnostics
+from medresponse.inference.fitted import Fit, Support
+from medresponse.model.spec import ModelSpec
+
+FORMAT = 1
+
+
+def save_fit(fit: Fit, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a fit to the folder `path`, atomically.
+
+    Raises
+    ------
+    OutputExistsError
+        If `path` is there and `overwrite` is not set.
+    """
+    require_absent(path, overwrite=overwrite)
+    with atomic_path(path) as folder:
+        folder.mkdir()
+        _tree(fit).to_zarr(folder / "arrays.zarr", mode="w", consolidated=False)
+        (folder / "fit.json").write_text(json.dumps(_plain(fit), indent=1), encoding="utf-8")
+        write_manifest(folder)
+    return Path(path)
+
+
+def load_fit(path: str | Path) -> Fit:
+    """Read a fit; PyMC is not imported.
+
+    Raises
+    ------
+    IntegrityError
+        If a file is missing or differs from the manifest, or the format is not known.
+    """
+    folder = Path(path)
+    verify_manifest(folder)
+    plain = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    if plain.get("format") != FORMAT:
+        raise IntegrityError(f"{folder.name}: format {plain.get('format')} is not known; this version reads {FORMAT}")
+    tree = xr.open_datatree(folder / "arrays.zarr", engine="zarr", consolidated=False).load()
+    learned = tree["learned"].to_dataset()
+    imputer = LatentNormal(learned["imputer_mean"].values, learned["imputer_covariance"].values)
+    return Fit(
+        spec=from_plain(ModelSpec, plain["spec"]), outcome=plain["outcome"], schema=from_plain(Schema, plain["schema"]),
+        encoding=from_plain(Encoding, plain["encoding"]), layout=from_plain(Layout, plain["layout"]),
+        constants={n[9:]: v.values for n, v in learned.data_vars.items() if str(n).startswith("constant_")},  # type: ignore[index]
+        imputer=imputer,
+        support=Support(*(learned[f"support_{part}"].values for part in ("mean", "precision", "distances"))),
+        posterior=tree["posterior"].to_dataset(), sample_stats=tree["sample_stats"].to_dataset(),
+        diagnostics=from_plain(Diagnostics, plain["diagnostics"]),
+        diagnostics_table=pl.DataFrame(plain["diagnostics_table"]),
+        provenance=from_plain(Provenance, plain["provenance"]),
+    )  # fmt: skip
+
+
+def _plain(fit: Fit) -> dict[str, Any]:
+    parts = ("spec", "outcome", "schema", "encoding", "layout", "diagnostics", "provenance")
+    plain = {name: to_plain(getattr(fit, name)) for name in parts}
+    return {"format": FORMAT, **plain, "diagnostics_table": fit.diagnostics_table.to_dict(as_series=False)}
+
+
+def _tree(fit: Fit) -> xr.DataTree:
+    arrays: dict[str, np.ndarray] = {f"constant_{name}": np.asarray(value) for name, value in fit.constants.items()}
+    arrays |= {f"support_{part}": getattr(fit.support, part) for part in ("mean", "precision", "distances")}
+    arrays |= {"imputer_mean": fit.imputer.mean, "imputer_covariance": fit.imputer.covariance}
+    learned = xr.Dataset({n: (tuple(f"{n}_{i}" for i in range(a.ndim)), a) for n, a in arrays.items()})
+    return xr.DataTree.from_dict({"posterior": fit.posterior, "sample_stats": fit.sample_stats, "learned": learned})

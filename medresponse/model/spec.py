@@ -1,0 +1,79 @@
+"""`ModelSpec`: the whole model as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from medresponse.cohort import BLOCKS
+from medresponse.families import Family
+from medresponse.priors import HalfNormal, Normal, Prior, ScalePrior
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultipleImputation:
+    """Missing features are drawn `imputations` times from a joint model; the posteriors are pooled."""
+
+    imputations: int = 5
+
+    def __post_init__(self) -> None:
+        if self.imputations < 2:
+            raise ValueError("imputations must be at least 2: one imputation hides what is not known")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What is modelled and what is believed beforehand; decodes from and to YAML.
+
+    Parameters
+    ----------
+    family : Family
+        Outcome family.
+    blocks : mapping
+        Block -> `Prior` of its prognostic coefficients. A block that is not named is not used.
+    modifiers : mapping, optional
+        Block -> `Prior` of its treatment-effect modification (the difference in a coefficient between any two
+        treatments). By default every block in `blocks` with its prior shrunk twice as hard; an empty mapping
+        means no modification.
+    treatment : Prior
+        Prior of the difference between any two treatments at the average patient.
+    pooling : tuple of str
+        Grouping columns with partially pooled intercepts and treatment effects.
+    pooling_scale, pooling_treatment_scale : ScalePrior
+        Prior of the standard deviation of those intercepts and of those treatment effects.
+    leave_out : tuple of str
+        Features not used.
+    missing : MultipleImputation
+        Strategy for missing features.
+    confounding : str, optional
+        Required for an observational cohort; ``"measured"`` states by name that only the listed features are
+        adjusted for.
+    """
+
+    family: Family
+    blocks: Mapping[str, Prior]
+    modifiers: Mapping[str, Prior] | None = None
+    treatment: Prior = Normal(sigma=1.0)
+    pooling: tuple[str, ...] = ()
+    pooling_scale: ScalePrior = HalfNormal(sigma=0.5)
+    pooling_treatment_scale: ScalePrior = HalfNormal(sigma=0.25)
+    leave_out: tuple[str, ...] = ()
+    missing: MultipleImputation = field(default_factory=MultipleImputation)
+    confounding: str | None = None
+
+    def __post_init__(self) -> None:
+        for block in (*self.blocks, *(self.modifiers or {})):
+            if block not in BLOCKS:
+                raise ValueError(f"no block {block!r}; valid are {', '.join(BLOCKS)}")
+        extra = sorted(set(self.modifiers or {}) - set(self.blocks))
+        if extra:
+            raise ValueError(f"modifiers name {', '.join(extra)}, which blocks does not: a modifier needs its main term")
+        if self.confounding not in (None, "measured"):
+            raise ValueError(f"confounding {self.confounding!r} is not known; valid is 'measured'")
+
+    @property
+    def modifier_priors(self) -> Mapping[str, Prior]:
+        """Block -> prior of effect modification, defaults filled in."""
+        if self.modifiers is None:
+            return {block: prior.harder() for block, prior in self.blocks.items()}
+        return self.modifiers

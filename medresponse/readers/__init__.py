@@ -1,0 +1,5 @@
+"""Readers: a source -> a checked `Cohort`."""
+
+from medresponse.readers.tabular import read
+
+__all__ = ["read"]

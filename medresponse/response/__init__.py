@@ -1,0 +1,22 @@
+"""Responses of patients under every treatment, and what is said of them."""
+
+from medresponse.response.applicability import Applicability, applicability
+from medresponse.response.contrasts import benefit_of, contrast, summarise_benefit
+from medresponse.response.contributions import contributions
+from medresponse.response.curves import mean_curve_of_each, mean_survival, survival_curves
+from medresponse.response.responses import Basis, Responses, respond
+
+__all__ = [
+    "Applicability",
+    "Basis",
+    "Responses",
+    "applicability",
+    "benefit_of",
+    "contrast",
+    "contributions",
+    "mean_curve_of_each",
+    "mean_survival",
+    "respond",
+    "summarise_benefit",
+    "survival_curves",
+]

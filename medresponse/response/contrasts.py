@@ -1,0 +1,72 @@
+"""Differences between treatments for each patient, signed so that positive is better for the patient."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from medresponse.core.errors import SpecError
+from medresponse.response.responses import Responses
+
+
+def contrast(
+    responses: Responses, *, against: str | None = None, worthwhile: float = 0.0, level: float = 0.95
+) -> pl.DataFrame:
+    """Return each patient's benefit of every other treatment against a reference.
+
+    Parameters
+    ----------
+    responses : Responses
+    against : str, optional
+        Reference treatment; the schema's by default.
+    worthwhile : float
+        Smallest worthwhile benefit (MCID) in the responses' unit, declared before seeing data.
+    level : float
+        Probability of the equal-tailed interval.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``patient, treatment, benefit, sd, lower, upper, p_benefit, p_worthwhile, p_worse``. Probabilities are
+        posterior probabilities that the conditional effect for patients like this one is above 0, above
+        `worthwhile`, below -`worthwhile`. They are not the probability that this person is helped, which no
+        data of this kind identify.
+
+    Raises
+    ------
+    SpecError
+        If there is a single treatment, or the outcome has no better direction.
+    UnknownTreatmentError
+        If `against` is no treatment.
+    """
+    if len(responses.treatments) < 2:
+        raise SpecError("a single-arm cohort has no contrasts", code="single_arm")
+    if responses.direction == 0:
+        raise SpecError("the outcome's direction is 'neither': no side is a benefit", code="no_direction")
+    reference = responses.treatment_position(against or responses.basis.reference)
+    others = [k for k in range(len(responses.treatments)) if k != reference]
+
+    def summarise(values: np.ndarray) -> np.ndarray:
+        return summarise_benefit(benefit_of(values, reference, others, responses.direction), worthwhile, level)
+
+    table = responses.reduce(summarise).reshape(-1, 7)
+    names = ("benefit", "sd", "lower", "upper", "p_benefit", "p_worthwhile", "p_worse")
+    labels = {
+        "patient": np.repeat(responses.ids, len(others)).tolist(),
+        "treatment": [responses.treatments[k] for k in others] * len(responses.ids),
+    }
+    return pl.DataFrame(labels | {name: table[:, j] for j, name in enumerate(names)})
+
+
+def benefit_of(values: np.ndarray, reference: int, others: list[int], direction: int) -> np.ndarray:
+    """Return b_i(k) = direction * (m_i(k) - m_i(ref)), shape (patient, other treatment, draw)."""
+    return direction * (values[:, others] - values[:, [reference]])
+
+
+def summarise_benefit(benefit: np.ndarray, worthwhile: float, level: float) -> np.ndarray:
+    """Return mean, sd, lower, upper, P(> 0), P(> worthwhile), P(< -worthwhile) over the last axis, stacked last."""
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(benefit, [tail, 1 - tail], axis=-1)
+    parts = [benefit.mean(axis=-1), benefit.std(axis=-1, ddof=1), lower, upper]
+    parts += [(benefit > 0).mean(axis=-1), (benefit > worthwhile).mean(axis=-1), (benefit < -worthwhile).mean(axis=-1)]
+    return np.stack(parts, axis=-1)

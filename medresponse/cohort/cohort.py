@@ -69,10 +69,27 @@ class Cohort:
         return () if self.schema.treatment is None else tuple(self.schema.treatment.levels)
 
     @property
+    def has_treatment(self) -> bool:
+        """Whether the patients' own treatments are known; False for patients to predict for."""
+        treatment = self.schema.treatment
+        return treatment is not None and treatment.column in self.table.columns
+
+    @property
     def treatment_idx(self) -> np.ndarray:
-        """Index of each patient's treatment into `treatments`, shape (patient,); zeros for a single arm."""
+        """Index of each patient's treatment into `treatments`, shape (patient,); zeros for a single arm.
+
+        Raises
+        ------
+        DataError
+            If the table was read for prediction and has no treatment column.
+        """
         if self.schema.treatment is None:
             return np.zeros(self.n, dtype=np.int64)
+        if not self.has_treatment:
+            column = self.schema.treatment.column
+            raise DataError(
+                f"these patients have no treatment (column {column}), only features", code="no_treatment"
+            )
         return self.table[self.schema.treatment.column].to_physical().cast(pl.Int64).to_numpy()
 
     def outcome_schema(self, name: str) -> OutcomeSchema:
@@ -85,15 +102,27 @@ class Cohort:
         """
         outcomes = self.schema.outcomes
         if name not in outcomes:
-            raise DataError(f"no outcome {name!r}; {did_you_mean(name, list(outcomes))}", code="unknown_outcome")
+            raise DataError(
+                f"no outcome {name!r}; {did_you_mean(name, list(outcomes))}", code="unknown_outcome"
+            )
         return outcomes[name]
 
     def outcome(self, name: str) -> dict[str, np.ndarray]:
         """Return one outcome as arrays of shape (patient,).
 
         ``time`` (in the schema's unit) and ``event`` (bool) for a time to event; ``value`` for a continuous one.
+
+        Raises
+        ------
+        DataError
+            If the cohort has no such outcome, or was read for prediction without it.
         """
         schema = self.outcome_schema(name)
+        absent = [column for column in schema.columns if column not in self.table.columns]
+        if absent:
+            raise DataError(
+                f"these patients have no outcome {name!r} (column {absent[0]})", code="no_outcome"
+            )
         if isinstance(schema, TimeToEvent):
             return {"time": self.table[schema.time].to_numpy(), "event": self.table[schema.event].to_numpy()}
         assert isinstance(schema, Continuous)
@@ -108,7 +137,10 @@ class Cohort:
         """Return the named patients."""
         unknown = sorted(set(patients) - set(self.patients))
         if unknown:
-            raise DataError(f"{len(unknown)} patient id(s) not in the cohort, the first: {unknown[0]}", code="unknown_patient")
+            raise DataError(
+                f"{len(unknown)} patient id(s) not in the cohort, the first: {unknown[0]}",
+                code="unknown_patient",
+            )
         return self.where(pl.col(self.schema.id).is_in(list(patients)))
 
     @property
@@ -144,9 +176,12 @@ class Cohort:
 
     def _repr_html_(self) -> str:
         arms = ""
-        if self.schema.treatment:
+        if self.schema.treatment and self.has_treatment:
             counts = np.bincount(self.treatment_idx, minlength=len(self.treatments))
-            arms = "; ".join(f"{escape(self.schema.treatment.label(t))}: {n}" for t, n in zip(self.treatments, counts, strict=True))
+            arms = "; ".join(
+                f"{escape(self.schema.treatment.label(t))}: {n}"
+                for t, n in zip(self.treatments, counts, strict=True)
+            )
         table = self.overview()
         with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
             body = table._repr_html_()

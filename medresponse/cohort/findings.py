@@ -8,13 +8,13 @@ from typing import Literal
 
 import polars as pl
 
-SCHEMA = {
+SCHEMA: dict[str, pl.DataType] = {
     "severity": pl.Enum(["error", "warning"]),
-    "code": pl.String,
-    "column": pl.String,
-    "n": pl.Int64,
-    "ids": pl.List(pl.String),
-    "action": pl.String,
+    "code": pl.String(),
+    "column": pl.String(),
+    "n": pl.Int64(),
+    "ids": pl.List(pl.String()),
+    "action": pl.String(),
 }
 
 
@@ -42,5 +42,7 @@ def describe(table: pl.DataFrame, *, limit: int = 5) -> str:
     for row in table.filter(pl.col("severity") == "error").iter_rows(named=True):
         ids = ", ".join(row["ids"][:limit]) + (", ..." if len(row["ids"]) > limit else "")
         whose = f" (patients {ids})" if row["ids"] else ""
-        lines.append(f"  {row['code']}: column {row['column']}, {row['n']} row(s){whose}: {row['action']}")
+        where = [f"column {row['column']}"] if row["column"] else []
+        where += [f"{row['n']} row(s){whose}"] if row["n"] else []
+        lines.append(f"  {': '.join([row['code'], *([', '.join(where)] if where else []), row['action']])}")
     return "\n".join(lines)

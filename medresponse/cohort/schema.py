@@ -15,6 +15,8 @@ import yaml
 
 from medresponse.core.codec import from_plain
 from medresponse.core.errors import SchemaError
+from medresponse.core.strict_yaml import load_yaml
+from medresponse.core.text import canonical_text, event_text
 from medresponse.core.units import check_unit, is_time_unit
 
 BLOCKS = ("genomic", "history", "lifestyle", "imaging")
@@ -73,11 +75,18 @@ class Feature:
             check_unit(self.unit, where="unit")
         if self.range is not None and self.range[0] >= self.range[1]:
             raise ValueError("range must be [low, high] with low < high")
+        if len(set(self.level_names)) < len(self.level_names):
+            raise ValueError("levels: one of them stands there twice (1, 1.0 and '1' are the same)")
+        object.__setattr__(self, "labels", {canonical_text(k): v for k, v in self.labels.items()})
 
     @property
     def level_names(self) -> tuple[str, ...]:
-        """Levels as text; ``("0", "1", "2")`` for a dosage."""
-        return ("0", "1", "2") if self.type == "dosage" else tuple(str(level) for level in self.levels)
+        """Levels in canonical text (1.0 is "1", True is "true"); ``("0", "1", "2")`` for a dosage."""
+        return (
+            ("0", "1", "2")
+            if self.type == "dosage"
+            else tuple(canonical_text(level) for level in self.levels)
+        )
 
     @property
     def is_discrete(self) -> bool:
@@ -103,7 +112,8 @@ class Treatment:
     ----------
     column : str
     levels : mapping
-        Value as written in the data -> `Level`, in the fixed order in which reports show them.
+        Value as written in the data (in canonical text: 1.0 is "1") -> `Level`, in the fixed order in which
+        reports show them.
     reference : str
         The level that benefits are measured against.
     assignment : str
@@ -116,8 +126,15 @@ class Treatment:
     assignment: Literal["randomised", "observational"]
 
     def __post_init__(self) -> None:
+        names = [canonical_text(name) for name in self.levels]
+        if len(set(names)) < len(names):
+            raise ValueError("levels: one of them stands there twice (1, 1.0 and '1' are the same)")
+        object.__setattr__(self, "levels", dict(zip(names, self.levels.values(), strict=True)))
+        object.__setattr__(self, "reference", canonical_text(self.reference))
         if len(self.levels) < 2:
-            raise ValueError("treatment needs at least two levels; leave treatment out for a single-arm cohort")
+            raise ValueError(
+                "treatment needs at least two levels; leave treatment out for a single-arm cohort"
+            )
         if self.reference not in self.levels:
             raise ValueError(f"reference {self.reference!r} is none of the levels {', '.join(self.levels)}")
 
@@ -155,7 +172,7 @@ class TimeToEvent:
     def __post_init__(self) -> None:
         if not is_time_unit(self.unit):
             raise ValueError(f"unit {self.unit!r} is no unit of time (day, week, month, year)")
-        if self.event_value == self.censored_value:
+        if event_text(self.event_value) == event_text(self.censored_value):
             raise ValueError("event_value and censored_value are the same")
 
     @property
@@ -176,7 +193,7 @@ class Continuous:
     kind: Literal["continuous"] = "continuous"
 
     def __post_init__(self) -> None:
-        check_unit(self.unit, where="outcome.unit")
+        check_unit(self.unit, where="unit")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -249,10 +266,7 @@ class Schema:
             raise ValueError(f"features: {', '.join(twice)} in more than one block")
         if not self.outcomes:
             raise ValueError("outcomes: none declared")
-        taken = {self.id, *(c for o in self.outcomes.values() for c in o.columns)}
-        both = sorted(taken.intersection(names))
-        if both:
-            raise ValueError(f"features: {', '.join(both)} is the id or an outcome, and cannot be a feature")
+        _check_roles(self)
         for group in self.groups:
             if group not in names and group not in self.sites:
                 raise ValueError(f"groups: {group} is neither a feature nor a site column")
@@ -267,19 +281,50 @@ class Schema:
         return next(block for block, columns in self.features.items() if column in columns)
 
 
+def _check_roles(schema: Schema) -> None:
+    """Raise ValueError if a column has two roles, or an event column two polarities."""
+    treatment = (schema.treatment.column,) if schema.treatment else ()
+    outcomes = {column for outcome in schema.outcomes.values() for column in outcome.columns}
+    by_role = {
+        "the id": (schema.id,), "the treatment": treatment, "an outcome": sorted(outcomes),
+        "a feature": tuple(schema.feature_columns), "a site": schema.sites, "a column to ignore": schema.ignore,
+    }  # fmt: skip
+    role_of: dict[str, str] = {}
+    for role, columns in by_role.items():
+        for column in columns:
+            if role_of.setdefault(column, role) != role:
+                raise ValueError(f"column {column} is both {role_of[column]} and {role}; it can be one")
+    use_of: dict[str, tuple[str, ...]] = {}
+    for outcome in schema.outcomes.values():
+        for column, use in _uses(outcome).items():
+            if use_of.setdefault(column, use) != use:
+                raise ValueError(f"outcomes: column {column} is used in two ways; copy it under another name")
+
+
+def _uses(outcome: OutcomeSchema) -> dict[str, tuple[str, ...]]:
+    """Return what each column of an outcome is read as."""
+    if isinstance(outcome, Continuous):
+        return {outcome.column: ("number",)}
+    polarity = (event_text(outcome.event_value), event_text(outcome.censored_value))
+    return {outcome.time: ("number",), outcome.event: ("event", *polarity)}
+
+
 def load_schema(path: str | Path) -> Schema:
     """Read a schema from YAML.
 
     Raises
     ------
     SchemaError
-        If the file is missing or is no YAML; `SpecError` if an entry does not decode, naming its path.
+        If the file is missing, is no YAML or writes an entry twice; `SpecError` if an entry does not decode,
+        naming its path.
     """
     file = Path(path)
     if not file.is_file():
         raise SchemaError(f"no schema file {file.name}; give the path of a YAML file", code="no_such_file")
     try:
-        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
+        plain = load_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SchemaError(f"{file.name} is not readable as YAML: {type(error).__name__}", code="file_not_as_named") from error
+        what = getattr(error, "problem", None) or type(error).__name__
+        message = f"{file.name} is not readable as YAML: {what}"
+        raise SchemaError(message, code="file_not_as_named") from error
     return from_plain(Schema, plain)

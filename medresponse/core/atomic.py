@@ -43,7 +43,9 @@ def write_text(path: str | Path, text: str) -> None:
 def require_absent(path: str | Path, *, overwrite: bool) -> None:
     """Raise `OutputExistsError` if `path` is there and `overwrite` is not set; a result is never silently replaced."""
     if Path(path).exists() and not overwrite:
-        raise OutputExistsError(f"{Path(path).name} exists already; give another name, or say overwrite to replace it")
+        raise OutputExistsError(
+            f"{Path(path).name} exists already; give another name, or say overwrite to replace it"
+        )
 
 
 def sha256_of(path: str | Path) -> str:

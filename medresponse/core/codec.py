@@ -8,8 +8,9 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, Union
 
-from medresponse.core.errors import SpecError
+from medresponse.core.errors import SchemaError, SpecError
 from medresponse.core.registry import did_you_mean, is_kind, look_up, name_of
+from medresponse.core.text import canonical_text
 
 Plain = Any  # what yaml.safe_load and json.loads return
 
@@ -66,7 +67,8 @@ def _decode(kind: Any, plain: Plain, path: str) -> Any:
     if origin in (dict, Mapping) or origin is types.MappingProxyType:
         _expect(plain, Mapping, path)
         item = typing.get_args(kind)[1]
-        return {str(key): _decode(item, value, f"{path}.{key}") for key, value in plain.items()}
+        named = {key if isinstance(key, str) else canonical_text(key): value for key, value in plain.items()}
+        return {key: _decode(item, value, f"{path}.{key}") for key, value in named.items()}
     if is_kind(kind):
         _expect(plain, Mapping, path)
         part = look_up(kind, plain.get("kind"), path=path)
@@ -92,19 +94,45 @@ def _decode_dataclass(kind: type, plain: Plain, path: str) -> Any:
         return kind(**arguments)
     except (TypeError, ValueError) as error:
         raise SpecError(f"{path}: {error}") from error
+    except SchemaError as error:
+        raise SchemaError(f"{path}.{error.args[0]}", code=error.code) from error
 
 
 def _decode_union(kind: Any, plain: Plain, path: str) -> Any:
     options = typing.get_args(kind)
     if plain is None and type(None) in options:
         return None
-    problems = []
-    for option in (o for o in options if o is not type(None)):
+    named = [option for option in options if option is not type(None)]
+    records = {_tag_of(option): option for option in named if dataclasses.is_dataclass(option)}
+    if isinstance(plain, Mapping) and records:
+        return _decode(_pick(records, plain, path), plain, path)
+    for option in named:
         try:
             return _decode(option, plain, path)
         except SpecError as error:
-            problems.append(error)
-    raise problems[0]
+            if len(named) == 1:
+                raise error
+    expected = " or ".join(getattr(option, "__name__", str(option)) for option in named)
+    raise SpecError(f"{path}: expected {expected}, found {type(plain).__name__}")
+
+
+def _tag_of(record: Any) -> str:
+    """Return the value that ``kind`` must have in one member of a union of dataclasses."""
+    tags = typing.get_args(typing.get_type_hints(record).get("kind"))
+    return str(tags[0]) if tags else str(record.__name__)
+
+
+def _pick(records: Mapping[str, Any], plain: Mapping[str, Plain], path: str) -> Any:
+    """Return the member of a union that `plain` means: by its ``kind``, else by the entries it shares."""
+    if "kind" in plain and len(records) > 1:
+        if plain["kind"] not in records:
+            raise SpecError(
+                f"{path}.kind: {plain['kind']!r} is not allowed; {did_you_mean(plain['kind'], records)}"
+            )
+        return records[plain["kind"]]
+    return max(
+        records.values(), key=lambda r: len({f.name for f in dataclasses.fields(r)}.intersection(plain))
+    )
 
 
 def _decode_tuple(kind: Any, plain: Plain, path: str) -> tuple[Any, ...]:
@@ -125,7 +153,8 @@ def _decode_scalar(kind: Any, plain: Plain, path: str) -> Any:
         raise SpecError(f"{path}: expected int, found bool")
     if isinstance(plain, kind):
         return plain
-    raise SpecError(f"{path}: expected {getattr(kind, '__name__', kind)}, found {type(plain).__name__}")
+    hint = "; put it in quotes" if kind is str and isinstance(plain, int | float) else ""
+    raise SpecError(f"{path}: expected {getattr(kind, '__name__', kind)}, found {type(plain).__name__}{hint}")
 
 
 def _expect(plain: Plain, kinds: type | tuple[type, ...], path: str) -> None:

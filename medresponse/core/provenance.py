@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 
-_PACKAGES = ("medresponse", "pymc", "pytensor", "nutpie", "numba", "numpy", "scipy", "polars", "xarray", "scikit-survival")
+_PACKAGES = (
+    "medresponse",
+    "pymc",
+    "pytensor",
+    "nutpie",
+    "numba",
+    "numpy",
+    "scipy",
+    "polars",
+    "xarray",
+    "scikit-survival",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

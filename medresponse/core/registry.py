@@ -70,8 +70,9 @@ def look_up(kind: type, name: object, *, path: str) -> type:
 
 
 def did_you_mean(name: object, valid: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
-    """Return "did you mean 'x'?" for a near miss, else the list of valid names."""
-    close = difflib.get_close_matches(str(name), list(valid), n=1)
+    """Return "did you mean 'x'?" for a near miss (first of all in case), else the list of valid names."""
+    same_word = [option for option in valid if option.lower() == str(name).lower()]
+    close = same_word or difflib.get_close_matches(str(name), list(valid), n=1)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"valid are: {', '.join(sorted(valid))}"

@@ -43,5 +43,7 @@ def convert_time(value: float, *, given: str, wanted: str) -> float:
     """Convert a time between day, week, month (30.4375 days) and year (365.25 days)."""
     for unit in (given, wanted):
         if unit not in _DAYS:
-            raise SchemaError(f"{unit!r} is no unit of time; {did_you_mean(unit, list(_DAYS))}", code="unknown_unit")
+            raise SchemaError(
+                f"{unit!r} is no unit of time; {did_you_mean(unit, list(_DAYS))}", code="unknown_unit"
+            )
     return value * _DAYS[given] / _DAYS[wanted]

@@ -52,7 +52,9 @@ class Family(Protocol):
         """Return what missing features are imputed from besides features, shape (patient, companion)."""
         ...
 
-    def observe(self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays) -> Arrays:
+    def observe(
+        self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays
+    ) -> Arrays:
         """Return the arrays that `likelihood` reads: data or their sufficient statistics."""
         ...
 
@@ -70,7 +72,9 @@ class Family(Protocol):
         """
         ...
 
-    def response(self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays) -> np.ndarray:
+    def response(
+        self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays
+    ) -> np.ndarray:
         """Return mean responses m_i(k), shape (patient, treatment, draw), in the estimand's unit.
 
         Parameters
@@ -92,7 +96,12 @@ class Family(Protocol):
         ...
 
     def log_likelihood(
-        self, eta: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, parameters: Arrays, constants: Arrays
+        self,
+        eta: np.ndarray,
+        outcome: Arrays,
+        treatment_idx: np.ndarray,
+        parameters: Arrays,
+        constants: Arrays,
     ) -> np.ndarray:
         """Return pointwise log-likelihoods, shape (patient, draw), from `eta` of shape (patient, draw)."""
         ...
@@ -119,6 +128,8 @@ def nelson_aalen(time: np.ndarray, event: np.ndarray) -> np.ndarray:
 
 def event_companions(outcome: Arrays) -> np.ndarray:
     """Return (event, Nelson-Aalen estimate), standardised, as White & Royston (2009) advise for imputation."""
-    columns = np.column_stack([outcome["event"].astype(float), nelson_aalen(outcome["time"], outcome["event"])])
+    columns = np.column_stack(
+        [outcome["event"].astype(float), nelson_aalen(outcome["time"], outcome["event"])]
+    )
     spread = columns.std(axis=0)
     return (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)

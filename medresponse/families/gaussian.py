@@ -14,7 +14,12 @@ from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Estimand, Family
 from medresponse.priors import HalfNormal, ScalePrior
 
-_INVERSE = {"identity": lambda z: z, "log": np.exp, "sqrt": lambda z: np.maximum(z, 0.0) ** 2}
+_INVERSE = {
+    "identity": lambda z: z,
+    "log": np.exp,
+    "sqrt": lambda z: np.maximum(z, 0.0) ** 2,
+    "cbrt": lambda z: np.maximum(z, 0.0) ** 3,
+}
 
 
 @register(Family, "gaussian")
@@ -25,14 +30,14 @@ class Gaussian:
     Parameters
     ----------
     scale : str
-        ``identity``, ``log`` or ``sqrt``. The mean response is E[Y | x] on the original scale, not the
+        ``identity``, ``log``, ``sqrt`` or ``cbrt`` (cube root). The mean response is E[Y | x] on the original scale, not the
         back-transformed mean, so it includes the residual variance.
     residual : ScalePrior
         Prior of the residual standard deviation, in units of the training outcome's standard deviation on
         `scale` (the one place where a prior looks at the data: it sets the unit, as in rstanarm).
     """
 
-    scale: Literal["identity", "log", "sqrt"] = "identity"
+    scale: Literal["identity", "log", "sqrt", "cbrt"] = "identity"
     residual: ScalePrior = HalfNormal(sigma=1.0)
 
     outcome_kind: ClassVar[str] = "continuous"
@@ -53,7 +58,9 @@ class Gaussian:
         z = self._transform(outcome["value"])
         return ((z - z.mean()) / z.std())[:, None]
 
-    def observe(self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays) -> Arrays:
+    def observe(
+        self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays
+    ) -> Arrays:
         """Return the QR compression of [1 | design | y], whose size does not depend on the number of patients.
 
         ``||y - X b||^2 = ||Q'y - R b||^2 + rss``: the likelihood is unchanged, to rounding.
@@ -86,17 +93,21 @@ class Gaussian:
         n = data["n_patients"]
         pm.Potential("likelihood", -n * pt.log(sigma) - misfit / (2 * sigma**2) - n / 2 * np.log(2 * np.pi))
 
-    def response(self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays) -> np.ndarray:
+    def response(
+        self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays
+    ) -> np.ndarray:
         """Return E[Y | x] on the original scale; see `Family.response`."""
         mu, sigma = parameters["intercept"] + eta, parameters["sigma"]
         if self.scale == "identity":
             return mu
         if self.scale == "log":
             return np.exp(mu + sigma**2 / 2)
-        # E[max(Z, 0)^2] for Z ~ N(mu, sigma): a root cannot be negative.
+        # E[max(Z, 0)^2] and E[max(Z, 0)^3] for Z ~ N(mu, sigma): a root of a dose cannot be negative.
         ratio = mu / sigma
         density = np.exp(-(ratio**2) / 2) / np.sqrt(2 * np.pi)
-        return (mu**2 + sigma**2) * ndtr(ratio) + mu * sigma * density
+        if self.scale == "sqrt":
+            return (mu**2 + sigma**2) * ndtr(ratio) + mu * sigma * density
+        return mu * (mu**2 + 3 * sigma**2) * ndtr(ratio) + (mu**2 + 2 * sigma**2) * sigma * density
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray
@@ -105,7 +116,12 @@ class Gaussian:
         return _INVERSE[self.scale](parameters["intercept"] + eta + parameters["sigma"] * ndtri(uniform))
 
     def log_likelihood(
-        self, eta: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, parameters: Arrays, constants: Arrays
+        self,
+        eta: np.ndarray,
+        outcome: Arrays,
+        treatment_idx: np.ndarray,
+        parameters: Arrays,
+        constants: Arrays,
     ) -> np.ndarray:
         """Return pointwise log-likelihoods on the model's scale, shape (patient, draw)."""
         z = self._transform(outcome["value"])[:, None]
@@ -114,8 +130,10 @@ class Gaussian:
         return -0.5 * standard**2 - np.log(sigma) - 0.5 * np.log(2 * np.pi)
 
     def _transform(self, value: np.ndarray) -> np.ndarray:
-        lowest = {"identity": -np.inf, "log": np.nextafter(0, 1), "sqrt": 0.0}[self.scale]
+        lowest = {"identity": -np.inf, "log": np.nextafter(0, 1)}.get(self.scale, 0.0)
         bad = int((~(value >= lowest)).sum())
         if bad:
-            raise DataError(f"the outcome's {self.scale} scale is not defined for {bad} row(s)", code="outcome_scale")
-        return {"identity": lambda v: v, "log": np.log, "sqrt": np.sqrt}[self.scale](value)
+            raise DataError(
+                f"the outcome's {self.scale} scale is not defined for {bad} row(s)", code="outcome_scale"
+            )
+        return {"identity": lambda v: v, "log": np.log, "sqrt": np.sqrt, "cbrt": np.cbrt}[self.scale](value)

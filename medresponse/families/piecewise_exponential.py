@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -31,14 +31,19 @@ class PiecewiseExponential:
         Intervals between quantiles of the training event times; ignored if `cuts` are given.
     cuts : tuple of float
         Inner cut points in the outcome's unit of time (for example the trial's scan schedule).
+    baseline : str
+        ``walk``: neighbouring intervals resemble each other. ``exchangeable``: they need not, as where events
+        are found at scheduled scans and the hazard jumps between scan windows.
     time_varying : bool
         Whether treatment effects may change over time; False is proportional hazards.
     baseline_step, treatment_step : ScalePrior
-        Prior of the standard deviation of one step of the walks, on the log-hazard scale.
+        Prior of the standard deviation of one step of the walks (or of exchangeable intervals around their
+        mean), on the log-hazard scale.
     """
 
     intervals: int = 10
     cuts: tuple[float, ...] = ()
+    baseline: Literal["walk", "exchangeable"] = "walk"
     time_varying: bool = True
     baseline_step: ScalePrior = HalfNormal(sigma=0.5)
     treatment_step: ScalePrior = HalfNormal(sigma=0.25)
@@ -58,7 +63,7 @@ class PiecewiseExponential:
         time, event = outcome["time"], outcome["event"].astype(bool)
         end = float(time.max())
         if self.cuts:
-            inner = np.array([cut for cut in self.cuts if cut < time[event].max()])
+            inner = np.array([cut for cut in self.cuts if cut < end])
         else:
             levels = np.arange(1, self.intervals) / self.intervals
             inner = np.unique(np.quantile(time[event], levels, method="inverted_cdf"))
@@ -73,7 +78,9 @@ class PiecewiseExponential:
         """Return event and Nelson-Aalen estimate, standardised."""
         return event_companions(outcome)
 
-    def observe(self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays) -> Arrays:
+    def observe(
+        self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays
+    ) -> Arrays:
         """Return design, exposure matrix (patient, interval), event interval and crude log hazard."""
         time, event = outcome["time"], outcome["event"].astype(bool)
         edges = constants["edges"]
@@ -95,8 +102,9 @@ class PiecewiseExponential:
         n_intervals = data["exposure"].get_value(borrow=True).shape[1]
         walk = centred_walk(n_intervals - 1)
         alpha = pm.Normal("alpha", 0.0, 2.0)
-        steps = pm.Normal("baseline_steps", 0.0, 1.0, shape=n_intervals - 1)
-        baseline = self.baseline_step.sample("baseline_step") * pt.dot(walk, steps)
+        shape = walk if self.baseline == "walk" else np.eye(n_intervals)
+        steps = pm.Normal("baseline_steps", 0.0, 1.0, shape=shape.shape[1])
+        baseline = self.baseline_step.sample("baseline_step") * pt.dot(shape, steps)
         log_hazard = data["crude_log_hazard"] + alpha + baseline
         n_treatments, n_contrasts = contrasts.shape
         if self.time_varying and n_contrasts:
@@ -115,7 +123,9 @@ class PiecewiseExponential:
         own = cumulative[pt.arange(eta.shape[0]), data["treatment_idx"]]
         pm.Potential("likelihood", log_rate.sum() - (pt.exp(eta) * own).sum())
 
-    def response(self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays) -> np.ndarray:
+    def response(
+        self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays
+    ) -> np.ndarray:
         """Return survival probability or restricted mean time; see `Family.response`.
 
         Raises
@@ -124,7 +134,10 @@ class PiecewiseExponential:
             If the horizon lies beyond the training follow-up: the hazard there is unknown.
         """
         horizon = _checked_horizon(estimand, constants["edges"])
-        rate, ratio = np.exp(parameters["log_hazard"]).transpose(1, 2, 0), np.exp(eta)  # (treatment, interval, draw)
+        rate, ratio = (
+            np.exp(parameters["log_hazard"]).transpose(1, 2, 0),
+            np.exp(eta),
+        )  # (treatment, interval, draw)
         spans = exposure_matrix(np.array([horizon]), constants["edges"])[0]
         if estimand.kind == "survival":
             return np.exp(-ratio * np.einsum("kjs,j->ks", rate, spans))
@@ -150,7 +163,12 @@ class PiecewiseExponential:
         return time
 
     def log_likelihood(
-        self, eta: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, parameters: Arrays, constants: Arrays
+        self,
+        eta: np.ndarray,
+        outcome: Arrays,
+        treatment_idx: np.ndarray,
+        parameters: Arrays,
+        constants: Arrays,
     ) -> np.ndarray:
         """Return pointwise log-likelihoods, shape (patient, draw)."""
         time, event, edges = outcome["time"], outcome["event"].astype(bool), constants["edges"]
@@ -161,7 +179,9 @@ class PiecewiseExponential:
             rows = treatment_idx == k
             result[rows] = -np.exp(eta[rows]) * (exposure[rows] @ np.exp(log_rate[k]))
         happened = np.flatnonzero(event)
-        result[happened] += eta[happened] + log_rate[treatment_idx[happened], interval_of(time[happened], edges)]
+        result[happened] += (
+            eta[happened] + log_rate[treatment_idx[happened], interval_of(time[happened], edges)]
+        )
         return result
 
 

@@ -47,7 +47,9 @@ class Weibull:
         """Return event and Nelson-Aalen estimate, standardised."""
         return event_companions(outcome)
 
-    def observe(self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays) -> Arrays:
+    def observe(
+        self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays
+    ) -> Arrays:
         """Return design, log time, event indicator and the centre of the log scale."""
         event = outcome["event"].astype(float)
         return {
@@ -69,7 +71,9 @@ class Weibull:
         log_hazard = pt.log(shape) + shape * standard - data["log_time"]
         pm.Potential("likelihood", (data["event"] * log_hazard - pt.exp(shape * standard)).sum())
 
-    def response(self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays) -> np.ndarray:
+    def response(
+        self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays
+    ) -> np.ndarray:
         """Return survival probability or restricted mean time; see `Family.response`.
 
         The restricted mean is the incomplete-gamma form of the area under the Weibull survival curve.
@@ -95,7 +99,12 @@ class Weibull:
         return np.exp(parameters["log_scale"] + eta) * (-np.log(uniform)) ** (1 / parameters["shape"])
 
     def log_likelihood(
-        self, eta: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, parameters: Arrays, constants: Arrays
+        self,
+        eta: np.ndarray,
+        outcome: Arrays,
+        treatment_idx: np.ndarray,
+        parameters: Arrays,
+        constants: Arrays,
     ) -> np.ndarray:
         """Return pointwise log-likelihoods, shape (patient, draw)."""
         log_time, event = np.log(outcome["time"])[:, None], outcome["event"].astype(float)[:, None]

@@ -2,7 +2,7 @@
 
 One linear predictor serves every family (design section 3):
 
-    eta_ik = x_i' b  +  c_k' (delta + G x_i)  +  a_site(i)  +  c_k' d_site(i)
+    eta_ik = x_i' b  +  c_k' (delta + G x_i)  +  a_site(i)  +  x_i' s_site(i)  +  c_k' d_site(i)
 
 `c_k` is row k of the treatment contrasts: orthonormal sum-to-zero contrasts divided by sqrt(2), so that a
 coefficient's prior standard deviation is that of the difference between any two treatments, whichever is the
@@ -33,10 +33,14 @@ def treatment_contrasts(n_treatments: int) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class Grouping:
-    """One pooled grouping column (site, study) with the labels seen in training."""
+    """One pooled grouping column (site, study) with the labels seen in training.
+
+    `slopes` are positions of the feature columns whose coefficients vary over the groups.
+    """
 
     column: str
     labels: tuple[str, ...]
+    slopes: tuple[int, ...] = ()
 
     def index(self, values: list[str]) -> np.ndarray:
         """Return each value's position among `labels`, -1 for a group that training never saw."""
@@ -80,15 +84,19 @@ class Layout:
         """Part of the predictor -> its slice of the coefficient vector.
 
         ``prognostic``, ``treatment``, ``modifier`` (contrast-major) and, for each grouping column g,
-        ``g.intercept`` and ``g.treatment`` (contrast-major).
+        ``g.intercept``, ``g.slope`` (column-major) and ``g.treatment`` (contrast-major).
         """
         r = self.n_contrasts
         widths = {"prognostic": len(self.columns), "treatment": r, "modifier": r * len(self.modifiers)}
         for grouping in self.groupings:
             widths[f"{grouping.column}.intercept"] = len(grouping.labels)
+            widths[f"{grouping.column}.slope"] = len(grouping.slopes) * len(grouping.labels)
             widths[f"{grouping.column}.treatment"] = r * len(grouping.labels)
         ends = np.cumsum(list(widths.values()))
-        return {name: slice(int(end) - width, int(end)) for (name, width), end in zip(widths.items(), ends, strict=True)}
+        return {
+            name: slice(int(end) - width, int(end))
+            for (name, width), end in zip(widths.items(), ends, strict=True)
+        }
 
     @property
     def n_coefficients(self) -> int:
@@ -103,10 +111,15 @@ class Layout:
         labels += [f"{c} x {self.columns[m]}" for c in contrasts for m in self.modifiers]
         for grouping in self.groupings:
             labels += [f"{grouping.column}={g}" for g in grouping.labels]
+            labels += [
+                f"{self.columns[j]} x {grouping.column}={g}" for j in grouping.slopes for g in grouping.labels
+            ]
             labels += [f"{c} x {grouping.column}={g}" for c in contrasts for g in grouping.labels]
         return tuple(labels)
 
-    def matrix(self, columns: np.ndarray, treatment_idx: np.ndarray, groups: dict[str, np.ndarray]) -> np.ndarray:
+    def matrix(
+        self, columns: np.ndarray, treatment_idx: np.ndarray, groups: dict[str, np.ndarray]
+    ) -> np.ndarray:
         """Return the design matrix of shape (patient, coefficient) for known groups.
 
         Parameters
@@ -122,7 +135,11 @@ class Layout:
         parts = [columns, contrast, _interact(contrast, columns[:, list(self.modifiers)])]
         for grouping in self.groupings:
             onehot = np.eye(len(grouping.labels))[groups[grouping.column]]
-            parts += [onehot, _interact(contrast, onehot)]
+            parts += [
+                onehot,
+                _interact(columns[:, list(grouping.slopes)], onehot),
+                _interact(contrast, onehot),
+            ]
         return np.concatenate(parts, axis=1)
 
 

@@ -87,9 +87,12 @@ class Encoding:
     ----------
     features : tuple of FeatureEncoding
         Grouped by block, in the order of the schema.
+    interactions : tuple of (str, str)
+        Pairs of features whose columns' products are further columns, after all others.
     """
 
     features: tuple[FeatureEncoding, ...]
+    interactions: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,19 +100,40 @@ class Encoding:
         return tuple(feature.name for feature in self.features)
 
     @property
-    def column_labels(self) -> tuple[str, ...]:
-        """Labels of all columns, the order of `columns`."""
+    def main_labels(self) -> tuple[str, ...]:
+        """Labels of the columns that are no product of others."""
         return tuple(label for feature in self.features for label in feature.column_labels)
 
     @property
-    def column_features(self) -> tuple[str, ...]:
-        """Feature that each column belongs to."""
-        return tuple(feature.name for feature in self.features for _ in feature.column_labels)
+    def column_labels(self) -> tuple[str, ...]:
+        """Labels of all columns, the order of `columns`."""
+        main = self.main_labels
+        return main + tuple(f"{main[i]} : {main[j]}" for i, j in self._products)
+
+    @property
+    def column_features(self) -> tuple[tuple[str, ...], ...]:
+        """Feature or features that each column depends on."""
+        main = [(feature.name,) for feature in self.features for _ in feature.column_labels]
+        return tuple(main + [(*main[i], *main[j]) for i, j in self._products])
 
     @property
     def column_blocks(self) -> tuple[str, ...]:
-        """Block that each column belongs to."""
-        return tuple(feature.block for feature in self.features for _ in feature.column_labels)
+        """Block that each column belongs to; a product belongs to that of its first feature."""
+        main = [feature.block for feature in self.features for _ in feature.column_labels]
+        return tuple(main + [main[i] for i, _ in self._products])
+
+    @property
+    def _products(self) -> tuple[tuple[int, int], ...]:
+        """Positions of the two main columns behind each product."""
+        owner = [feature.name for feature in self.features for _ in feature.column_labels]
+        return tuple(
+            (i, j)
+            for first, second in self.interactions
+            for i, name in enumerate(owner)
+            if name == first
+            for j, other in enumerate(owner)
+            if other == second
+        )
 
     def codes(self, cohort: Cohort) -> np.ndarray:
         """Return codes of shape (patient, feature), NaN where missing.
@@ -133,10 +157,20 @@ class Encoding:
         """Return columns of shape (..., column) from codes of shape (..., feature)."""
         if not self.features:
             return np.empty((*codes.shape[:-1], 0))
-        return np.concatenate([f.columns(codes[..., i]) for i, f in enumerate(self.features)], axis=-1)
+        main = np.concatenate([f.columns(codes[..., i]) for i, f in enumerate(self.features)], axis=-1)
+        if not self.interactions:
+            return main
+        first, second = (list(positions) for positions in zip(*self._products, strict=True))
+        return np.concatenate([main, main[..., first] * main[..., second]], axis=-1)
 
 
-def fit_encoding(cohort: Cohort, *, blocks: Sequence[str], leave_out: Sequence[str] = ()) -> Encoding:
+def fit_encoding(
+    cohort: Cohort,
+    *,
+    blocks: Sequence[str],
+    leave_out: Sequence[str] = (),
+    interactions: Sequence[tuple[str, str]] = (),
+) -> Encoding:
     """Learn encodings from the training cohort.
 
     Parameters
@@ -147,6 +181,8 @@ def fit_encoding(cohort: Cohort, *, blocks: Sequence[str], leave_out: Sequence[s
     leave_out : sequence of str
         Features of these blocks that the model does not use. A feature that is constant or entirely missing
         in training is left out too: it carries no information, and the checks have warned of it.
+    interactions : sequence of (str, str)
+        Pairs of features that interact; a pair with a feature left out is left out.
 
     Returns
     -------
@@ -158,7 +194,9 @@ def fit_encoding(cohort: Cohort, *, blocks: Sequence[str], leave_out: Sequence[s
             if name in leave_out or cohort.table[name].drop_nulls().n_unique() < 2:
                 continue
             features.append(_fit_feature(name, block, feature, cohort.table[name].drop_nulls()))
-    return Encoding(features=tuple(features))
+    kept = {feature.name for feature in features}
+    pairs = tuple((a, b) for a, b in interactions if a in kept and b in kept)
+    return Encoding(features=tuple(features), interactions=pairs)
 
 
 def _fit_feature(name: str, block: str, feature: Feature, known: pl.Series) -> FeatureEncoding:

@@ -85,7 +85,12 @@ class LatentNormal:
 
 
 def fit_latent_normal(
-    encoding: Encoding, codes: np.ndarray, companions: np.ndarray, *, imputations: int, rng: np.random.Generator
+    encoding: Encoding,
+    codes: np.ndarray,
+    companions: np.ndarray,
+    *,
+    imputations: int,
+    rng: np.random.Generator,
 ) -> tuple[LatentNormal, np.ndarray]:
     """Fit the joint model to training rows and draw completed codes.
 
@@ -176,7 +181,9 @@ class _Latents:
                 lower, upper = self._bounds(i, j, feature)
                 self.z[rows, j] = _truncated(location, spread, lower, upper, uniform[rows, j])
 
-    def _bounds(self, i: int, j: int, feature: FeatureEncoding) -> tuple[np.ndarray | float, np.ndarray | float]:
+    def _bounds(
+        self, i: int, j: int, feature: FeatureEncoding
+    ) -> tuple[np.ndarray | float, np.ndarray | float]:
         if feature.type == "continuous":
             return -np.inf, np.inf
         known = ~self.missing[:, i]
@@ -224,7 +231,11 @@ def _cuts(feature: FeatureEncoding) -> np.ndarray:
 
 
 def _truncated(
-    location: np.ndarray, spread: float, lower: np.ndarray | float, upper: np.ndarray | float, uniform: np.ndarray
+    location: np.ndarray,
+    spread: float,
+    lower: np.ndarray | float,
+    upper: np.ndarray | float,
+    uniform: np.ndarray,
 ) -> np.ndarray:
     """Draw normals truncated to (lower, upper) by inversion, in the tail where that is exact."""
     a, b = (lower - location) / spread, (upper - location) / spread
@@ -234,5 +245,3 @@ def _truncated(
     draw = ndtri(low + uniform * (high - low))
     draw = np.clip(draw, np.maximum(a, -38.0), np.minimum(b, 38.0))
     return location + spread * np.where(flip, -draw, draw)
-
-

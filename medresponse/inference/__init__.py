@@ -6,4 +6,16 @@ from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.fitting import fit, fit_many
 from medresponse.inference.store import load_fit, save_fit
 
-__all__ = ["Diagnostics", "Engine", "Fit", "Limits", "Nuts", "Support", "diagnose", "fit", "fit_many", "load_fit", "save_fit"]
+__all__ = [
+    "Diagnostics",
+    "Engine",
+    "Fit",
+    "Limits",
+    "Nuts",
+    "Support",
+    "diagnose",
+    "fit",
+    "fit_many",
+    "load_fit",
+    "save_fit",
+]

@@ -62,9 +62,13 @@ class Diagnostics:
         if not self.rhat <= limits.max_rhat:
             found.append(f"R-hat {self.rhat:.3f} of {self.rhat_parameter} exceeds {limits.max_rhat}")
         if not self.ess_bulk >= limits.min_ess:
-            found.append(f"bulk ESS {self.ess_bulk:.0f} of {self.ess_bulk_parameter} is under {limits.min_ess:.0f}")
+            found.append(
+                f"bulk ESS {self.ess_bulk:.0f} of {self.ess_bulk_parameter} is under {limits.min_ess:.0f}"
+            )
         if not self.ess_tail >= limits.min_ess:
-            found.append(f"tail ESS {self.ess_tail:.0f} of {self.ess_tail_parameter} is under {limits.min_ess:.0f}")
+            found.append(
+                f"tail ESS {self.ess_tail:.0f} of {self.ess_tail_parameter} is under {limits.min_ess:.0f}"
+            )
         if not self.divergences <= limits.max_divergences:
             found.append(f"{self.divergences} divergent transition(s)")
         if not self.bfmi >= limits.min_bfmi:
@@ -112,7 +116,11 @@ def diagnose(
         tail[m] = array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)
     # A deterministic that never moves (a centred one-level effect) has no R-hat: leave exact constants out.
     constant = np.ptp(columns.reshape(-1, len(names)), axis=0) == 0
-    rhat, bulk, tail = rhat[:, ~constant].max(axis=0), bulk[:, ~constant].min(axis=0), tail[:, ~constant].min(axis=0)
+    rhat, bulk, tail = (
+        rhat[:, ~constant].max(axis=0),
+        bulk[:, ~constant].min(axis=0),
+        tail[:, ~constant].min(axis=0),
+    )
     kept = [name for name, still in zip(names, constant, strict=True) if not still]
     bfmi = array_stats.bfmi(stats["energy"].values, chain_axis=0, draw_axis=1)
     worst_rhat, worst_bulk, worst_tail = (_arg(rhat, np.argmax), _arg(bulk, np.argmin), _arg(tail, np.argmin))

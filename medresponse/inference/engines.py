@@ -79,11 +79,9 @@ class ChainRun:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What came out of the sampler: finished chains, the names of their dimensions, and how it went."""
+    """What came out of the sampler: finished chains, and how it went."""
 
     chains: tuple[ChainRun, ...]
-    dims: Mapping[str, tuple[str, ...]]
-    coords: Mapping[str, tuple[str, ...]]
     interrupted: bool
     compile_seconds: float
     sample_seconds: float
@@ -99,8 +97,6 @@ class Compiled:
         started = time.perf_counter()
         self._compiled = nutpie.compile_pymc_model(model)
         self.seconds = time.perf_counter() - started
-        self.dims = {str(name): tuple(str(d) for d in dims) for name, dims in model.named_vars_to_dims.items()}
-        self.coords = {str(d): tuple(str(v) for v in values) for d, values in model.coords.items() if values is not None}
         self.library = f"nutpie {nutpie.__version__}"
         # Data that no variable reads (a sparse prior's scale where no prior is sparse) leave the graph.
         self._used = {str(variable.name) for variable in self._compiled.shared_var_keys}
@@ -168,7 +164,13 @@ def sample_chains(
                 finished[job] = run
                 divergences = int(run.stats["diverging"].sum())
                 elapsed = time.perf_counter() - started
-                log.info("chain %d of %d finished, %d divergences, %.1f s", len(finished), total, divergences, elapsed)
+                log.info(
+                    "chain %d of %d finished, %d divergences, %.1f s",
+                    len(finished),
+                    total,
+                    divergences,
+                    elapsed,
+                )
             if running:
                 time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
@@ -180,7 +182,7 @@ def sample_chains(
         raise FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
     chains = tuple(finished[job] for job in sorted(finished))
     seconds = time.perf_counter() - started
-    return Sampled(chains, compiled.dims, compiled.coords, interrupted, compiled.seconds, seconds, compiled.library)
+    return Sampled(chains, interrupted, compiled.seconds, seconds, compiled.library)
 
 
 def available_cores() -> int:
@@ -200,7 +202,8 @@ def _collect(handle: Any, job: tuple[int, int], engine: Nuts) -> ChainRun:
         trace = handle.wait()
     except RuntimeError as error:
         raise FitError(
-            f"the sampler failed ({error}); check the priors and the data's scale with check_prior", code="sampler"
+            f"the sampler failed ({error}); check the priors and the data's scale with check_prior",
+            code="sampler",
         ) from error
     posterior = {str(name): values.values[0] for name, values in trace.posterior.data_vars.items()}
     stats = {name: trace.sample_stats[name].values[0] for name in _STATS if name in trace.sample_stats}
@@ -220,8 +223,13 @@ def _chain_file(folder: Path, data_idx: int, chain_idx: int) -> Path:
 def _save_chain(folder: Path | None, run: ChainRun) -> None:
     if folder is None:
         return
-    arrays = {f"posterior.{k}": v for k, v in run.posterior.items()} | {f"stats.{k}": v for k, v in run.stats.items()}
-    with atomic_path(_chain_file(folder, run.data_idx, run.chain_idx)) as temporary, temporary.open("wb") as stream:
+    arrays = {f"posterior.{k}": v for k, v in run.posterior.items()} | {
+        f"stats.{k}": v for k, v in run.stats.items()
+    }
+    with (
+        atomic_path(_chain_file(folder, run.data_idx, run.chain_idx)) as temporary,
+        temporary.open("wb") as stream,
+    ):
         np.savez(stream, **arrays)
 
 

@@ -120,6 +120,8 @@ class Fit:
             ("E-BFMI, smallest", f"{d.bfmi:.2f}", ""),
             ("imputations", str(self.provenance.imputations), ""),
         ]
-        cells = "".join(f"<tr><th scope='row'>{a}</th><td>{b}</td><td>{escape(c)}</td></tr>" for a, b, c in rows)
+        cells = "".join(
+            f"<tr><th scope='row'>{a}</th><td>{b}</td><td>{escape(c)}</td></tr>" for a, b, c in rows
+        )
         problems = "".join(f"<li>{escape(failure)}</li>" for failure in d.failures)
         return f"<p><b>{escape(repr(self)[1:-1])}</b></p><table>{cells}</table><ul>{problems}</ul>"

@@ -63,7 +63,9 @@ def fit(
     FitError
         If sampling fails.
     """
-    folds = fit_many(spec, [cohort], outcome=outcome, engine=engine, seed=seed, checkpoint=checkpoint, limits=limits)
+    folds = fit_many(
+        spec, [cohort], outcome=outcome, engine=engine, seed=seed, checkpoint=checkpoint, limits=limits
+    )
     return folds[0]
 
 
@@ -82,28 +84,43 @@ def fit_many(
     Same parameters as `fit`. Fold i gets the same draws as ``fit(spec, cohorts[i], ...)`` would give.
     """
     engine = engine or Nuts()
-    compiled: dict[tuple[Any, ...], Compiled] = {}
     fits = []
     for cohort in cohorts:
         name = outcome or only_outcome(cohort)
         prepared = prepare(spec, cohort, outcome=name, seed=seed)
-        key = _graph_key(prepared)
-        if key not in compiled:
-            compiled[key] = Compiled(build_model(spec, prepared.encoding, prepared.layout, prepared.data[0]))
-            log.info("model compiled in %.1f s", compiled[key].seconds)
         identity = fit_identity(spec, cohort, name, to_plain(engine), seed)
         folder = Path(checkpoint) / identity[:16] if checkpoint is not None else None
-        sampled = sample_chains(compiled[key], prepared.data, engine=engine, seed=seed, checkpoint=folder)
+        sampled = sample_chains(
+            _compiled(spec, prepared), prepared.data, engine=engine, seed=seed, checkpoint=folder
+        )
         fits.append(_assemble(spec, cohort, name, engine, seed, prepared, sampled, limits, identity))
         if sampled.interrupted:
             break  # the fit's status says so; what was not begun is not there
     return tuple(fits)
 
 
-def _graph_key(prepared: Prepared) -> tuple[Any, ...]:
-    """Return what the compiled graph depends on besides the spec: labels, contrasts, ranks and interval counts."""
-    shapes = tuple((name, np.ndim(value), np.shape(value)[1:]) for name, value in prepared.data[0].items())
-    return (prepared.encoding.column_blocks, prepared.layout, shapes)
+# Compiled models of this process, oldest first: a refit of the same graph costs its sampling alone.
+_COMPILED: dict[str, Compiled] = {}
+_COMPILED_LIMIT = 8
+
+
+def _compiled(spec: ModelSpec, prepared: Prepared) -> Compiled:
+    """Return the compiled model, from this process's cache where its graph is there already."""
+    key = json.dumps([to_plain(spec), _graph_key(prepared)], sort_keys=True)
+    if key not in _COMPILED:
+        if len(_COMPILED) >= _COMPILED_LIMIT:
+            _COMPILED.pop(next(iter(_COMPILED)))
+        _COMPILED[key] = Compiled(build_model(spec, prepared.encoding, prepared.layout, prepared.data[0]))
+        log.info("model compiled in %.1f s", _COMPILED[key].seconds)
+    return _COMPILED[key]
+
+
+def _graph_key(prepared: Prepared) -> list[Any]:
+    """Return what the graph depends on besides the spec: numbers of columns, contrasts and groups, not their names."""
+    layout = prepared.layout
+    shapes = [(name, np.ndim(value), np.shape(value)[1:]) for name, value in prepared.data[0].items()]
+    groups = [(len(grouping.labels), grouping.slopes) for grouping in layout.groupings]
+    return [prepared.encoding.column_blocks, layout.modifiers, layout.contrasts, groups, shapes]
 
 
 def only_outcome(cohort: Cohort) -> str:
@@ -138,7 +155,7 @@ def _assemble(
     spec: ModelSpec, cohort: Cohort, outcome: str, engine: Nuts, seed: int, prepared: Prepared, sampled: Sampled,
     limits: Limits | None, identity: str,
 ) -> Fit:  # fmt: skip
-    posterior, stats = _datasets(sampled)
+    posterior, stats = _datasets(sampled, prepared)
     asked = engine.chains * len(prepared.data)
     diagnostics, table = diagnose(posterior, stats, chains_asked=asked, limits=limits)
     for failure in diagnostics.failures:
@@ -155,20 +172,22 @@ def _assemble(
     )  # fmt: skip
 
 
-def _datasets(sampled: Sampled) -> tuple[xr.Dataset, xr.Dataset]:
-    """Stack chains; each dimension keeps its model name, or one made from the variable's."""
+def _datasets(sampled: Sampled, prepared: Prepared) -> tuple[xr.Dataset, xr.Dataset]:
+    """Stack chains; coefficients are labelled, other dimensions are named after their variable."""
     imputation = ("chain", [run.data_idx for run in sampled.chains])
     posterior, stats = {}, {}
     for name in sampled.chains[0].posterior:
         stacked = np.stack([run.posterior[name] for run in sampled.chains])
-        known = sampled.dims.get(name, ())
-        dims = known if len(known) == stacked.ndim - 2 else [f"{name}_dim_{i}" for i in range(stacked.ndim - 2)]
+        dims = (
+            ["coefficient"]
+            if name == "coefficients"
+            else [f"{name}_dim_{i}" for i in range(stacked.ndim - 2)]
+        )
         posterior[name] = (("chain", "draw", *dims), stacked)
     for name in sampled.chains[0].stats:
         stats[name] = (("chain", "draw"), np.stack([run.stats[name] for run in sampled.chains]))
-    used = {dim for dims, _ in posterior.values() for dim in dims}
-    coords: dict[str, Any] = {d: list(v) for d, v in sampled.coords.items() if d in used}
-    return xr.Dataset(posterior, coords | {"imputation": imputation}), xr.Dataset(stats, {"imputation": imputation})
+    coords = {"coefficient": list(prepared.layout.coefficient_labels), "imputation": imputation}
+    return xr.Dataset(posterior, coords), xr.Dataset(stats, {"imputation": imputation})
 
 
 def make_support(prepared: Prepared) -> Support:

@@ -14,7 +14,9 @@ from medresponse.inference.fitting import fit_identity, make_provenance, make_su
 from medresponse.model import ModelSpec, build_model, prepare
 
 
-def prior_fit(spec: ModelSpec, cohort: Cohort, *, outcome: str | None = None, draws: int = 1000, seed: int) -> Fit:
+def prior_fit(
+    spec: ModelSpec, cohort: Cohort, *, outcome: str | None = None, draws: int = 1000, seed: int
+) -> Fit:
     """Draw parameters from the prior and return them in the shape of a fit, so that the same verbs score them.
 
     Its diagnostics never pass: it cannot be mistaken for a posterior.
@@ -35,19 +37,30 @@ def prior_fit(spec: ModelSpec, cohort: Cohort, *, outcome: str | None = None, dr
     model = build_model(spec, prepared.encoding, prepared.layout, prepared.data[0])
     wanted = ["coefficients", *spec.family.parameters]
     for grouping in prepared.layout.groupings:
-        scales = (f"{grouping.column}_scale", f"{grouping.column}_treatment_scale")
+        scales = [f"{grouping.column}_{part}" for part in ("scale", "slope_scale", "treatment_scale")]
         wanted += [v for v in scales if v in model.named_vars]
     sampled = pm.draw([model[v] for v in wanted], draws=draws, random_seed=derive_seed(seed, "prior") % 2**32)
     arrays = {}
     for variable, values in zip(wanted, sampled, strict=True):
-        arrays[variable] = (("chain", "draw", *(f"{variable}_{i}" for i in range(values.ndim - 1))), values[None])
+        arrays[variable] = (
+            ("chain", "draw", *(f"{variable}_{i}" for i in range(values.ndim - 1))),
+            values[None],
+        )
     posterior = xr.Dataset(arrays, {"imputation": ("chain", [0])})
     nan = float("nan")
     diagnostics = Diagnostics(
         rhat=nan, rhat_parameter="prior draws", ess_bulk=nan, ess_bulk_parameter="prior draws", ess_tail=nan,
         ess_tail_parameter="prior draws", ess_p5=nan, divergences=0, bfmi=nan, chains=0, chains_asked=0,
     )  # fmt: skip
-    provenance = make_provenance(spec, cohort, identity=fit_identity(spec, cohort, name, {"kind": "prior"}, seed), seed=seed, engine={"kind": "prior"}, sampler="prior draws", imputations=1)
+    provenance = make_provenance(
+        spec,
+        cohort,
+        identity=fit_identity(spec, cohort, name, {"kind": "prior"}, seed),
+        seed=seed,
+        engine={"kind": "prior"},
+        sampler="prior draws",
+        imputations=1,
+    )
     stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((1, draws), dtype=bool))})
     return Fit(
         spec=spec, outcome=name, schema=cohort.schema, encoding=prepared.encoding, layout=prepared.layout,

@@ -58,7 +58,9 @@ def load_fit(path: str | Path) -> Fit:
     verify_manifest(folder)
     plain = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
     if plain.get("format") != FORMAT:
-        raise IntegrityError(f"{folder.name}: format {plain.get('format')} is not known; this version reads {FORMAT}")
+        raise IntegrityError(
+            f"{folder.name}: format {plain.get('format')} is not known; this version reads {FORMAT}"
+        )
     tree = xr.open_datatree(folder / "arrays.zarr", engine="zarr", consolidated=False).load()
     learned = tree["learned"].to_dataset()
     imputer = LatentNormal(learned["imputer_mean"].values, learned["imputer_covariance"].values)
@@ -82,8 +84,12 @@ def _plain(fit: Fit) -> dict[str, Any]:
 
 
 def _tree(fit: Fit) -> xr.DataTree:
-    arrays: dict[str, np.ndarray] = {f"constant_{name}": np.asarray(value) for name, value in fit.constants.items()}
+    arrays: dict[str, np.ndarray] = {
+        f"constant_{name}": np.asarray(value) for name, value in fit.constants.items()
+    }
     arrays |= {f"support_{part}": getattr(fit.support, part) for part in ("mean", "precision", "distances")}
     arrays |= {"imputer_mean": fit.imputer.mean, "imputer_covariance": fit.imputer.covariance}
     learned = xr.Dataset({n: (tuple(f"{n}_{i}" for i in range(a.ndim)), a) for n, a in arrays.items()})
-    return xr.DataTree.from_dict({"posterior": fit.posterior, "sample_stats": fit.sample_stats, "learned": learned})
+    return xr.DataTree.from_dict(
+        {"posterior": fit.posterior, "sample_stats": fit.sample_stats, "learned": learned}
+    )

@@ -4,4 +4,12 @@ from medresponse.model.build import build_model
 from medresponse.model.prepare import Prepared, group_indices, make_layout, prepare
 from medresponse.model.spec import ModelSpec, MultipleImputation
 
-__all__ = ["ModelSpec", "MultipleImputation", "Prepared", "build_model", "group_indices", "make_layout", "prepare"]
+__all__ = [
+    "ModelSpec",
+    "MultipleImputation",
+    "Prepared",
+    "build_model",
+    "group_indices",
+    "make_layout",
+    "prepare",
+]

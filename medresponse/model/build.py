@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.features import Encoding, Layout
+from medresponse.features import Encoding, Grouping, Layout
 from medresponse.families import Arrays
 from medresponse.model.spec import ModelSpec
 
@@ -43,24 +43,39 @@ def build_model(spec: ModelSpec, encoding: Encoding, layout: Layout, data: Array
             model.add_coord(dim, labels)
             return prior.coefficients(name, size=len(labels), dims=dim, unit_information_sd=unit_sd)
 
-        parts = []
-        for block, prior in spec.blocks.items():
-            labels = [layout.columns[i] for i in np.flatnonzero(blocks == block)]
-            if labels:
-                parts.append(block_coefficients(f"prognostic_{block}", prior, labels))
+        parts = _prognostic(spec, blocks, layout, block_coefficients)
         contrasts = [f"contrast {j + 1}" for j in range(layout.n_contrasts)]
         if contrasts:
             parts.append(block_coefficients("treatment_effect", spec.treatment, contrasts))
             parts += _modifiers(spec, blocks, layout, contrasts, block_coefficients)
         for grouping in layout.groupings:
-            parts += _grouping(spec, grouping.column, grouping.labels, contrasts, model)
+            parts += _grouping(spec, grouping, contrasts, model)
         coefficients = pt.concatenate(parts) if parts else pt.zeros(0)
         pm.Deterministic("coefficients", coefficients, dims="coefficient")
         spec.family.likelihood(coefficients, shared, contrasts=layout.contrast_matrix)
     return model
 
 
-def _modifiers(spec: ModelSpec, blocks: np.ndarray, layout: Layout, contrasts: list[str], add: Any) -> list[Any]:
+def _prognostic(spec: ModelSpec, blocks: np.ndarray, layout: Layout, add: Any) -> list[Any]:
+    """Add the prognostic coefficients block by block and return them in the order of the columns."""
+    import pytensor.tensor as pt
+
+    parts, positions = [], []
+    for block, prior in spec.blocks.items():
+        own = np.flatnonzero(blocks == block)
+        if len(own):
+            parts.append(add(f"prognostic_{block}", prior, [layout.columns[i] for i in own]))
+            positions.append(own)
+    if not parts:
+        return []
+    order = np.argsort(np.concatenate(positions))
+    joined = pt.concatenate(parts)
+    return [joined if (order == np.arange(len(order))).all() else joined[order]]
+
+
+def _modifiers(
+    spec: ModelSpec, blocks: np.ndarray, layout: Layout, contrasts: list[str], add: Any
+) -> list[Any]:
     """Add effect modification, contrast-major as `Layout.slices` says.
 
     A block's coefficients over all contrasts share one prior, then are dealt out contrast by contrast.
@@ -74,15 +89,24 @@ def _modifiers(spec: ModelSpec, blocks: np.ndarray, layout: Layout, contrasts: l
     return [values[j * p : (j + 1) * p] for j in range(len(contrasts)) for p, values in by_block]
 
 
-def _grouping(spec: ModelSpec, column: str, labels: tuple[str, ...], contrasts: list[str], model: Any) -> list[Any]:
-    """Add pooled intercepts and treatment effects of one grouping, non-centred."""
+def _grouping(spec: ModelSpec, grouping: Grouping, contrasts: list[str], model: Any) -> list[Any]:
+    """Add one grouping's pooled intercepts, slopes and treatment effects, non-centred."""
     import pymc as pm
+    import pytensor.tensor as pt
 
-    model.add_coord(column, list(labels))
+    column, n = grouping.column, len(grouping.labels)
+    model.add_coord(column, list(grouping.labels))
     scale = spec.pooling_scale.sample(f"{column}_scale")
     parts = [scale * pm.Normal(f"{column}_raw", 0.0, 1.0, dims=column)]
+    if grouping.slopes:
+        scales = [spec.slope_scale.sample(f"{column}_slope_scale_{j}") for j in range(len(grouping.slopes))]
+        each = pm.Deterministic(f"{column}_slope_scale", pt.stack(scales))
+        parts.append(
+            pt.repeat(each, n) * pm.Normal(f"{column}_slope_raw", 0.0, 1.0, shape=n * len(grouping.slopes))
+        )
     if contrasts:
         treatment_scale = spec.pooling_treatment_scale.sample(f"{column}_treatment_scale")
-        raw = pm.Normal(f"{column}_treatment_raw", 0.0, 1.0, shape=len(contrasts) * len(labels))
-        parts.append(treatment_scale * raw)
+        parts.append(
+            treatment_scale * pm.Normal(f"{column}_treatment_raw", 0.0, 1.0, shape=n * len(contrasts))
+        )
     return parts

@@ -60,7 +60,9 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
     """
     _check(spec, cohort, outcome)
     observed = cohort.outcome(outcome)
-    encoding = fit_encoding(cohort, blocks=tuple(spec.blocks), leave_out=spec.leave_out)
+    encoding = fit_encoding(
+        cohort, blocks=tuple(spec.blocks), leave_out=spec.leave_out, interactions=spec.interactions
+    )
     layout = make_layout(spec, cohort, encoding)
     codes = encoding.codes(cohort)
     contrasts = layout.contrast_matrix[cohort.treatment_idx]
@@ -79,17 +81,32 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
         arrays["unit_information_sd"] = np.float64(spec.family.unit_information_sd(observed))  # type: ignore[assignment]
         data.append(arrays)
     return Prepared(
-        encoding=encoding, layout=layout, imputer=imputer, constants=constants, codes=completed, data=tuple(data)
+        encoding=encoding,
+        layout=layout,
+        imputer=imputer,
+        constants=constants,
+        codes=completed,
+        data=tuple(data),
     )
 
 
 def make_layout(spec: ModelSpec, cohort: Cohort, encoding: Encoding) -> Layout:
     """Return the coefficient layout of a spec on a cohort."""
-    blocks = encoding.column_blocks
+    blocks = encoding.column_blocks[: len(encoding.main_labels)]
+    owners = encoding.column_features
     # Contrast by contrast, block by block in the order of the modifiers' own mapping.
     modifiers = tuple(i for block in spec.modifier_priors for i, b in enumerate(blocks) if b == block)
     groupings = tuple(
-        Grouping(column=column, labels=tuple(sorted(cohort.table[column].unique().to_list()))) for column in spec.pooling
+        Grouping(
+            column=column,
+            labels=tuple(sorted(cohort.table[column].unique().to_list())),
+            slopes=tuple(
+                i
+                for i, owner in enumerate(owners)
+                if len(owner) == 1 and owner[0] in spec.slopes.get(column, ())
+            ),
+        )
+        for column in spec.pooling
     )
     contrasts = treatment_contrasts(max(len(cohort.treatments), 1))
     return Layout(
@@ -104,20 +121,32 @@ def group_indices(layout: Layout, cohort: Cohort) -> dict[str, np.ndarray]:
     """Return grouping column -> index of each patient's group, -1 for a group unseen in training."""
     absent = [g.column for g in layout.groupings if g.column not in cohort.table.columns]
     if absent:
-        raise DataError(f"the fit pools over {', '.join(absent)}, which the cohort lacks", code="missing_column")
+        raise DataError(
+            f"the fit pools over {', '.join(absent)}, which the cohort lacks", code="missing_column"
+        )
     return {g.column: g.index(cohort.table[g.column].to_list()) for g in layout.groupings}
 
 
 def _check(spec: ModelSpec, cohort: Cohort, outcome: str) -> None:
     kind = cohort.outcome_schema(outcome).kind
     if kind != spec.family.outcome_kind:
-        raise SpecError(f"spec.family: {type(spec.family).__name__} models a {spec.family.outcome_kind} outcome; {outcome!r} is {kind}")
+        raise SpecError(
+            f"spec.family: {type(spec.family).__name__} models a {spec.family.outcome_kind} outcome; {outcome!r} is {kind}"
+        )
     unknown = sorted(set(spec.pooling) - set(cohort.schema.sites))
     if unknown:
-        raise SpecError(f"spec.pooling: {', '.join(unknown)} is no site column of the cohort ({', '.join(cohort.schema.sites) or 'it has none'})")
-    unused = sorted(set(spec.leave_out) - set(cohort.schema.feature_columns))
-    if unused:
-        raise SpecError(f"spec.leave_out: {', '.join(unused)} is no feature of the cohort")
+        raise SpecError(
+            f"spec.pooling: {', '.join(unknown)} is no site column of the cohort ({', '.join(cohort.schema.sites) or 'it has none'})"
+        )
+    named = {
+        "leave_out": spec.leave_out,
+        "interactions": [name for pair in spec.interactions for name in pair],
+        "slopes": [name for features in spec.slopes.values() for name in features],
+    }
+    for entry, names in named.items():
+        strange = sorted(set(names) - set(cohort.schema.feature_columns))
+        if strange:
+            raise SpecError(f"spec.{entry}: {', '.join(strange)} is no feature of the cohort")
     treatment: Treatment | None = cohort.schema.treatment
     if treatment is not None and treatment.assignment == "observational" and spec.confounding is None:
         raise SpecError(

@@ -41,6 +41,12 @@ class ModelSpec:
         Grouping columns with partially pooled intercepts and treatment effects.
     pooling_scale, pooling_treatment_scale : ScalePrior
         Prior of the standard deviation of those intercepts and of those treatment effects.
+    slopes : mapping
+        Grouping column -> features whose coefficients vary over its groups, pooled towards the common one.
+    slope_scale : ScalePrior
+        Prior of the standard deviation of one feature's coefficients over groups.
+    interactions : tuple of (str, str)
+        Pairs of features with a product term, under the prior of the first one's block.
     leave_out : tuple of str
         Features not used.
     missing : MultipleImputation
@@ -57,6 +63,9 @@ class ModelSpec:
     pooling: tuple[str, ...] = ()
     pooling_scale: ScalePrior = HalfNormal(sigma=0.5)
     pooling_treatment_scale: ScalePrior = HalfNormal(sigma=0.25)
+    slopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    slope_scale: ScalePrior = HalfNormal(sigma=0.2)
+    interactions: tuple[tuple[str, str], ...] = ()
     leave_out: tuple[str, ...] = ()
     missing: MultipleImputation = field(default_factory=MultipleImputation)
     confounding: str | None = None
@@ -67,7 +76,14 @@ class ModelSpec:
                 raise ValueError(f"no block {block!r}; valid are {', '.join(BLOCKS)}")
         extra = sorted(set(self.modifiers or {}) - set(self.blocks))
         if extra:
-            raise ValueError(f"modifiers name {', '.join(extra)}, which blocks does not: a modifier needs its main term")
+            raise ValueError(
+                f"modifiers name {', '.join(extra)}, which blocks does not: a modifier needs its main term"
+            )
+        strangers = sorted(set(self.slopes) - set(self.pooling))
+        if strangers:
+            raise ValueError(
+                f"slopes name {', '.join(strangers)}, which pooling does not: slopes need their intercepts"
+            )
         if self.confounding not in (None, "measured"):
             raise ValueError(f"confounding {self.confounding!r} is not known; valid is 'measured'")
 

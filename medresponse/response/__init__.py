@@ -3,7 +3,7 @@
 from medresponse.response.applicability import Applicability, applicability
 from medresponse.response.contrasts import benefit_of, contrast, summarise_benefit
 from medresponse.response.contributions import contributions
-from medresponse.response.curves import mean_curve_of_each, mean_survival, survival_curves
+from medresponse.response.curves import mean_survival, own_curves, survival_curves
 from medresponse.response.responses import Basis, Responses, respond
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "benefit_of",
     "contrast",
     "contributions",
-    "mean_curve_of_each",
     "mean_survival",
+    "own_curves",
     "respond",
     "summarise_benefit",
     "survival_curves",

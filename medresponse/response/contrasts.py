@@ -47,7 +47,9 @@ def contrast(
     others = [k for k in range(len(responses.treatments)) if k != reference]
 
     def summarise(values: np.ndarray) -> np.ndarray:
-        return summarise_benefit(benefit_of(values, reference, others, responses.direction), worthwhile, level)
+        return summarise_benefit(
+            benefit_of(values, reference, others, responses.direction), worthwhile, level
+        )
 
     table = responses.reduce(summarise).reshape(-1, 7)
     names = ("benefit", "sd", "lower", "upper", "p_benefit", "p_worthwhile", "p_worse")
@@ -68,5 +70,9 @@ def summarise_benefit(benefit: np.ndarray, worthwhile: float, level: float) -> n
     tail = (1 - level) / 2
     lower, upper = np.quantile(benefit, [tail, 1 - tail], axis=-1)
     parts = [benefit.mean(axis=-1), benefit.std(axis=-1, ddof=1), lower, upper]
-    parts += [(benefit > 0).mean(axis=-1), (benefit > worthwhile).mean(axis=-1), (benefit < -worthwhile).mean(axis=-1)]
+    parts += [
+        (benefit > 0).mean(axis=-1),
+        (benefit > worthwhile).mean(axis=-1),
+        (benefit < -worthwhile).mean(axis=-1),
+    ]
     return np.stack(parts, axis=-1)

@@ -38,7 +38,9 @@ def contributions(responses: Responses, patient: str, *, level: float = 0.95) ->
     for i in known:
         without = replace(chosen, patients=replace(chosen.patients, averaged=(encoding.names[i],)))
         change = base - next(iter(without.chunks()))[1][0]
-        rows += [(encoding.names[i], t, *_interval(change[k], level)) for k, t in enumerate(responses.treatments)]
+        rows += [
+            (encoding.names[i], t, *_interval(change[k], level)) for k, t in enumerate(responses.treatments)
+        ]
         for k, t in enumerate(responses.treatments):
             if k != reference:
                 benefit = (responses.direction or 1) * (change[k] - change[reference])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -13,7 +13,9 @@ from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Responses
 
 
-def survival_curves(responses: Responses, *, times: Sequence[float], ids: Sequence[str] | None = None) -> xr.DataArray:
+def survival_curves(
+    responses: Responses, *, times: Sequence[float], ids: Sequence[str] | None = None
+) -> xr.DataArray:
     """Return event-free probabilities, dims (patient, treatment, time, draw); for a few patients.
 
     Parameters
@@ -27,10 +29,14 @@ def survival_curves(responses: Responses, *, times: Sequence[float], ids: Sequen
     chosen = responses if ids is None else responses.select(ids)
     parts = [values for _, values in _curve_chunks(chosen, times)]
     coords = {"patient": list(chosen.ids), "treatment": list(chosen.treatments), "time": list(times)}
-    return xr.DataArray(np.concatenate(parts), coords, ("patient", "treatment", "time", "draw"), attrs={"unit": "probability"})
+    return xr.DataArray(
+        np.concatenate(parts), coords, ("patient", "treatment", "time", "draw"), attrs={"unit": "probability"}
+    )
 
 
-def mean_survival(responses: Responses, *, times: Sequence[float], weights: np.ndarray | None = None) -> xr.DataArray:
+def mean_survival(
+    responses: Responses, *, times: Sequence[float], weights: np.ndarray | None = None
+) -> xr.DataArray:
     """Return the survival curve averaged over patients (standardisation), dims (treatment, time, draw).
 
     Parameters
@@ -51,11 +57,28 @@ def mean_survival(responses: Responses, *, times: Sequence[float], weights: np.n
     return xr.DataArray(mean, coords, ("treatment", "time", "draw"), attrs={"unit": "probability"})
 
 
-def mean_curve_of_each(responses: Responses, *, times: Sequence[float], treatment_idx: np.ndarray) -> np.ndarray:
-    """Return each patient's posterior mean curve under one treatment of their own, shape (patient, time)."""
+def own_curves(
+    responses: Responses,
+    *,
+    times: Sequence[float],
+    treatment_idx: np.ndarray,
+    summarise: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Return each patient's curve under one treatment of their own, draws summarised.
+
+    Parameters
+    ----------
+    responses : Responses
+    times : sequence of float
+        In the outcome's unit of time.
+    treatment_idx : numpy.ndarray
+        Shape (patient,): for scoring, the treatment received.
+    summarise : callable
+        Takes (patient, time, draw) and returns (patient, time, ...), for example the mean over draws.
+    """
     parts = []
     for rows, values in _curve_chunks(responses, times):
-        parts.append(values[np.arange(len(values)), treatment_idx[rows]].mean(axis=-1))
+        parts.append(summarise(values[np.arange(len(values)), treatment_idx[rows]]))
     return np.concatenate(parts)
 
 

@@ -42,7 +42,12 @@ def _figure(responses: Responses, means: np.ndarray) -> str:
     axes = figure.subplots()
     for k, label in enumerate(_labels(responses)):
         ordered = np.sort(means[:, k])
-        axes.plot(ordered, (np.arange(len(ordered)) + 0.5) / len(ordered), label=label, linestyle=("-", "--", ":", "-.")[k % 4])
+        axes.plot(
+            ordered,
+            (np.arange(len(ordered)) + 0.5) / len(ordered),
+            label=label,
+            linestyle=("-", "--", ":", "-.")[k % 4],
+        )
     axes.set(xlabel=f"mean response ({responses.unit})", ylabel="share of patients at or below")
     axes.legend(frameon=False)
     return svg_of(figure)

@@ -16,6 +16,7 @@ import numpy as np
 from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError
 from medresponse.core.rng import stream
+from medresponse.features import Grouping
 
 if TYPE_CHECKING:
     from medresponse.inference import Fit
@@ -56,7 +57,9 @@ def encode_patients(fit: Fit, cohort: Cohort) -> Patients:
     codes = fit.encoding.codes(cohort)
     absent = [g.column for g in fit.layout.groupings if g.column not in cohort.table.columns]
     if absent:
-        raise DataError(f"the fit pools over {', '.join(absent)}, which the cohort lacks", code="missing_column")
+        raise DataError(
+            f"the fit pools over {', '.join(absent)}, which the cohort lacks", code="missing_column"
+        )
     groups = {g.column: tuple(cohort.table[g.column].to_list()) for g in fit.layout.groupings}
     return Patients(cohort.patients, codes, groups)
 
@@ -78,8 +81,7 @@ def linear_predictors(fit: Fit, patients: Patients, *, seed: int) -> Iterator[tu
     size = max(1, _CHUNK_NUMBERS // per_patient)
     for start in range(0, len(patients.ids), size):
         rows = slice(start, min(start + size, len(patients.ids)))
-        base, effects = _feature_part(fit, patients, rows, coefficients, seed)
-        _add_groups(fit, patients, rows, group_draws, base, effects)
+        base, effects = _chunk(fit, patients, rows, coefficients, group_draws, seed)
         contrasts = fit.layout.contrast_matrix  # (treatment, contrast)
         yield rows, base[:, None, :] + np.einsum("kr,irs->iks", contrasts, effects)
 
@@ -90,13 +92,17 @@ def completed_columns(fit: Fit, patients: Patients, row: int, *, seed: int) -> n
     if not np.isnan(codes).any():
         return _columns(fit, patients, codes[None])
     generator = stream(seed, "features", patients.ids[row])
-    completions = fit.imputer.complete(fit.encoding, codes[None], each=COMPLETIONS_EACH, generators=[generator])[0]
+    completions = fit.imputer.complete(
+        fit.encoding, codes[None], each=COMPLETIONS_EACH, generators=[generator]
+    )[0]
     return _columns(fit, patients, completions[_completion_of_draw(fit, len(completions))])
 
 
 def _columns(fit: Fit, patients: Patients, codes: np.ndarray) -> np.ndarray:
     columns = fit.encoding.columns(codes)
-    averaged = [i for i, name in enumerate(fit.encoding.column_features) if name in patients.averaged]
+    averaged = [
+        i for i, names in enumerate(fit.encoding.column_features) if set(names) & set(patients.averaged)
+    ]
     columns[..., averaged] = 0.0  # columns are centred on the training rows
     return columns
 
@@ -109,10 +115,10 @@ def _completion_of_draw(fit: Fit, completions: int) -> np.ndarray:
     return position % completions
 
 
-def _feature_part(
-    fit: Fit, patients: Patients, rows: slice, coefficients: np.ndarray, seed: int
+def _chunk(
+    fit: Fit, patients: Patients, rows: slice, coefficients: np.ndarray, groups: _GroupDraws, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return base (patient, draw) and effects (patient, contrast, draw) of the features and the treatment."""
+    """Return base (patient, draw) and effects (patient, contrast, draw)."""
     parts, layout = fit.layout.slices, fit.layout
     r, modifiers = layout.n_contrasts, list(layout.modifiers)
     prognostic = coefficients[:, parts["prognostic"]]
@@ -125,43 +131,59 @@ def _feature_part(
     columns = _columns(fit, patients, codes[whole])
     base[whole] = columns @ prognostic.T
     effects[whole] = np.einsum("ip,srp->irs", columns[:, modifiers], modifier, optimize=True) + treatment.T
+    for i, own in zip(np.flatnonzero(whole), columns, strict=True):
+        groups.add(patients, rows.start + int(i), own[None], base[i], effects[i])
     for i in np.flatnonzero(~whole):
         own = completed_columns(fit, patients, rows.start + int(i), seed=seed)
         base[i] = np.einsum("sp,sp->s", own, prognostic)
         effects[i] = np.einsum("sp,srp->rs", own[:, modifiers], modifier) + treatment.T
+        groups.add(patients, rows.start + int(i), own, base[i], effects[i])
     return base, effects
 
 
-def _add_groups(fit: Fit, patients: Patients, rows: slice, draws: _GroupDraws, base: np.ndarray, effects: np.ndarray) -> None:
-    """Add the effects of each patient's groups to base and effects, in place."""
-    for grouping in fit.layout.groupings:
-        for i, label in enumerate(patients.groups[grouping.column][rows]):
-            intercept, treatment = draws.of(grouping.column, label)
-            base[i] += intercept
-            effects[i] += treatment
-
-
 class _GroupDraws:
-    """Effects of groups by label, (draw,) and (contrast, draw); a group unseen in training gets new ones."""
+    """Effects of groups by label; a group unseen in training gets new ones from its population."""
 
     def __init__(self, fit: Fit, coefficients: np.ndarray, seed: int) -> None:
         self._fit, self._coefficients, self._seed = fit, coefficients, seed
-        self._known: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self._known: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    def of(self, column: str, label: str) -> tuple[np.ndarray, np.ndarray]:
-        if (column, label) not in self._known:
-            self._known[column, label] = self._look_up(column, label)
-        return self._known[column, label]
+    def add(
+        self, patients: Patients, row: int, columns: np.ndarray, base: np.ndarray, effects: np.ndarray
+    ) -> None:
+        """Add the effects of one patient's groups to base (draw,) and effects (contrast, draw), in place.
 
-    def _look_up(self, column: str, label: str) -> tuple[np.ndarray, np.ndarray]:
-        fit, n, r = self._fit, len(self._coefficients), self._fit.layout.n_contrasts
-        grouping = next(g for g in fit.layout.groupings if g.column == column)
+        `columns` has shape (draw, column), or (1, column) where nothing is missing.
+        """
+        for grouping in self._fit.layout.groupings:
+            key = (grouping.column, patients.groups[grouping.column][row])
+            if key not in self._known:
+                self._known[key] = self._look_up(grouping, key[1])
+            intercept, slopes, treatment = self._known[key]
+            base += intercept
+            if grouping.slopes:
+                base += (columns[:, list(grouping.slopes)].T * slopes).sum(axis=0)
+            effects += treatment
+
+    def _look_up(self, grouping: Grouping, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return intercept (draw,), slopes (slope, draw) and treatment effects (contrast, draw) of one group."""
+        fit, n, column = self._fit, len(self._coefficients), grouping.column
+        q, r = len(grouping.slopes), fit.layout.n_contrasts
         if label in grouping.labels:
             position = grouping.labels.index(label)
-            intercept = self._coefficients[:, fit.layout.slices[f"{column}.intercept"]][:, position]
-            treatment = self._coefficients[:, fit.layout.slices[f"{column}.treatment"]]
-            return intercept, treatment.reshape(n, r, -1)[:, :, position].T
+            parts = [
+                self._coefficients[:, fit.layout.slices[f"{column}.{p}"]]
+                for p in ("intercept", "slope", "treatment")
+            ]
+            slopes, treatment = (
+                parts[1].reshape(n, q, len(grouping.labels)),
+                parts[2].reshape(n, r, len(grouping.labels)),
+            )
+            return parts[0][:, position], slopes[:, :, position].T, treatment[:, :, position].T
         rng = stream(self._seed, "new group", column, label)
         intercept = fit.draws(f"{column}_scale") * rng.standard_normal(n)
+        slopes = np.zeros((0, n))
+        if q:
+            slopes = fit.draws(f"{column}_slope_scale").T * rng.standard_normal((q, n))
         scale = fit.draws(f"{column}_treatment_scale") if r else np.zeros(n)
-        return intercept, scale * rng.standard_normal((r, n))
+        return intercept, slopes, scale * rng.standard_normal((r, n))

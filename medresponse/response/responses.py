@@ -99,7 +99,9 @@ class Responses:
             If there is no such treatment.
         """
         if treatment not in self.treatments:
-            raise UnknownTreatmentError(f"no treatment {treatment!r}; {did_you_mean(treatment, self.treatments)}")
+            raise UnknownTreatmentError(
+                f"no treatment {treatment!r}; {did_you_mean(treatment, self.treatments)}"
+            )
         return self.treatments.index(treatment)
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
@@ -119,7 +121,9 @@ class Responses:
         position = {patient: i for i, patient in enumerate(self.ids)}
         unknown = [patient for patient in ids if patient not in position]
         if unknown:
-            raise UnknownPatientError(f"{len(unknown)} patient(s) not among the responses, the first: {unknown[0]}")
+            raise UnknownPatientError(
+                f"{len(unknown)} patient(s) not among the responses, the first: {unknown[0]}"
+            )
         rows = [position[patient] for patient in ids]
         groups = {c: tuple(labels[i] for i in rows) for c, labels in self.patients.groups.items()}
         return _replace(self, Patients(tuple(ids), self.patients.codes[rows], groups))
@@ -169,11 +173,16 @@ class Responses:
     def _predictive_chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         family, parameters = self.fit.spec.family, self.fit.family_draws()
         for rows, eta in linear_predictors(self.fit, self.patients, seed=self.seed):
-            uniform = np.stack([stream(self.seed, "outcome", i).random(eta.shape[1:]) for i in self.ids[rows]])
+            uniform = np.stack(
+                [stream(self.seed, "outcome", i).random(eta.shape[1:]) for i in self.ids[rows]]
+            )
             yield rows, family.simulate(eta, parameters, self.fit.constants, uniform)
 
     def _table(
-        self, function: Callable[[np.ndarray], np.ndarray], *, chunks: Iterator[tuple[slice, np.ndarray]] | None = None
+        self,
+        function: Callable[[np.ndarray], np.ndarray],
+        *,
+        chunks: Iterator[tuple[slice, np.ndarray]] | None = None,
     ) -> pl.DataFrame:
         values = np.concatenate([function(v) for _, v in (chunks or self.chunks())]).reshape(-1, 4)
         labels = {
@@ -188,11 +197,17 @@ class Responses:
         """From the outcome's unit of time to the caller's, for restricted mean times."""
         if self.estimand.kind != "rmst":
             return 1.0
-        return convert_time(1.0, given=self.fit.schema.outcomes[self.fit.outcome].unit, wanted=self.horizon_unit)
+        return convert_time(
+            1.0, given=self.fit.schema.outcomes[self.fit.outcome].unit, wanted=self.horizon_unit
+        )
 
     @property
     def _title(self) -> str:
-        what = {"survival": "probability of no event", "rmst": "restricted mean event-free time", "mean": "mean response"}
+        what = {
+            "survival": "probability of no event",
+            "rmst": "restricted mean event-free time",
+            "mean": "mean response",
+        }
         horizon = f" by {self.horizon:g} {self.horizon_unit}s" if self.horizon is not None else ""
         return f"{what[self.estimand.kind]}{horizon}, unit {self.unit}"
 
@@ -239,7 +254,9 @@ def respond(
     """
     kind = estimand or fit.spec.family.estimands[0]
     if kind not in fit.spec.family.estimands:
-        raise SpecError(f"no estimand {kind!r} for this family; {did_you_mean(kind, fit.spec.family.estimands)}")
+        raise SpecError(
+            f"no estimand {kind!r} for this family; {did_you_mean(kind, fit.spec.family.estimands)}"
+        )
     schema = fit.schema.outcomes[fit.outcome]
     own_horizon, horizon_unit = None, ""
     if isinstance(schema, TimeToEvent):
@@ -263,7 +280,9 @@ def _check_horizon(responses: Responses) -> None:
     """Let the family refuse the horizon now rather than at the first chunk."""
     fit = responses.fit
     parameters = {name: draws[:1] for name, draws in fit.family_draws().items()}
-    fit.spec.family.response(responses.estimand, np.zeros((1, len(fit.treatments), 1)), parameters, fit.constants)
+    fit.spec.family.response(
+        responses.estimand, np.zeros((1, len(fit.treatments), 1)), parameters, fit.constants
+    )
 
 
 def _direction(schema: TimeToEvent | Continuous) -> int:
@@ -283,7 +302,11 @@ def _basis(fit: Fit) -> Basis:
 
 
 def _replace(
-    responses: Responses, patients: Patients, *, estimand: Estimand | None = None, horizon: float | None = None
+    responses: Responses,
+    patients: Patients,
+    *,
+    estimand: Estimand | None = None,
+    horizon: float | None = None,
 ) -> Responses:
     kind = (estimand or responses.estimand).kind
     unit = {"survival": "probability", "rmst": responses.horizon_unit}.get(kind, responses.unit)

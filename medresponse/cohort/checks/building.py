@@ -26,7 +26,11 @@ _TO_FIT: tuple[Check, ...] = (*ARMS, *OUTCOMES, *INFORMATION)
 
 
 def cohort_from_frame(
-    frame: pl.DataFrame, schema: Schema, *, source: Mapping[str, str] | None = None, for_prediction: bool = False
+    frame: pl.DataFrame,
+    schema: Schema,
+    *,
+    source: Mapping[str, str] | None = None,
+    for_prediction: bool = False,
 ) -> Cohort:
     """Check every row of a table against a schema and return it as a `Cohort`.
 
@@ -77,7 +81,9 @@ def _refuse_errors(table: pl.DataFrame, source: Mapping[str, str] | None) -> Non
         return
     codes = errors["code"].unique(maintain_order=True).to_list()
     what = (source or {}).get("file", "the table")
-    message = f"{what} does not fit its schema ({errors.height} error(s)); nothing was computed:\n{describe(table)}"
+    message = (
+        f"{what} does not fit its schema ({errors.height} error(s)); nothing was computed:\n{describe(table)}"
+    )
     raise DataError(message, code=codes[0] if len(codes) == 1 else "cohort_findings", findings=table)
 
 

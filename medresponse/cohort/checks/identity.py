@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from medresponse.cohort.checks.intake import Check, Intake
 from medresponse.cohort.findings import Finding
@@ -17,11 +18,13 @@ _NAMES = frozenset(
         "name", "patientname", "subjectname", "fullname", "firstname", "lastname", "middlename", "maidenname",
         "givenname", "familyname", "forename", "address", "homeaddress", "streetaddress", "street",
         "medicalrecordnumber", "nhsnumber", "socialsecuritynumber", "dateofbirth", "birthdate", "birthday",
-        "phonenumber", "mobile", "fax", "zip", "zipcode", "postcode", "postalcode", "passport", "passportnumber",
-        "ipaddress", "driverslicence", "driverslicense",
+        "phonenumber", "mobile", "fax", "zip", "zipcode", "postcode", "postalcode", "passport",
+        "passportnumber", "ipaddress", "driverslicence", "driverslicense",
     }
 )  # fmt: skip
-_WORDS = frozenset({"surname", "mrn", "ssn", "dob", "email", "phone", "telephone", "zipcode", "postcode", "birthdate"})
+_WORDS = frozenset(
+    {"surname", "mrn", "ssn", "dob", "email", "phone", "telephone", "zipcode", "postcode", "birthdate"}
+)
 
 _VALUES = (
     r"^[^@\s]+@[^@\s]+\.[^@\s]+$"  # e-mail
@@ -35,7 +38,7 @@ def is_identifier_name(column: str) -> bool:
     """Say whether a column's name is that of a direct identifier."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column)
     words = [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
-    pairs = {first + second for first, second in zip(words, words[1:], strict=False)}
+    pairs = {first + second for first, second in pairwise(words)}
     return "".join(words) in _NAMES or not _WORDS.isdisjoint({*words, *pairs})
 
 
@@ -48,7 +51,10 @@ def check_id_values(intake: Intake) -> Iterator[Finding]:
     """possible_identifier: ids that are addresses or numbers of people (counted, never shown)."""
     n = identifying_ids(intake)
     if n:
-        action = "these ids look like e-mail addresses, telephone or social security numbers: replace them by pseudonyms"
+        action = (
+            "these ids look like e-mail addresses, telephone or social security numbers: replace "
+            "them by pseudonyms"
+        )
         yield Finding("error", "possible_identifier", intake.schema.id, n, (), action)
 
 
@@ -65,7 +71,10 @@ def check_ids(intake: Intake) -> Iterator[Finding]:
 def check_sites(intake: Intake) -> Iterator[Finding]:
     """missing_site."""
     for site in intake.sites:
-        action = "fill in the site, give the unknown ones a name of their own, or exclude them by an eligibility rule"
+        action = (
+            "fill in the site, give the unknown ones a name of their own, or exclude them by an "
+            "eligibility rule"
+        )
         yield from intake.in_rows(intake.text(site).is_null(), "missing_site", site, action)
 
 

@@ -97,7 +97,13 @@ class Intake:
         return tuple(self.ids.filter(rows).drop_nulls().unique().sort().to_list())
 
     def in_rows(
-        self, rows: pl.Series, code: str, column: str, action: str, *, severity: Literal["error", "warning"] = "error"
+        self,
+        rows: pl.Series,
+        code: str,
+        column: str,
+        action: str,
+        *,
+        severity: Literal["error", "warning"] = "error",
     ) -> Iterator[Finding]:
         """Yield one finding with the count and ids of the rows in a mask, or nothing if there are none."""
         n = int(rows.sum())

@@ -14,7 +14,8 @@ from medresponse.cohort.findings import Finding
 from medresponse.cohort.schema import TimeToEvent
 from medresponse.core.text import event_text
 
-_SAYS_CENSORED = re.compile(r"cnsr|censor", re.IGNORECASE)
+# CDISC's name only: files outside it do call a column with 1 for the event "censor".
+_SAYS_CENSORED = re.compile(r"cnsr", re.IGNORECASE)
 _SAYS_EVENT = re.compile(r"event|death|died|dead", re.IGNORECASE)
 
 
@@ -24,7 +25,10 @@ def check_outcome_values(intake: Intake) -> Iterator[Finding]:
         if isinstance(outcome, TimeToEvent):
             yield from not_numeric(intake, outcome.time)
             rows = (intake.numbers(outcome.time).values <= 0).fill_null(False)
-            action = "follow-up must be longer than zero: correct the times, or exclude the rows by an eligibility rule"
+            action = (
+                "follow-up must be longer than zero: correct the times, or exclude the rows by an "
+                "eligibility rule"
+            )
             yield from intake.in_rows(rows, "time_not_positive", outcome.time, action)
             yield from _polarity(intake, outcome)
             continue
@@ -37,9 +41,10 @@ def check_outcome_values(intake: Intake) -> Iterator[Finding]:
 def _polarity(intake: Intake, outcome: TimeToEvent) -> Iterator[Finding]:
     text = intake.text(outcome.event)
     rows = text.is_not_null() & read_events(text, outcome).is_null()
+    event, censored = event_text(outcome.event_value), event_text(outcome.censored_value)
     action = (
-        f"{text.filter(rows).n_unique()} distinct value(s) are neither event_value {event_text(outcome.event_value)} nor "
-        f"censored_value {event_text(outcome.censored_value)}: correct them, or say in the schema how the file writes an event"
+        f"{text.filter(rows).n_unique()} distinct value(s) are neither event_value {event} nor "
+        f"censored_value {censored}: correct them, or say in the schema how the file writes an event"
     )
     yield from intake.in_rows(rows, "event_polarity", outcome.event, action)
 
@@ -50,7 +55,10 @@ def check_outcome_present(intake: Intake) -> Iterator[Finding]:
         for column in outcome.columns:
             is_event = isinstance(outcome, TimeToEvent) and column == outcome.event
             missing = intake.text(column).is_null() if is_event else intake.numbers(column).missing
-            action = "fill it in, or declare an eligibility rule on this column that excludes them, with its reason"
+            action = (
+                "fill it in, or declare an eligibility rule on this column that excludes them, with "
+                "its reason"
+            )
             yield from intake.in_rows(missing, "outcome_missing", column, action)
 
 
@@ -65,7 +73,10 @@ def check_polarity_name(intake: Intake) -> Iterator[Finding]:
         else:
             suspect = value == "0" and _SAYS_EVENT.search(outcome.event) is not None
         if suspect:
-            action = f"event_value is {value}, which goes against the column's name (in CDISC's CNSR, 0 is the event): check the polarity"
+            action = (
+                f"event_value is {value}, which goes against the column's name (in CDISC's CNSR, 0 is "
+                "the event): check the polarity"
+            )
             yield Finding("warning", "event_polarity_suspect", outcome.event, intake.n, (), action)
 
 
@@ -77,11 +88,17 @@ def check_events(intake: Intake) -> Iterator[Finding]:
         events = read_events(intake.text(outcome.event), outcome)
         n = len(events) - events.null_count()
         if n and not events.any():
-            action = "no patient has the event, so nothing can be learnt: check the polarity and the length of follow-up"
+            action = (
+                "no patient has the event, so nothing can be learnt: check the polarity and the "
+                "length of follow-up"
+            )
             yield Finding("error", "all_censored", outcome.event, n, (), action)
             continue
         if n and events.all():
-            action = "no patient is censored: right if everybody was followed to the event, else check the polarity"
+            action = (
+                "no patient is censored: right if everybody was followed to the event, else check "
+                "the polarity"
+            )
             yield Finding("warning", "all_events", outcome.event, n, (), action)
         yield from _arms_without_events(intake, outcome, events)
 
@@ -94,7 +111,9 @@ def _arms_without_events(intake: Intake, outcome: TimeToEvent, events: pl.Series
     for level in treatment.levels:
         in_arm = events.filter((arms == level).fill_null(False)).drop_nulls()
         if len(in_arm) and not in_arm.any():
-            action = f"nobody with treatment {level} has the event: what is said of this arm rests on the prior"
+            action = (
+                f"nobody with treatment {level} has the event: what is said of this arm rests on the prior"
+            )
             yield Finding("warning", "no_events_in_arm", outcome.event, len(in_arm), (), action)
 
 

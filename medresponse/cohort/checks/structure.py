@@ -1,4 +1,4 @@
-"""Checks of the frame as a whole: is it empty, has it the columns the schema names, and no others?"""
+"""Checks of the frame as a whole: not empty, and with the columns that the schema names and no others."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def check_columns(intake: Intake) -> Iterator[Finding]:
         return
     if not set(declared).intersection(intake.frame.columns):
         action = (
-            f"none of the {len(declared)} columns of the schema is in the table; check that it has a header line, "
-            "its separator (comma in .csv, tab in .tsv), and that this is the schema for it"
+            f"none of the {len(declared)} columns of the schema is in the table; check that it has a header "
+            "line, its separator (comma in .csv, tab in .tsv), and that this is the schema for it"
         )
         yield Finding("error", "no_header", "", 0, (), action)
         return
@@ -70,7 +70,10 @@ def _undeclared_columns(intake: Intake, declared: tuple[str, ...]) -> Iterator[F
         if column in intake.schema.ignore:
             continue
         if is_identifier_name(column):
-            action = "its name says that it identifies people: take it out of the table or list it under ignore; if it does not, rename it"
+            action = (
+                "its name says that it identifies people: take it out of the table or list it under "
+                "ignore; if it does not, rename it"
+            )
             yield Finding("error", "possible_identifier", column, intake.n, (), action)
         elif column not in declared:
             action = "the schema does not name it: add it to the schema, or to its list of columns to ignore"

@@ -1,0 +1,1 @@
+"""Experiments: one short module a study, run by `experiments/run.py` from the configs in conf/."""

@@ -1,0 +1,79 @@
+"""The only Hydra entry: compose a configuration, run or reproduce one experiment.
+
+python experiments/run.py experiment=actg320
+python experiments/run.py experiment=actg320 action=reproduce size=ci
+"""
+
+from __future__ import annotations
+
+import os
+
+# Chains run side by side, one core each; BLAS threads below them only compete. Set before numpy loads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import importlib  # noqa: E402
+import logging  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Mapping  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import hydra  # noqa: E402
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
+
+from medresponse.core.errors import MedresponseError, SpecError  # noqa: E402
+from medresponse.core.registry import did_you_mean  # noqa: E402
+
+STUDIES = ("actg320", "oak_poplar", "warfarin")
+
+
+def run(config: Mapping[str, Any]) -> int:
+    """Run or reproduce one experiment from its plain configuration; return the exit code."""
+    from experiments.metrics import compare, comparison_table, load_metrics
+    from experiments.study import RESULTS, Study, open_folder, record_results
+    from medresponse.core.manifest import verify_manifest
+
+    name = config["name"]
+    if name not in STUDIES:
+        raise SpecError(f"experiment: no study {name!r}; {did_you_mean(name, STUDIES)}")
+    if config["action"] == "reproduce":
+        verify_manifest(RESULTS / name)
+    study = Study(config, open_folder(config))
+    importlib.import_module(f"experiments.{name}").run(study)
+    study.finish()
+    if config["record"]:
+        print(f"recorded: {record_results(study.folder, name)}")
+    if config["action"] == "reproduce":
+        rows = compare(load_metrics(RESULTS / name / "metrics.json"), study.metrics)
+        breaches = [row for row in rows if not row.holds]
+        print(comparison_table(rows))
+        print(f"{len(rows) - len(breaches)} of {len(rows)} metrics agree within Monte Carlo error")
+        return 1 if breaches else 0
+    print(f"metrics: {study.folder / 'metrics.json'}")
+    print(f"report to open: {study.folder / 'index.html'}")
+    return 0
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def main(composed: DictConfig) -> None:
+    """Compose, run, and turn a known error into one message and a non-zero exit code."""
+    plain = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(plain, dict)
+    try:
+        sys.exit(run({str(key): value for key, value in plain.items()}))
+    except MedresponseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        folder = Path(str(plain["output"]))
+        print(
+            f"interrupted: finished chains are kept in {folder}; go on with existing=continue",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    logging.getLogger("medresponse").setLevel(logging.INFO)
+    main()

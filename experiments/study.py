@@ -1,0 +1,190 @@
+"""What every study shares: its folder, its fits, and the collecting of metrics, figures and tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from experiments.metrics import save_metrics
+from medresponse.cohort import Cohort
+from medresponse.core.atomic import sha256_of, write_text
+from medresponse.core.codec import from_plain
+from medresponse.core.errors import OutputExistsError
+from medresponse.core.figure import svg_of
+from medresponse.core.manifest import verify_manifest, write_manifest
+from medresponse.core.provenance import utc_now, versions
+from medresponse.inference import Fit, Nuts, fit_many, save_fit
+from medresponse.model import ModelSpec
+from medresponse.validation import Estimate
+
+log = logging.getLogger("medresponse.experiments")
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "experiments" / "results"
+BATCHES_A_CHAIN = 5
+
+
+@dataclass
+class Study:
+    """One run of one experiment.
+
+    Parameters
+    ----------
+    config : mapping
+        The composed configuration as plain data.
+    folder : Path
+        Where everything is written.
+    """
+
+    config: Mapping[str, Any]
+    folder: Path
+    metrics: dict[str, Estimate] = field(default_factory=dict)
+    figures: list[tuple[str, str, str, str]] = field(default_factory=list)
+    tables: list[tuple[pl.DataFrame, str]] = field(default_factory=list)
+    fits: dict[str, Fit] = field(default_factory=dict)
+    cohorts: dict[str, str] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random in the study."""
+        return int(self.config["seed"])
+
+    @property
+    def engine(self) -> Nuts:
+        """Sampler settings."""
+        return from_plain(
+            Nuts, {k: v for k, v in self.config["engine"].items() if k != "kind"}, path="engine"
+        )
+
+    def spec(self, name: str) -> ModelSpec:
+        """Decode one of the study's model specs."""
+        return from_plain(ModelSpec, self.config["spec"][name], path=f"spec.{name}")
+
+    def data_folder(self) -> Path:
+        """Return the folder of shared data, as the configuration gives it."""
+        return (ROOT / str(self.config["data_root"])).resolve()
+
+    def fit(self, name: str, spec: ModelSpec, cohort: Cohort, *, outcome: str) -> Fit:
+        """Fit, save and remember one model."""
+        fits = self.fit_folds(name, spec, [cohort], outcome=outcome)
+        self.fits[name] = fits[0]
+        target = self.folder / "fits" / name
+        save_fit(fits[0], target, overwrite=target.exists())
+        return fits[0]
+
+    def fit_folds(
+        self, name: str, spec: ModelSpec, cohorts: Sequence[Cohort], *, outcome: str
+    ) -> tuple[Fit, ...]:
+        """Fit one spec to several cohorts, compiled once; finished chains survive an interrupt."""
+        log.info("fitting %s (%d data set(s))", name, len(cohorts))
+        for cohort in cohorts:
+            self.cohorts[cohort.schema.name] = cohort.fingerprint
+        fits = fit_many(
+            spec,
+            cohorts,
+            outcome=outcome,
+            engine=self.engine,
+            seed=self.seed,
+            checkpoint=self.folder / ".chains",
+        )
+        if len(fits) < len(cohorts) or fits[-1].diagnostics.chains < fits[-1].diagnostics.chains_asked:
+            raise KeyboardInterrupt
+        return fits
+
+    def record(self, name: str, value: float | Estimate, *, unit: str = "1") -> None:
+        """Keep one metric; a bare number is deterministic, with a Monte Carlo error of zero."""
+        self.metrics[name] = value if isinstance(value, Estimate) else Estimate(float(value), 0.0, unit)
+
+    def figure(self, name: str, figure: Any, *, caption: str, alt: str) -> None:
+        """Write a matplotlib figure as SVG and keep it for the index page."""
+        svg = svg_of(figure)
+        write_text(self.folder / "figures" / f"{name}.svg", svg)
+        self.figures.append((name, caption, svg, alt))
+
+    def table(self, frame: pl.DataFrame, *, caption: str) -> None:
+        """Keep a table for the index page."""
+        self.tables.append((frame, caption))
+
+    def finish(self) -> None:
+        """Write metrics, config and manifest; drop the chains kept against an interrupt."""
+        save_metrics(self.folder / "metrics.json", self.metrics)
+        write_text(self.folder / "config.yaml", yaml.safe_dump(dict(self.config), sort_keys=False))
+        shutil.rmtree(self.folder / ".chains", ignore_errors=True)
+        write_manifest(self.folder, extra=self.facts())
+
+    def facts(self) -> dict[str, object]:
+        """Return what the manifest says besides file hashes."""
+        return {
+            "command": f"python experiments/run.py experiment={self.config['name']} size={self.config['size']['name']}",
+            "config_sha256": _hash(json.dumps(self.config, sort_keys=True)),
+            "lock_sha256": sha256_of(ROOT / "requirements" / "runtime.lock"),
+            "code_sha256": code_hash(),
+            "data_sha256": self.cohorts,
+            "seed": self.seed,
+            "sampler": sorted({fit.provenance.sampler for fit in self.fits.values()}),
+            "engine": dict(self.config["engine"]),
+            "compile_cache": "the user's PyTensor folder, kept between runs",
+            "versions": versions(),
+            "seconds": round(time.perf_counter() - self.started, 1),
+            "finished_utc": utc_now(),
+        }
+
+
+def open_folder(config: Mapping[str, Any]) -> Path:
+    """Return the study's output folder, made if absent.
+
+    Raises
+    ------
+    OutputExistsError
+        If it is there and the configuration says neither to continue nor to replace it.
+    """
+    folder = Path(config["output"])
+    if folder.exists() and config["existing"] == "refuse":
+        raise OutputExistsError(
+            f"{folder} exists already; say existing=continue to go on from finished chains, existing=replace to "
+            "start afresh, or output=<another folder>"
+        )
+    if config["existing"] == "replace":
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def record_results(folder: Path, name: str) -> Path:
+    """Copy metrics and manifest of a finished run to the repository's recorded results."""
+    verify_manifest(folder)
+    target = RESULTS / name
+    target.mkdir(parents=True, exist_ok=True)
+    facts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    metrics = (folder / "metrics.json").read_text(encoding="utf-8")
+    write_text(target / "metrics.json", metrics)
+    write_text(target / "config.yaml", (folder / "config.yaml").read_text(encoding="utf-8"))
+    write_manifest(target, extra={k: v for k, v in facts.items() if k != "files"})
+    for file in target.iterdir():
+        file.chmod(0o644)  # aggregates only: nothing here is about one patient
+    return target
+
+
+def code_hash() -> str:
+    """Return one SHA-256 over the package's and the experiments' source files and the configs."""
+    digest = hashlib.sha256()
+    for folder, pattern in (("medresponse", "*.py"), ("experiments", "*.py"), ("conf", "*.yaml")):
+        for file in sorted((ROOT / folder).rglob(pattern)):
+            digest.update(file.relative_to(ROOT).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

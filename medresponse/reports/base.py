@@ -1,0 +1,166 @@
+"""What a report section is, and what it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+import numpy as np
+
+from medresponse.cohort import Cohort
+from medresponse.response import Applicability, Responses
+
+if TYPE_CHECKING:
+    from medresponse.reports.wording import Wording
+
+Placement = Literal["full", "half", "appendix"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """One result of calibration or validation, in words; made by an experiment, printed as it is.
+
+    Parameters
+    ----------
+    name : str
+        What was checked ("Calibration at 300 days").
+    value : str
+        The result with its uncertainty ("predicted 91, observed 92 of 100").
+    detail : str
+        In whom and how ("5-fold cross-validation, 1,151 patients").
+    """
+
+    name: str
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """How often a harm happens under one option: probabilities with a 95% interval."""
+
+    mean: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Harm:
+    """One harm, per treatment label; a treatment without a rate is printed as not known.
+
+    Parameters
+    ----------
+    name : str
+    rates : mapping
+        Treatment (as in the schema) -> `Rate`.
+    source : str
+        Where the rates come from.
+    horizon : str
+        Over what time, in words; the responses' horizon if empty.
+    individualised : bool
+        Whether the rates are this patient's or a group's.
+    """
+
+    name: str
+    rates: Mapping[str, Rate]
+    source: str
+    horizon: str = ""
+    individualised: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportContext:
+    """What sections may draw on; made once a report by `document.build_report`.
+
+    Parameters
+    ----------
+    responses : Responses
+        Of this one patient.
+    cohort : Cohort
+        This one patient's row.
+    patient : str
+    wording : Wording
+        The outcome in words and the scale it is printed on.
+    values : numpy.ndarray
+        Mean responses, shape (treatment, draw), in the responses' unit.
+    applicability : Applicability
+    worthwhile : float or None
+        Smallest worthwhile benefit in the responses' unit; None where benefits have no meaning.
+    reference : Cohort or None
+        The training cohort, for counts of patients; None if it was not given.
+    evidence : tuple of Evidence
+    harms : tuple of Harm
+    produced_utc : str
+    """
+
+    responses: Responses
+    cohort: Cohort
+    patient: str
+    wording: Wording
+    values: np.ndarray
+    applicability: Applicability
+    worthwhile: float | None
+    reference: Cohort | None = None
+    evidence: tuple[Evidence, ...] = field(default=())
+    harms: tuple[Harm, ...] = field(default=())
+    produced_utc: str = ""
+
+    @property
+    def reference_idx(self) -> int:
+        """Position of the reference treatment; 0 for a single arm."""
+        return self.responses.treatments.index(self.responses.basis.reference)
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """Positions of the treatments that are compared with the reference, in fixed order."""
+        return tuple(k for k in range(len(self.responses.treatments)) if k != self.reference_idx)
+
+    @property
+    def option_labels(self) -> tuple[str, ...]:
+        """Words for each treatment, in fixed order."""
+        treatment = self.responses.fit.schema.treatment
+        return tuple(treatment.label(t) for t in self.responses.treatments) if treatment else ("All patients",)
+
+    @property
+    def sign(self) -> int:
+        """+1 or -1: what a difference is multiplied by so that positive is better (or just higher)."""
+        return self.responses.direction or 1
+
+    def difference(self, k: int) -> np.ndarray:
+        """Return draws of the benefit of treatment `k` against the reference, shape (draw,)."""
+        return self.sign * (self.values[k] - self.values[self.reference_idx])
+
+    def feature_label(self, name: str) -> str:
+        """Return the words for a feature."""
+        return self.responses.fit.schema.feature_columns[name].label or name
+
+    def feature_value(self, name: str) -> str:
+        """Return this patient's value of a feature in words, with its unit; ``not recorded`` if missing."""
+        from medresponse.reports.format import plain_number, with_unit
+
+        value = self.cohort.table[name][0]
+        feature = self.responses.fit.schema.feature_columns[name]
+        if value is None:
+            return "not recorded"
+        if feature.is_discrete:
+            return feature.labels.get(str(value), str(value))
+        return with_unit(plain_number(float(value)), feature.unit or "")
+
+
+class Section(Protocol):
+    """One part of a report: a frozen dataclass whose fields are every number and sentence that it prints.
+
+    One file a section in ``reports/sections/``, registered by name, with a template of the same name in
+    ``reports/templates/sections/``. The template prints fields and computes nothing.
+    """
+
+    @property
+    def placement(self) -> Placement:
+        """Where it stands: across the page, beside a neighbour that is ``half`` too, or in the appendix."""
+        ...
+
+    @classmethod
+    def build(cls, context: ReportContext) -> Self | None:
+        """Return the section for one patient, or None where it does not apply."""
+        ...

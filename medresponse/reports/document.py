@@ -1,0 +1,245 @@
+"""The typed report: every number and sentence of a page, before anything is drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from medresponse.cohort import Cohort
+from medresponse.core.codec import from_plain, to_plain
+from medresponse.core.errors import DataError, SpecError, UnconvergedFitError, UnknownPatientError
+from medresponse.core.provenance import utc_now
+from medresponse.core.registry import look_up
+from medresponse.reports import sections as _registered  # noqa: F401  (registers the sections)
+from medresponse.reports.base import Evidence, Harm, ReportContext, Section
+from medresponse.reports.format import clean
+from medresponse.reports.wording import wording_of
+from medresponse.response import Responses, applicability
+
+SCHEMA_VERSION = 1
+NOT_CONVERGED = "NOT CONVERGED \N{EN DASH} DO NOT USE"
+SYNTHETIC = "SYNTHETIC DATA \N{EN DASH} NOT A REAL PATIENT"
+SECTIONS = (
+    "identity", "banner", "in_short", "question", "expected_response", "differences", "survival", "harms", "moved", "trust",
+    "not_said", "inputs", "numbers", "evidence", "making", "flow", "glossary",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """One option's estimate, as the index page lists it."""
+
+    label: str
+    text: str
+    interval: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientReport:
+    """Everything that a rendering may show, and nothing that it would have to compute.
+
+    Parameters
+    ----------
+    schema_version : int
+    language, title, footer : str
+    patient : str
+        Pseudonym, exactly as in the cohort (`sections["identity"]` holds its printable form).
+    stamps : tuple of str
+        Warnings that every page carries: not converged, synthetic.
+    flags : tuple of str
+        What a reader should know before opening the page: outside the population, inputs missing.
+    headlines : tuple of Headline
+        Options in fixed order.
+    page, appendix : tuple of tuple of str
+        Rows of section names; two names in a row stand side by side.
+    sections : mapping
+        Name -> section.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    language: str = "en"
+    title: str
+    patient: str
+    stamps: tuple[str, ...]
+    flags: tuple[str, ...]
+    headlines: tuple[Headline, ...]
+    footer: str
+    page: tuple[tuple[str, ...], ...]
+    appendix: tuple[tuple[str, ...], ...]
+    sections: Mapping[str, Section]
+
+    def to_json(self) -> str:
+        """Return the report as JSON; the same report gives the same bytes."""
+        return json.dumps(to_plain(self), indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> PatientReport:
+        """Read what `to_json` wrote."""
+        return from_plain(cls, json.loads(text))
+
+
+def build_report(
+    responses: Responses,
+    cohort: Cohort,
+    *,
+    patient: str,
+    worthwhile: float | None = None,
+    reference: Cohort | None = None,
+    evidence: Sequence[Evidence] = (),
+    harms: Sequence[Harm] = (),
+    allow_unconverged: bool = False,
+    produced_utc: str | None = None,
+    sections: Sequence[str] = SECTIONS,
+) -> PatientReport:
+    """Build one patient's report.
+
+    Parameters
+    ----------
+    responses : Responses
+        Of `cohort`; for a time to event on the survival scale (restricted mean times are added).
+    cohort : Cohort
+    patient : str
+        Pseudonymous id.
+    worthwhile : float, optional
+        Smallest worthwhile benefit in the responses' unit, fixed beforehand; required with two or more
+        options if the outcome has a better side.
+    reference : Cohort, optional
+        The training cohort, for counts of patients per option; `cohort` itself is taken if it is that.
+    evidence : sequence of Evidence
+        Calibration and validation results to print.
+    harms : sequence of Harm
+    allow_unconverged : bool
+        Make a report from a fit that fails its diagnostics; it is stamped on every page.
+    produced_utc : str, optional
+        Time of production, ISO 8601; now by default. Give it for byte-identical output.
+    sections : sequence of str
+        Names of registered sections, in order.
+
+    Raises
+    ------
+    UnconvergedFitError
+        If the fit fails its diagnostics and `allow_unconverged` is not set.
+    UnknownPatientError
+        If the patient is not among the responses and in the cohort.
+    DataError
+        If `cohort` is not what the responses were made for, or `reference` not what the model learned from.
+    SpecError
+        If `worthwhile` is needed and missing, or not positive, or a section is not known.
+    """
+    _check_converged(responses, allow_unconverged)
+    _check_patient(responses, cohort, patient)
+    single = responses.select([patient])
+    context = ReportContext(
+        responses=single, cohort=cohort.select([patient]), patient=patient, wording=wording_of(single),
+        values=next(iter(single.chunks()))[1][0], applicability=applicability(single, cohort, patient),
+        worthwhile=_checked_worthwhile(responses, worthwhile), reference=_training(responses, cohort, reference),
+        evidence=tuple(evidence), harms=tuple(harms), produced_utc=produced_utc or utc_now(),
+    )  # fmt: skip
+    kinds = {name: look_up(Section, name, path="report.sections") for name in sections}
+    built = {name: kind.build(context) for name, kind in kinds.items()}  # type: ignore[attr-defined]
+    return dataclasses.replace(_cleaned(_document(context, {n: s for n, s in built.items() if s is not None})), patient=patient)
+
+
+def _document(context: ReportContext, sections: Mapping[str, Section]) -> PatientReport:
+    estimates = [context.wording.absolute(draws) for draws in context.values]
+    return PatientReport(
+        title="Treatment-response report" if context.others else "Expected-response report",
+        patient=context.patient, stamps=_stamps(context), flags=_flags(context),
+        headlines=tuple(
+            Headline(label=label, text=e.text, interval=e.interval)
+            for label, e in zip(context.option_labels, estimates, strict=True)
+        ),
+        footer=f"RESEARCH USE ONLY \N{EM DASH} patient {context.patient}",
+        page=_rows(sections, appendix=False), appendix=_rows(sections, appendix=True), sections=sections,
+    )  # fmt: skip
+
+
+def _rows(sections: Mapping[str, Section], *, appendix: bool) -> tuple[tuple[str, ...], ...]:
+    """Pack sections into rows: two neighbours that need half the width share one."""
+    rows: list[tuple[str, ...]] = []
+    for name, section in sections.items():
+        if (section.placement == "appendix") != appendix:
+            continue
+        beside = len(rows[-1]) == 1 and sections[rows[-1][0]].placement == "half" if rows else False
+        if section.placement == "half" and beside:
+            rows[-1] = (*rows[-1], name)
+        else:
+            rows.append((name,))
+    return tuple(rows)
+
+
+def _stamps(context: ReportContext) -> tuple[str, ...]:
+    fit = context.responses.fit
+    stamps = [] if fit.diagnostics.passed else [NOT_CONVERGED]
+    if fit.provenance.synthetic or context.cohort.schema.synthetic:
+        stamps.append(SYNTHETIC)
+    return tuple(stamps)
+
+
+def _flags(context: ReportContext) -> tuple[str, ...]:
+    found = context.applicability
+    flags = [] if found.within else ["outside the studied population"]
+    if found.new_groups:
+        flags.append("new site or group")
+    if found.missing:
+        flags.append(f"{len(found.missing)} of {found.n_inputs} inputs missing")
+    return tuple(flags)
+
+
+def _check_converged(responses: Responses, allow: bool) -> None:
+    diagnostics = responses.fit.diagnostics
+    if not diagnostics.passed and not allow:
+        raise UnconvergedFitError(
+            f"no report from a fit that fails its diagnostics: {'; '.join(diagnostics.failures)}. Sample longer or mend the "
+            "model; to look at the pages anyway, allow_unconverged=True (--allow-unconverged) stamps each of them"
+        )
+
+
+def _check_patient(responses: Responses, cohort: Cohort, patient: str) -> None:
+    if patient not in responses.ids or patient not in cohort.patients:
+        raise UnknownPatientError(f"patient {clean(patient)} is not among the {len(responses.ids)} patients of the responses")
+    codes = responses.fit.encoding.codes(cohort.select([patient]))[0]
+    if not np.array_equal(codes, responses.patients.codes[responses.ids.index(patient)], equal_nan=True):
+        raise DataError(
+            f"the inputs of patient {clean(patient)} differ between the cohort and the responses; make the responses from this "
+            "cohort",
+            code="cohort_mismatch",
+        )
+
+
+def _checked_worthwhile(responses: Responses, worthwhile: float | None) -> float | None:
+    if len(responses.treatments) < 2 or responses.direction == 0:
+        return None
+    if worthwhile is None or not worthwhile > 0:
+        raise SpecError(
+            "a report on differences needs worthwhile=, the smallest worthwhile benefit: a positive number in unit "
+            f"{responses.unit!r}, fixed before seeing data",
+            code="worthwhile",
+        )
+    return worthwhile
+
+
+def _training(responses: Responses, cohort: Cohort, reference: Cohort | None) -> Cohort | None:
+    """Return the training cohort, if it is at hand."""
+    learned_from = responses.fit.provenance.cohort_fingerprint
+    if reference is None:
+        return cohort if cohort.fingerprint == learned_from else None
+    if reference.fingerprint != learned_from:
+        raise DataError("reference is not the cohort that the model learned from (fingerprints differ)", code="cohort_mismatch")
+    return reference
+
+
+def _cleaned(value: Any) -> Any:
+    """Return a document in which every text is printable, whatever the data held."""
+    if isinstance(value, str):
+        return clean(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.replace(value, **{f.name: _cleaned(getattr(value, f.name)) for f in dataclasses.fields(value)})
+    if isinstance(value, Mapping):
+        return {key: _cleaned(item) for key, item in value.items()}
+    return tuple(_cleaned(item) for item in value) if isinstance(value, tuple) else value

@@ -1,0 +1,41 @@
+"""Sections of a patient report, one a file; importing this package registers them."""
+
+from medresponse.reports.sections import (
+    banner,
+    differences,
+    evidence,
+    expected_response,
+    flow,
+    glossary,
+    harms,
+    identity,
+    in_short,
+    inputs,
+    making,
+    moved,
+    not_said,
+    numbers,
+    question,
+    survival,
+    trust,
+)
+
+__all__ = [
+    "banner",
+    "differences",
+    "evidence",
+    "expected_response",
+    "flow",
+    "glossary",
+    "harms",
+    "identity",
+    "in_short",
+    "inputs",
+    "making",
+    "moved",
+    "not_said",
+    "numbers",
+    "question",
+    "survival",
+    "trust",
+]

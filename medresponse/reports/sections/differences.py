@@ -1,0 +1,149 @@
+"""Difference of each option from the reference: density, interval, and three probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from medresponse.core.registry import register
+from medresponse.reports import format as fmt
+from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.plotdata import Axis, Density, Tick, axis_of, density_of
+from medresponse.reports.wording import Estimate, wording_of
+
+_LEAST_HALF_WIDTH = 0.05  # of 100 patients: narrower axes would have no whole marks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probability:
+    """Posterior probability that the conditional effect lies in a region, with its words."""
+
+    name: str
+    value: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One option against the reference."""
+
+    label: str
+    estimate: Estimate
+    probabilities: tuple[Probability, ...]
+    density: Density
+    time_gained: Estimate | None
+    alt: str
+
+
+@register(Section, "differences")
+@dataclass(frozen=True, kw_only=True)
+class Differences:
+    """All comparisons, on one axis; positive is better where the outcome has a better side."""
+
+    title: str
+    comparisons: tuple[Comparison, ...]
+    axis: Axis
+    worthwhile: Tick | None
+    left: str
+    right: str
+    time_gained_name: str
+    note: str
+
+    @property
+    def placement(self) -> Placement:
+        """Half the page for one comparison."""
+        return "half" if len(self.comparisons) == 1 else "full"
+
+    @classmethod
+    def build(cls, context: ReportContext) -> Self | None:
+        """Return the comparisons; None for a single arm."""
+        if not context.others:
+            return None
+        wording, draws = context.wording, {k: context.difference(k) for k in context.others}
+        reference = context.option_labels[context.reference_idx]
+        axis = _axis(context, list(draws.values()))
+        time_gained, name = _time_gained(context)
+        comparisons = tuple(
+            _comparison(context, k, draws[k], axis, time_gained.get(k)) for k in context.others
+        )
+        benefit = wording.direction != 0
+        return cls(
+            title=f"Difference from {reference} ({wording.difference_unit}{'; + is better' if benefit else ''})",
+            comparisons=comparisons, axis=axis, worthwhile=_worthwhile(context),
+            left=f"\u25c4 {'favours ' + reference if benefit else 'lower'}",
+            right=f"{'favours the other option' if benefit else 'higher'} \u25ba",
+            time_gained_name=name, note=_note(context, comparisons),
+        )  # fmt: skip
+
+
+def _comparison(context: ReportContext, k: int, draws: np.ndarray, axis: Axis, gained: Estimate | None) -> Comparison:
+    estimate, label = context.wording.difference(draws), context.option_labels[k]
+    probabilities = _probabilities(context, draws)
+    said = ", ".join(f"{p.name} {p.text}" for p in probabilities)
+    return Comparison(
+        label=label, estimate=estimate, probabilities=probabilities, density=density_of(draws, axis.low, axis.high),
+        time_gained=gained, alt=f"{label}: {estimate.text}, 95% interval {estimate.interval}. Probability: {said}",
+    )  # fmt: skip
+
+
+def _probabilities(context: ReportContext, draws: np.ndarray) -> tuple[Probability, ...]:
+    better, worse = float((draws > 0).mean()), float((draws < 0).mean())
+    if context.wording.direction == 0:
+        found = [("higher", better), ("lower", worse)]
+    else:
+        assert context.worthwhile is not None
+        found = [("any benefit", better), ("worthwhile", float((draws > context.worthwhile).mean())), ("worse", worse)]
+    return tuple(Probability(name=name, value=value, text=fmt.percent(value)) for name, value in found)
+
+
+def _axis(context: ReportContext, draws: list[np.ndarray]) -> Axis:
+    low = min(float(np.quantile(d, 0.002)) for d in draws)
+    high = max(float(np.quantile(d, 0.998)) for d in draws)
+    mark = context.worthwhile or 0.0
+    if context.wording.scale == "per_100":
+        low, high = min(low, -_LEAST_HALF_WIDTH), max(high, _LEAST_HALF_WIDTH)
+    else:
+        low, high = min(low, -0.1 * (high - low)), max(high, 0.1 * (high - low))
+    return axis_of(min(low, mark), max(high, mark), context.wording, signed=True)
+
+
+def _worthwhile(context: ReportContext) -> Tick | None:
+    if context.worthwhile is None:
+        return None
+    return Tick(at=context.worthwhile, text=f"worthwhile ({_worthwhile_words(context)})")
+
+
+def _worthwhile_words(context: ReportContext) -> str:
+    value = context.worthwhile or 0.0
+    return f"+{fmt.plain_number(100 * value if context.wording.scale == 'per_100' else value)}"
+
+
+def _time_gained(context: ReportContext) -> tuple[dict[int, Estimate], str]:
+    """Return differences in restricted mean time, by option, and their name; empty unless on the survival scale."""
+    responses = context.responses
+    if responses.estimand.kind != "survival" or responses.horizon is None:
+        return {}, ""
+    longer = responses.at(horizon=responses.horizon, kind="rmst")
+    wording, values = wording_of(longer), next(iter(longer.chunks()))[1][0]
+    found = {k: wording.difference(values[k] - values[context.reference_idx]) for k in context.others}
+    return found, wording.what[:1].upper() + wording.what[1:]
+
+
+def _note(context: ReportContext, comparisons: tuple[Comparison, ...]) -> str:
+    parts = []
+    if context.worthwhile is not None:
+        unit = context.wording.difference_unit
+        parts.append(f"Worthwhile: more than {_worthwhile_words(context)} {unit}, fixed beforehand.")
+    parts.append("Shaded: 95% interval.")
+    if context.wording.scale == "per_100" and any(_rounds_apart(context, k) for k in context.others):
+        parts.append("Each number is rounded on its own.")
+    return " ".join(parts)
+
+
+def _rounds_apart(context: ReportContext, k: int) -> bool:
+    """Say whether the printed difference is not that of the printed responses."""
+    own, other = (fmt.per_hundred(float(context.values[j].mean())) for j in (k, context.reference_idx))
+    printed = fmt.signed_per_100(float((context.values[k] - context.values[context.reference_idx]).mean()))
+    return printed != fmt.signed(float(own - other), 1.0)

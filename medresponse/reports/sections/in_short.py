@@ -1,0 +1,68 @@
+"""The answer in sentences made by rules: one an option, with numbers, and no word for a probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from medresponse.core.registry import register
+from medresponse.reports import format as fmt
+from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.predictive import predictive_of
+from medresponse.reports.wording import Estimate
+
+
+@register(Section, "in_short")
+@dataclass(frozen=True, kw_only=True)
+class InShort:
+    """One sentence for each option other than the reference, or one for a single arm."""
+
+    placement: ClassVar[Placement] = "full"
+
+    title: str
+    sentences: tuple[str, ...]
+
+    @classmethod
+    def build(cls, context: ReportContext) -> Self:
+        """Return the sentences."""
+        if not context.others:
+            return cls(title="In short", sentences=(_single_arm(context),))
+        return cls(title="In short", sentences=tuple(_comparison(context, k) for k in context.others))
+
+
+def _comparison(context: ReportContext, k: int) -> str:
+    wording, labels = context.wording, context.option_labels
+    option, reference = labels[k], labels[context.reference_idx]
+    gain = wording.difference(context.values[k] - context.values[context.reference_idx])
+    own, other = (wording.absolute(context.values[j]) for j in (k, context.reference_idx))
+    interval = f"95% interval {gain.interval}"
+    if wording.spans_zero(gain):
+        return (
+            f"{option} against {reference}: too uncertain to say which gives this patient more. Estimate "
+            f"{gain.text} ({interval}, which includes no difference)."
+        )
+    if wording.scale == "per_100":
+        return (
+            f"With {option}, {_more(gain)} of 100 patients like this one are {wording.what} than with {reference}: "
+            f"{own.text} against {other.text} ({interval} per 100)."
+        )
+    side = "higher" if gain.mean > 0 else "lower"
+    return f"With {option}, {wording.what} is {side} than with {reference}: {own.text} against {other.text} (difference {gain.text}, {interval})."
+
+
+def _more(gain: Estimate) -> str:
+    return f"{fmt.per_hundred(abs(gain.mean))} {'more' if gain.mean > 0 else 'fewer'}"
+
+
+def _single_arm(context: ReportContext) -> str:
+    wording = context.wording
+    own = wording.absolute(context.values[0])
+    if wording.scale == "per_100":
+        return f"{own.text} patients like this one are {wording.what} (95% interval {own.interval})."
+    person = predictive_of(context)
+    spread = f" For one such patient, 90 of 100 values lie from {person[0].interval}." if person else ""
+    return f"{_capital(wording.what)}: {own.text} on average in patients like this one (95% interval {own.interval}).{spread}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

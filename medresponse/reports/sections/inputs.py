@@ -1,0 +1,65 @@
+"""Every input of this patient, as the model saw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from medresponse.core.registry import register
+from medresponse.reports.base import Placement, ReportContext, Section
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputRow:
+    """One input: words, block, value with unit, and what the checks said of it."""
+
+    label: str
+    column: str
+    block: str
+    value: str
+    status: str
+
+
+@register(Section, "inputs")
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """All inputs in the model's order, then the groups (site, study) it pools over."""
+
+    placement: ClassVar[Placement] = "appendix"
+
+    title: str
+    caption: str
+    rows: tuple[InputRow, ...]
+
+    @classmethod
+    def build(cls, context: ReportContext) -> Self:
+        """Return the inputs."""
+        features = context.responses.fit.encoding.features
+        rows = [_row(context, feature.name, feature.block) for feature in features]
+        rows += [_group(context, grouping.column) for grouping in context.responses.fit.layout.groupings]
+        caption = "Check these against the record: an estimate from a wrong input is wrong."
+        return cls(title="All inputs", caption=caption, rows=tuple(rows))
+
+
+def _row(context: ReportContext, name: str, block: str) -> InputRow:
+    return InputRow(
+        label=context.feature_label(name), column=name, block=block, value=context.feature_value(name), status=_status(context, name)
+    )
+
+
+def _status(context: ReportContext, name: str) -> str:
+    found = context.applicability
+    if name in found.missing:
+        return "\u25b2 missing: averaged over its likely values"
+    if name in found.outside:
+        return "\u25b2 outside the central 98% of studied patients"
+    if name in found.unusual_levels:
+        return "\u25b2 fewer than 1% of studied patients had this value"
+    return "\u2713 recorded, inside the studied range"
+
+
+def _group(context: ReportContext, column: str) -> InputRow:
+    new = column in context.applicability.new_groups
+    value = str(context.cohort.table[column][0])
+    status = "\u25b2 new to the model: its effect is drawn from all others\u2019" if new else "\u2713 known to the model"
+    return InputRow(label=column, column=column, block="group", value=value, status=status)

@@ -1,0 +1,41 @@
+"""What the report does not say, and the line where a person decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from medresponse.core.registry import register
+from medresponse.reports.base import Placement, ReportContext, Section
+
+
+@register(Section, "not_said")
+@dataclass(frozen=True, kw_only=True)
+class NotSaid:
+    """Limits in sentences, and the names of the blanks to be filled in by hand."""
+
+    placement: ClassVar[Placement] = "full"
+
+    title: str
+    sentences: tuple[str, ...]
+    blanks: tuple[str, ...]
+
+    @classmethod
+    def build(cls, context: ReportContext) -> Self:
+        """Return the limits and the signature line."""
+        n = len(context.responses.basis.adjusted_for)
+        sentences = []
+        if context.others:
+            sentences.append(
+                "The probability that this person is helped: nobody is seen under two options at once, so no such data can "
+                "give it. The figures describe the average of patients with the same inputs."
+            )
+        else:
+            sentences.append("What a change of treatment would do: there is nothing to compare with.")
+        sentences.append(f"This patient\u2019s preferences, costs, interactions, or anything beyond the {n} inputs.")
+        if context.wording.by:
+            sentences.append(f"Anything after {context.wording.by.split(' ', 1)[1]}.")
+        return cls(
+            title="What this report does not say", sentences=tuple(sentences),
+            blanks=("Reviewed by", "Date", "Decision and reason"),
+        )  # fmt: skip

@@ -1,0 +1,88 @@
+"""The numbers behind the page: mean, median and three intervals of everything estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from medresponse.core.registry import register
+from medresponse.reports import format as fmt
+from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.predictive import predictive_of
+from medresponse.reports.wording import Wording, wording_of
+
+LEVELS = (0.5, 0.8, 0.95)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberRow:
+    """One quantity: raw mean, median and bounds (50, 80, 95%) in the responses' unit, and the texts printed."""
+
+    label: str
+    raw: tuple[float, ...]
+    cells: tuple[str, ...]
+
+
+@register(Section, "numbers")
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """Responses, differences and times gained, with what spread remains for one person."""
+
+    placement: ClassVar[Placement] = "appendix"
+
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[NumberRow, ...]
+    note: str
+
+    @classmethod
+    def build(cls, context: ReportContext) -> Self:
+        """Return the table."""
+        rows = _rows(context, context.values, context.wording)
+        responses = context.responses
+        if responses.estimand.kind == "survival" and responses.horizon is not None:
+            longer = responses.at(horizon=responses.horizon, kind="rmst")
+            rows += _rows(context, next(iter(longer.chunks()))[1][0], wording_of(longer))
+        draws = fmt.count(context.values.shape[1])
+        return cls(
+            title="The numbers", caption=f"Posterior summaries from {draws} draws",
+            columns=("Mean", "Median", "50% interval", "80% interval", "95% interval"), rows=tuple(rows), note=_note(context),
+        )  # fmt: skip
+
+
+def _rows(context: ReportContext, values: np.ndarray, wording: Wording) -> list[NumberRow]:
+    labels, unit = context.option_labels, "of 100" if wording.scale == "per_100" else fmt.unit_words(wording.unit)
+    rows = [_row(f"{label}: {wording.what}, {unit}", values[k], wording, False) for k, label in enumerate(labels)]
+    reference = context.reference_idx
+    sign, named = (wording.direction or 1), "benefit over" if wording.direction else "difference from"
+    for k in context.others:
+        label = f"{labels[k]}: {named} {labels[reference]}, {wording.difference_unit}"
+        rows.append(_row(label, sign * (values[k] - values[reference]), wording, True))
+    return rows
+
+
+def _row(label: str, draws: np.ndarray, wording: Wording, signed: bool) -> NumberRow:
+    bounds = [np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]) for level in LEVELS]
+    raw = (float(draws.mean()), float(np.median(draws)), *(float(b) for pair in bounds for b in pair))
+    texts = [_text(value, raw, wording, signed) for value in raw]
+    pairs = [fmt.span(texts[i], texts[i + 1]) for i in (2, 4, 6)]
+    return NumberRow(label=label, raw=raw, cells=(texts[0], texts[1], *pairs))
+
+
+def _text(value: float, raw: tuple[float, ...], wording: Wording, signed: bool) -> str:
+    if wording.scale == "per_100":
+        return fmt.signed_per_100(value) if signed else fmt.count_of_100(value)
+    step = fmt.step_for(raw[-2], raw[-1])
+    return fmt.signed(value, step) if signed else fmt.amount(value, step)
+
+
+def _note(context: ReportContext) -> str:
+    person = predictive_of(context)
+    if not person:
+        return "Intervals say what is known of the average of patients like this one, not how single patients differ."
+    pairs = zip(context.option_labels, person, strict=True)
+    values = "; ".join(f"{label}: {estimate.interval}" for label, estimate in pairs)
+    return f"Intervals in the table: the average of patients like this one. One patient\u2019s own value, 90% interval: {values}."

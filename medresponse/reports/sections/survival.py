@@ -1,0 +1,89 @@
+"""Event-free probability over time under each option, with bands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from medresponse.cohort import TimeToEvent
+from medresponse.core.registry import register
+from medresponse.core.units import convert_time
+from medresponse.reports import format as fmt
+from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.plotdata import Axis, Curve, Tick, axis_of
+from medresponse.reports.wording import Wording, wording_of
+from medresponse.response import survival_curves
+
+_STEPS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionCurve:
+    """One option's curve, its line style (an index, so that styles differ without colour) and its words."""
+
+    label: str
+    style: int
+    curve: Curve
+
+
+@register(Section, "survival")
+@dataclass(frozen=True, kw_only=True)
+class Survival:
+    """Curves from day 0 to the horizon, on an axis from 0 to 100 patients."""
+
+    title: str
+    options: tuple[OptionCurve, ...]
+    time_axis: Axis
+    axis: Axis
+    time_name: str
+    note: str
+    alt: str
+
+    @property
+    def placement(self) -> Placement:
+        """Beside the differences while there is room for both."""
+        return "half" if len(self.options) <= 2 else "appendix"
+
+    @classmethod
+    def build(cls, context: ReportContext) -> Self | None:
+        """Return the curves; None unless the outcome is a time to event."""
+        responses = context.responses
+        schema = responses.fit.schema.outcomes[responses.fit.outcome]
+        if not isinstance(schema, TimeToEvent) or responses.horizon is None:
+            return None
+        times = np.linspace(0.0, responses.horizon, _STEPS + 1)
+        own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.unit)
+        draws = survival_curves(responses, times=[float(t) for t in own * times[1:]]).values[0]
+        options = tuple(
+            OptionCurve(label=label, style=k, curve=_curve(times, draws[k])) for k, label in enumerate(context.option_labels)
+        )
+        scale = Wording(scale="per_100", what=schema.free_label, unit="", by="", direction=1)
+        return cls(
+            title=f"Over time: {schema.free_label}, of 100", options=options, axis=axis_of(0.0, 1.0, scale),
+            time_axis=_time_axis(responses.horizon), time_name=f"{fmt.unit_words(responses.horizon_unit)} from day 0",
+            note="Line: best estimate. Band: 95% interval at each time, between the fine lines.",
+            alt=_alt(options, wording_of(responses).by),
+        )  # fmt: skip
+
+
+def _curve(times: np.ndarray, draws: np.ndarray) -> Curve:
+    lower, upper = np.quantile(draws, [0.025, 0.975], axis=-1)
+    parts = {"mean": draws.mean(axis=-1), "lower": lower, "upper": upper}
+    points = {name: (1.0, *(round(float(v), 5) for v in values)) for name, values in parts.items()}
+    return Curve(time=tuple(round(float(t), 4) for t in times), **points)
+
+
+def _time_axis(horizon: float) -> Axis:
+    ticks = tuple(Tick(at=q * horizon, text=fmt.plain_number(q * horizon)) for q in (0.0, 0.25, 0.5, 0.75, 1.0))
+    return Axis(low=0.0, high=horizon, ticks=ticks)
+
+
+def _alt(options: tuple[OptionCurve, ...], by: str) -> str:
+    ends = [f"{o.label}: {fmt.of_100(o.curve.mean[-1])} (95% interval {_ends(o.curve)})" for o in options]
+    return f"Curves fall from 100 of 100 at day 0. {by[:1].upper()}{by[1:]}: {'; '.join(ends)}"
+
+
+def _ends(curve: Curve) -> str:
+    return fmt.span(fmt.count_of_100(curve.lower[-1]), fmt.count_of_100(curve.upper[-1]))

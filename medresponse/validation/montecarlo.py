@@ -1,0 +1,52 @@
+"""Monte Carlo standard errors of any score, by batches of posterior draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, its Monte Carlo standard error (0 for a deterministic one) and its unit ("1" for none)."""
+
+    value: float
+    mcse: float
+    unit: str
+
+
+def batch_means(values: np.ndarray, *, batches: int) -> np.ndarray:
+    """Average draws within consecutive batches: (..., draw) -> (..., batch).
+
+    Draws left over beyond a multiple of `batches` join no batch.
+    """
+    size = values.shape[-1] // batches
+    if size < 1:
+        raise ValueError(f"{values.shape[-1]} draws cannot fill {batches} batches")
+    trimmed = values[..., : size * batches]
+    return trimmed.reshape(*values.shape[:-1], batches, size).mean(axis=-1)
+
+
+def batched(score: Callable[[np.ndarray], float], predictions: np.ndarray, *, unit: str = "1") -> Estimate:
+    """Return a score of the posterior mean prediction with its Monte Carlo standard error.
+
+    Parameters
+    ----------
+    score : callable
+        Takes predictions without the last axis.
+    predictions : numpy.ndarray
+        Shape (..., batch): the prediction from each batch of draws, as `batch_means` gives it.
+    unit : str
+
+    Notes
+    -----
+    The score of the mean over batches is reported; the spread of the batches' own scores over the root of
+    their number estimates its Monte Carlo standard error (batch means; Flegal, Haran & Jones 2008, Stat Sci
+    23:250), which needs batches longer than the autocorrelation.
+    """
+    each = [score(predictions[..., b]) for b in range(predictions.shape[-1])]
+    return Estimate(
+        float(score(predictions.mean(axis=-1))), float(np.std(each, ddof=1) / np.sqrt(len(each))), unit
+    )

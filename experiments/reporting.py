@@ -2,8 +2,60 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 from experiments.study import Study
+from medresponse.cohort import Cohort
+from medresponse.reports import Evidence, IndexFigure, IndexTable, report, write_index
+from medresponse.response import Responses
 
 
-def write_reports(study: Study, responses, cohort, *, evidence) -> None:
-    return None
+def write_reports(
+    study: Study,
+    responses: Responses,
+    cohort: Cohort,
+    *,
+    title: str,
+    intro: str,
+    evidence: list[Evidence],
+    reference: Cohort | None = None,
+) -> None:
+    """Write reports of patients spread evenly over the cohort, and the index page with the study's results.
+
+    Parameters
+    ----------
+    study : Study
+    responses : Responses
+    cohort : Cohort
+        The patients of `responses`.
+    title, intro : str
+        Heading and first paragraph of the index page.
+    evidence : list of Evidence
+        How the model was validated, printed on each report.
+    reference : Cohort, optional
+        The training cohort, if it is another.
+    """
+    count = min(int(study.config["size"]["reports"]), cohort.n)
+    chosen = [cohort.patients[(2 * i + 1) * cohort.n // (2 * count)] for i in range(count)]
+    pages = (
+        report(
+            responses, cohort, patient=patient, worthwhile=study.config["worthwhile"] or None,
+            reference=cohort if reference is None else reference, evidence=evidence,
+            allow_unconverged=study.config["allow_unconverged"],
+        )
+        for patient in chosen
+    )  # fmt: skip
+    write_index(
+        pages, study.folder, title=title, intro=intro, overwrite=True,
+        figures=[IndexFigure(title=n, caption=c, svg=svg, alt=alt) for n, c, svg, alt in study.figures],
+        tables=[IndexTable(caption=caption, frame=frame) for frame, caption in study.tables],
+    )  # fmt: skip
+
+
+def calibration_evidence(
+    table: pl.DataFrame, *, name: str, detail: str, per: float = 100, unit: str = "of 100"
+) -> Evidence:
+    """Put a calibration table (predicted and observed in groups of rising prediction) into one line."""
+    predicted = ", ".join(f"{per * value:.0f}" for value in table["predicted"])
+    observed = ", ".join(f"{per * value:.0f}" for value in table["observed"])
+    return Evidence(name=name, value=f"predicted {predicted}; observed {observed} {unit}", detail=detail)

@@ -12,18 +12,18 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import importlib  # noqa: E402
-import logging  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Mapping  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import importlib
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-import hydra  # noqa: E402
-from omegaconf import DictConfig, OmegaConf  # noqa: E402
+import hydra
+from omegaconf import DictConfig, OmegaConf
 
-from medresponse.core.errors import MedresponseError, SpecError  # noqa: E402
-from medresponse.core.registry import did_you_mean  # noqa: E402
+from medresponse.core.errors import MedresponseError, SpecError
+from medresponse.core.registry import did_you_mean
 
 STUDIES = ("actg320", "oak_poplar", "warfarin")
 

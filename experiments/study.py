@@ -31,7 +31,7 @@ log = logging.getLogger("medresponse.experiments")
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
-BATCHES_A_CHAIN = 5
+BATCHES = 20  # of posterior draws, for Monte Carlo errors: 5 a chain of a fit without imputation
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from experiments.study import BATCHES_A_CHAIN, Study
+from experiments.study import BATCHES, Study
 from medresponse.cohort import Cohort
 from medresponse.core.rng import derive_seed
 from medresponse.features import Encoding
@@ -79,16 +79,23 @@ def compare_survival(
     """
     observed = cohort.outcome(outcome)
     times = np.append(grid, horizon)
-    batches = BATCHES_A_CHAIN * splits[0].fit.posterior.sizes["chain"]
-    ours = np.empty((cohort.n, len(times), batches))
+    ours = np.empty((cohort.n, len(times), BATCHES))
     for split in splits:
         responses = respond(split.fit, split.test, horizon=horizon)
         ours[split.rows] = own_curves(
             responses, times=times, treatment_idx=split.test.treatment_idx,
-            summarise=lambda v: batch_means(v, batches=batches),
+            summarise=lambda v: batch_means(v, batches=BATCHES),
         )  # fmt: skip
     scores = _scores(observed, grid, horizon)
-    rows = [("", {name: batched(score, ours) for name, score in scores.items()})]
+    rows = [
+        (
+            "",
+            {
+                name: batched(score, ours, clusters=splits[0].fit.provenance.imputations)
+                for name, score in scores.items()
+            },
+        )
+    ]
     for name in (*BASELINES, "kaplan_meier"):
         curves = _baseline_curves(name, cohort.n, splits, outcome, times, study.seed)
         rows.append((f"{name}.", {key: _over_seeds(score, curves) for key, score in scores.items()}))

@@ -1,1 +1,90 @@
-"""Hierarchical Bayesian models of how each patient responds to each treatment."""
+"""Per-patient treatment-response distributions from hierarchical Bayesian models.
+
+The public page. Everything is resolved on first use, so that `import medresponse` stays quick::
+
+    import medresponse as mr
+
+    cohort = mr.read("trial.csv", "schema.yaml")
+    fit = mr.fit(
+        mr.ModelSpec(family=mr.families.Weibull(), blocks={"history": mr.priors.Normal()}), cohort, seed=7
+    )
+    responses = mr.respond(fit, cohort, horizon=12, unit="month")
+    mr.report(responses, cohort, patient="P0042", worthwhile=0.05).save("P0042.html")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "read": "medresponse.readers",
+    "read_example": "medresponse.readers",
+    "load_schema": "medresponse.cohort",
+    "cohort_from_frame": "medresponse.cohort",
+    "check_prior": "medresponse.prior_check",
+    "fit": "medresponse.inference",
+    "save_fit": "medresponse.inference",
+    "load_fit": "medresponse.inference",
+    "Nuts": "medresponse.inference",
+    "ModelSpec": "medresponse.model",
+    "respond": "medresponse.response",
+    "contrast": "medresponse.response",
+    "report": "medresponse.reports",
+}
+_PACKAGES = (
+    "cohort", "families", "inference", "model", "priors", "readers", "reports", "response", "validation"
+)  # fmt: skip
+
+__all__ = [
+    "ModelSpec",
+    "Nuts",
+    "check_prior",
+    "cohort",
+    "cohort_from_frame",
+    "contrast",
+    "families",
+    "fit",
+    "inference",
+    "load_fit",
+    "load_schema",
+    "model",
+    "priors",
+    "read",
+    "read_example",
+    "readers",
+    "report",
+    "reports",
+    "respond",
+    "response",
+    "save_fit",
+    "validation",
+    "__version__",
+]
+
+if TYPE_CHECKING:
+    from medresponse import cohort, families, inference, model, priors, readers, reports, response, validation
+    from medresponse.cohort import cohort_from_frame, load_schema
+    from medresponse.inference import Nuts, fit, load_fit, save_fit
+    from medresponse.model import ModelSpec
+    from medresponse.prior_check import check_prior
+    from medresponse.readers import read, read_example
+    from medresponse.reports import report
+    from medresponse.response import contrast, respond
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    elif name in _PACKAGES:
+        value = importlib.import_module(f"medresponse.{name}")
+    else:
+        raise AttributeError(f"module 'medresponse' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

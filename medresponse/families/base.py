@@ -7,29 +7,13 @@ without it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from medresponse.core.estimand import Estimand
+
 Arrays = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimand:
-    """What about the outcome is asked for.
-
-    Parameters
-    ----------
-    kind : str
-        One of the family's `estimands`: ``survival`` (probability of no event by `horizon`), ``rmst``
-        (restricted mean event-free time up to `horizon`), ``mean``.
-    horizon : float, optional
-        In the outcome's unit of time; required by ``survival`` and ``rmst``.
-    """
-
-    kind: str
-    horizon: float | None = None
 
 
 @runtime_checkable

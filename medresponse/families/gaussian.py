@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -10,11 +10,15 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from medresponse.core.errors import DataError
+from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Estimand, Family
+from medresponse.families.base import Arrays, Family
 from medresponse.priors import HalfNormal, ScalePrior
 
-_INVERSE = {
+_Scale = Callable[[np.ndarray], np.ndarray]
+
+_FORWARD: dict[str, _Scale] = {"identity": lambda v: v, "log": np.log, "sqrt": np.sqrt, "cbrt": np.cbrt}
+_INVERSE: dict[str, _Scale] = {
     "identity": lambda z: z,
     "log": np.exp,
     "sqrt": lambda z: np.maximum(z, 0.0) ** 2,
@@ -47,7 +51,7 @@ class Gaussian:
     def learn(self, outcome: Arrays) -> dict[str, np.ndarray]:
         """Return ``center`` and ``spread`` of the transformed training outcome."""
         z = self._transform(outcome["value"])
-        return {"center": np.float64(z.mean()), "spread": np.float64(z.std(ddof=1))}  # type: ignore[dict-item]
+        return {"center": np.asarray(z.mean()), "spread": np.asarray(z.std(ddof=1))}
 
     def unit_information_sd(self, outcome: Arrays) -> float:
         """Return sd(y) / sqrt(n) on the model's scale."""
@@ -74,10 +78,10 @@ class Gaussian:
         return {
             "triangle": padded[:p, :p],
             "rotated": padded[:p, p],
-            "residual_ss": np.float64(padded[p, p] ** 2),
-            "n_patients": np.float64(len(design)),
-            "center": np.float64(constants["center"]),
-            "spread": np.float64(constants["spread"]),
+            "residual_ss": np.asarray(padded[p, p] ** 2),
+            "n_patients": np.asarray(float(len(design))),
+            "center": np.asarray(constants["center"]),
+            "spread": np.asarray(constants["spread"]),
         }
 
     def likelihood(self, coefficients: Any, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:
@@ -136,4 +140,4 @@ class Gaussian:
             raise DataError(
                 f"the outcome's {self.scale} scale is not defined for {bad} row(s)", code="outcome_scale"
             )
-        return {"identity": lambda v: v, "log": np.log, "sqrt": np.sqrt, "cbrt": np.cbrt}[self.scale](value)
+        return _FORWARD[self.scale](value)

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from medresponse.core.errors import SpecError
+from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Estimand, Family, centred_walk, event_companions
+from medresponse.families.base import Arrays, Family, centred_walk, event_companions
 from medresponse.priors import HalfNormal, ScalePrior
 
 
@@ -91,7 +92,7 @@ class PiecewiseExponential:
             "treatment_idx": treatment_idx.astype("int32"),
             "event_idx": happened.astype("int32"),
             "event_interval_idx": interval_of(time[happened], edges).astype("int32"),
-            "crude_log_hazard": np.float64(np.log(max(event.sum(), 0.5) / time.sum())),
+            "crude_log_hazard": np.asarray(np.log(max(event.sum(), 0.5) / time.sum())),
         }
 
     def likelihood(self, coefficients: Any, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:
@@ -101,11 +102,15 @@ class PiecewiseExponential:
 
         n_intervals = data["exposure"].get_value(borrow=True).shape[1]
         walk = centred_walk(n_intervals - 1)
-        alpha = pm.Normal("alpha", 0.0, 2.0)
-        shape = walk if self.baseline == "walk" else np.eye(n_intervals)
-        steps = pm.Normal("baseline_steps", 0.0, 1.0, shape=shape.shape[1])
-        baseline = self.baseline_step.sample("baseline_step") * pt.dot(shape, steps)
-        log_hazard = data["crude_log_hazard"] + alpha + baseline
+        alpha = pm.Normal("alpha", 0.0, 1.0)  # around the crude log rate
+        step = self.baseline_step.sample("baseline_step")
+        if self.baseline == "walk":
+            steps = pm.Normal("baseline_steps", 0.0, 1.0, shape=n_intervals - 1)
+            baseline = alpha + step * pt.dot(walk, steps)
+        else:
+            # Each interval's events pin its own level: centred, since the non-centred form mixes badly then.
+            baseline = pm.Normal("baseline_level", alpha, step, shape=n_intervals)
+        log_hazard = data["crude_log_hazard"] + baseline
         n_treatments, n_contrasts = contrasts.shape
         if self.time_varying and n_contrasts:
             drift_steps = pm.Normal("treatment_steps", 0.0, 1.0, shape=(n_contrasts, n_intervals - 1))

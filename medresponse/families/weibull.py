@@ -10,8 +10,9 @@ import numpy as np
 from scipy.special import gamma, gammainc
 
 from medresponse.core.errors import SpecError
+from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Estimand, Family, event_companions
+from medresponse.families.base import Arrays, Family, event_companions
 from medresponse.priors import LogNormal, ScalePrior
 
 
@@ -37,7 +38,7 @@ class Weibull:
 
     def learn(self, outcome: Arrays) -> dict[str, np.ndarray]:
         """Return ``end``, the longest follow-up."""
-        return {"end": np.float64(outcome["time"].max())}  # type: ignore[dict-item]
+        return {"end": np.asarray(outcome["time"].max())}
 
     def unit_information_sd(self, outcome: Arrays) -> float:
         """Return 1 / sqrt(events), at shape 1."""
@@ -56,7 +57,7 @@ class Weibull:
             "design": design,
             "log_time": np.log(outcome["time"]),
             "event": event,
-            "crude_log_scale": np.float64(np.log(outcome["time"].sum() / max(event.sum(), 0.5))),
+            "crude_log_scale": np.asarray(np.log(outcome["time"].sum() / max(event.sum(), 0.5))),
         }
 
     def likelihood(self, coefficients: Any, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:

@@ -8,7 +8,7 @@ categorical one, all centred on the training rows so that an intercept speaks of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,12 @@ import polars as pl
 from medresponse.cohort import Cohort, Feature
 from medresponse.core.errors import DataError
 
-_FORWARD = {"none": lambda x: x, "log": np.log, "log1p": np.log1p, "sqrt": np.sqrt}
+_FORWARD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "none": lambda x: x,
+    "log": np.log,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +67,9 @@ class FeatureEncoding:
         return tuple(f"{self.name}={level}" for i, level in enumerate(self.levels) if i != self.baseline)
 
     def codes(self, values: pl.Series) -> np.ndarray:
-        """Return codes of shape (patient,), NaN where missing."""
+        """Return codes of shape (patient,), NaN where missing; `DataError` where the transform is undefined."""
         if self.type == "continuous":
-            with np.errstate(invalid="ignore", divide="ignore"):
-                transformed = _FORWARD[self.transform](values.cast(pl.Float64).to_numpy())
-            return (transformed - self.center) / self.scale
+            return (_transformed(self.name, self.transform, values) - self.center) / self.scale
         return values.to_physical().cast(pl.Float64).to_numpy()
 
     def columns(self, codes: np.ndarray) -> np.ndarray:
@@ -201,17 +204,8 @@ def fit_encoding(
 
 def _fit_feature(name: str, block: str, feature: Feature, known: pl.Series) -> FeatureEncoding:
     if feature.type == "continuous":
-        values = known.cast(pl.Float64).to_numpy()
-        with np.errstate(invalid="ignore", divide="ignore"):
-            transformed = _FORWARD[feature.transform](values)
-        if not np.isfinite(transformed).all():
-            count = int((~np.isfinite(transformed)).sum())
-            raise DataError(
-                f"column {name}: transform {feature.transform!r} is not defined for {count} row(s); "
-                "choose another transform or correct the values",
-                code="transform_undefined",
-            )
-        low, high = np.quantile(values, [0.01, 0.99])
+        transformed = _transformed(name, feature.transform, known)
+        low, high = np.quantile(known.cast(pl.Float64).to_numpy(), [0.01, 0.99])
         return FeatureEncoding(
             name=name, block=block, type=feature.type, transform=feature.transform, low=float(low), high=float(high),
             center=float(transformed.mean()), scale=float(transformed.std()),
@@ -222,3 +216,18 @@ def _fit_feature(name: str, block: str, feature: Feature, known: pl.Series) -> F
         name=name, block=block, type=feature.type, levels=feature.level_names, center=float(codes.mean()),
         shares=tuple(float(share) for share in shares), baseline=int(shares.argmax()),
     )  # fmt: skip
+
+
+def _transformed(name: str, transform: str, values: pl.Series) -> np.ndarray:
+    """Return the values on the model's scale, NaN where missing; refuse a known value that has none there."""
+    raw = values.cast(pl.Float64).to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        transformed = _FORWARD[transform](raw)
+    count = int((~np.isfinite(transformed) & ~np.isnan(raw)).sum())
+    if count:
+        raise DataError(
+            f"column {name}: transform {transform!r} is not defined for {count} row(s); "
+            "choose another transform or correct the values",
+            code="transform_undefined",
+        )
+    return transformed

@@ -172,9 +172,11 @@ class _Latents:
         """Draw each feature's latents given all the others, in turn."""
         for i, feature in enumerate(self.encoding.features):
             for j in range(self.slices[i].start, self.slices[i].stop):
-                rows = self.missing[:, i] if feature.type == "continuous" else slice(None)
-                if feature.type == "continuous" and not rows.any():
-                    continue
+                rows: np.ndarray | slice = slice(None)
+                if feature.type == "continuous":
+                    if not self.missing[:, i].any():
+                        continue
+                    rows = self.missing[:, i]
                 spread = 1.0 / np.sqrt(precision[j, j])
                 pull = self.z[rows] @ precision[:, j] - mean @ precision[:, j]
                 location = self.z[rows, j] - pull / precision[j, j]

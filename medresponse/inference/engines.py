@@ -230,7 +230,7 @@ def _save_chain(folder: Path | None, run: ChainRun) -> None:
         atomic_path(_chain_file(folder, run.data_idx, run.chain_idx)) as temporary,
         temporary.open("wb") as stream,
     ):
-        np.savez(stream, **arrays)
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
 def _load_chain(folder: Path | None, data_idx: int, chain_idx: int) -> ChainRun | None:

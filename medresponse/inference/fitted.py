@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import numpy as np
@@ -100,6 +100,14 @@ class Fit:
     def draw_imputation(self) -> np.ndarray:
         """Imputation that each flattened draw belongs to, shape (draw,)."""
         return np.repeat(self.posterior["imputation"].values, self.posterior.sizes["draw"])
+
+    def thinned(self, most: int) -> Fit:
+        """Return the fit with at most `most` draws, evenly spaced within every chain; diagnostics stay those of all."""
+        step = -(-self.n_draws // most)
+        if step == 1:
+            return self
+        keep = {"draw": slice(step - 1, None, step)}
+        return replace(self, posterior=self.posterior.isel(keep), sample_stats=self.sample_stats.isel(keep))
 
     def family_draws(self) -> dict[str, np.ndarray]:
         """Return the family's parameters, draws first."""

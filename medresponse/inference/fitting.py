@@ -124,6 +124,7 @@ def _graph_key(prepared: Prepared) -> list[Any]:
 
 
 def only_outcome(cohort: Cohort) -> str:
+    """Return the cohort's outcome where it has just one, else raise `SpecError`."""
     names = list(cohort.schema.outcomes)
     if len(names) > 1:
         raise SpecError(f"the cohort has several outcomes; say which: outcome= one of {', '.join(names)}")
@@ -191,6 +192,7 @@ def _datasets(sampled: Sampled, prepared: Prepared) -> tuple[xr.Dataset, xr.Data
 
 
 def make_support(prepared: Prepared) -> Support:
+    """Return where the training patients lie, from the first completed data set."""
     columns = prepared.encoding.columns(prepared.codes[0])
     mean = columns.mean(axis=0)
     centred = columns - mean

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.features import Encoding, Grouping, Layout
 from medresponse.families import Arrays
+from medresponse.features import Encoding, Grouping, Layout
 from medresponse.model.spec import ModelSpec
 
 

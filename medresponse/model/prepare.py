@@ -78,7 +78,7 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
     for one in completed:
         design = layout.matrix(encoding.columns(one), cohort.treatment_idx, groups)
         arrays = dict(spec.family.observe(design, observed, cohort.treatment_idx, constants))
-        arrays["unit_information_sd"] = np.float64(spec.family.unit_information_sd(observed))  # type: ignore[assignment]
+        arrays["unit_information_sd"] = np.asarray(spec.family.unit_information_sd(observed))
         data.append(arrays)
     return Prepared(
         encoding=encoding,

@@ -120,7 +120,11 @@ class ReportContext:
     def option_labels(self) -> tuple[str, ...]:
         """Words for each treatment, in fixed order."""
         treatment = self.responses.fit.schema.treatment
-        return tuple(treatment.label(t) for t in self.responses.treatments) if treatment else ("All patients",)
+        return (
+            tuple(treatment.label(t) for t in self.responses.treatments)
+            if treatment
+            else ("Patients like this one",)
+        )
 
     @property
     def sign(self) -> int:
@@ -129,7 +133,7 @@ class ReportContext:
 
     def difference(self, k: int) -> np.ndarray:
         """Return draws of the benefit of treatment `k` against the reference, shape (draw,)."""
-        return self.sign * (self.values[k] - self.values[self.reference_idx])
+        return np.asarray(self.sign * (self.values[k] - self.values[self.reference_idx]))
 
     def feature_label(self, name: str) -> str:
         """Return the words for a feature."""

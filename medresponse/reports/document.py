@@ -54,7 +54,7 @@ class PatientReport:
     flags : tuple of str
         What a reader should know before opening the page: outside the population, inputs missing.
     headlines : tuple of Headline
-        Options in fixed order.
+        Options in fixed order; `headline_name` says what the numbers are of.
     page, appendix : tuple of tuple of str
         Rows of section names; two names in a row stand side by side.
     sections : mapping
@@ -67,6 +67,7 @@ class PatientReport:
     patient: str
     stamps: tuple[str, ...]
     flags: tuple[str, ...]
+    headline_name: str
     headlines: tuple[Headline, ...]
     footer: str
     page: tuple[tuple[str, ...], ...]
@@ -134,15 +135,17 @@ def build_report(
     _check_converged(responses, allow_unconverged)
     _check_patient(responses, cohort, patient)
     single = responses.select([patient])
+    values = next(iter(single.chunks()))[1][0]
     context = ReportContext(
-        responses=single, cohort=cohort.select([patient]), patient=patient, wording=wording_of(single),
-        values=next(iter(single.chunks()))[1][0], applicability=applicability(single, cohort, patient),
+        responses=single, cohort=cohort.select([patient]), patient=patient, wording=wording_of(single, values),
+        values=values, applicability=applicability(single, cohort, patient),
         worthwhile=_checked_worthwhile(responses, worthwhile), reference=_training(responses, cohort, reference),
         evidence=tuple(evidence), harms=tuple(harms), produced_utc=produced_utc or utc_now(),
     )  # fmt: skip
     kinds = {name: look_up(Section, name, path="report.sections") for name in sections}
     built = {name: kind.build(context) for name, kind in kinds.items()}  # type: ignore[attr-defined]
-    return dataclasses.replace(_cleaned(_document(context, {n: s for n, s in built.items() if s is not None})), patient=patient)
+    document: PatientReport = _cleaned(_document(context, {n: s for n, s in built.items() if s is not None}))
+    return dataclasses.replace(document, patient=patient)
 
 
 def _document(context: ReportContext, sections: Mapping[str, Section]) -> PatientReport:
@@ -150,6 +153,7 @@ def _document(context: ReportContext, sections: Mapping[str, Section]) -> Patien
     return PatientReport(
         title="Treatment-response report" if context.others else "Expected-response report",
         patient=context.patient, stamps=_stamps(context), flags=_flags(context),
+        headline_name=context.wording.what,
         headlines=tuple(
             Headline(label=label, text=e.text, interval=e.interval)
             for label, e in zip(context.option_labels, estimates, strict=True)
@@ -202,7 +206,9 @@ def _check_converged(responses: Responses, allow: bool) -> None:
 
 def _check_patient(responses: Responses, cohort: Cohort, patient: str) -> None:
     if patient not in responses.ids or patient not in cohort.patients:
-        raise UnknownPatientError(f"patient {clean(patient)} is not among the {len(responses.ids)} patients of the responses")
+        raise UnknownPatientError(
+            f"patient {clean(patient)} is not among the {len(responses.ids)} patients of the responses"
+        )
     codes = responses.fit.encoding.codes(cohort.select([patient]))[0]
     if not np.array_equal(codes, responses.patients.codes[responses.ids.index(patient)], equal_nan=True):
         raise DataError(
@@ -230,7 +236,10 @@ def _training(responses: Responses, cohort: Cohort, reference: Cohort | None) ->
     if reference is None:
         return cohort if cohort.fingerprint == learned_from else None
     if reference.fingerprint != learned_from:
-        raise DataError("reference is not the cohort that the model learned from (fingerprints differ)", code="cohort_mismatch")
+        raise DataError(
+            "reference is not the cohort that the model learned from (fingerprints differ)",
+            code="cohort_mismatch",
+        )
     return reference
 
 
@@ -239,7 +248,9 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.replace(value, **{f.name: _cleaned(getattr(value, f.name)) for f in dataclasses.fields(value)})
+        return dataclasses.replace(
+            value, **{f.name: _cleaned(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        )
     if isinstance(value, Mapping):
         return {key: _cleaned(item) for key, item in value.items()}
     return tuple(_cleaned(item) for item in value) if isinstance(value, tuple) else value

@@ -23,4 +23,10 @@ def predictive_of(context: ReportContext) -> tuple[Estimate, ...]:
 def _estimate(mean: float, lower: float, upper: float, unit: str) -> Estimate:
     step = fmt.step_for(lower, upper)
     interval = fmt.with_unit(fmt.span(fmt.amount(lower, step), fmt.amount(upper, step)), unit)
-    return Estimate(mean=mean, lower=lower, upper=upper, text=fmt.with_unit(fmt.amount(mean, step), unit), interval=interval)
+    return Estimate(
+        mean=mean,
+        lower=lower,
+        upper=upper,
+        text=fmt.with_unit(fmt.amount(mean, step), unit),
+        interval=interval,
+    )

@@ -39,6 +39,8 @@ class Wording:
         "at 300 days", "within 300 days", or empty.
     direction : int
         +1 if more is better, -1 if less is, 0 if neither.
+    step : float
+        What amounts are rounded to, one step for all options of a patient.
     """
 
     scale: Literal["per_100", "amount"]
@@ -46,6 +48,7 @@ class Wording:
     unit: str
     by: str
     direction: int
+    step: float = 1.0
 
     @property
     def difference_unit(self) -> str:
@@ -58,9 +61,10 @@ class Wording:
         if self.scale == "per_100":
             bounds = fmt.span(fmt.count_of_100(lower), fmt.count_of_100(upper))
             return Estimate(mean=mean, lower=lower, upper=upper, text=fmt.of_100(mean), interval=bounds)
-        step = fmt.step_for(lower, upper)
-        bounds = fmt.with_unit(fmt.span(fmt.amount(lower, step), fmt.amount(upper, step)), self.unit)
-        text = fmt.with_unit(fmt.amount(mean, step), self.unit)
+        bounds = fmt.with_unit(
+            fmt.span(fmt.amount(lower, self.step), fmt.amount(upper, self.step)), self.unit
+        )
+        text = fmt.with_unit(fmt.amount(mean, self.step), self.unit)
         return Estimate(mean=mean, lower=lower, upper=upper, text=text, interval=bounds)
 
     def difference(self, draws: np.ndarray, *, level: float = 0.95) -> Estimate:
@@ -77,6 +81,12 @@ class Wording:
         if self.scale == "amount":
             bounds = fmt.with_unit(bounds, self.unit)
         return Estimate(mean=mean, lower=lower, upper=upper, text=text, interval=bounds)
+
+    def bare_difference(self, mean: float, lower: float, upper: float, *, step: float) -> str:
+        """Return ``+21 (0 to +40)``, for a column whose heading names the unit."""
+        factor = 100.0 if self.scale == "per_100" else 1.0
+        value, low, high = (fmt.signed(factor * x, step) for x in (mean, lower, upper))
+        return f"{value} ({fmt.span(low, high)})"
 
     def difference_step(self, lower: float, upper: float) -> float:
         """Return the rounding step of differences: one patient of 100, or what the interval supports."""
@@ -102,19 +112,27 @@ def moments(draws: np.ndarray, level: float = 0.95) -> tuple[float, float, float
     return float(draws.mean()), float(lower), float(upper)
 
 
-def wording_of(responses: Responses) -> Wording:
-    """Return how the outcome of `responses` is spoken of."""
+def wording_of(responses: Responses, values: np.ndarray) -> Wording:
+    """Return how the outcome of `responses` is spoken of, with mean responses `values` (treatment, draw)."""
     schema = responses.fit.schema.outcomes[responses.fit.outcome]
+    lower, upper = np.quantile(values, [0.025, 0.975], axis=-1)
+    widest = int(np.argmax(upper - lower))
+    step = fmt.step_for(float(lower[widest]), float(upper[widest]))
     if isinstance(schema, TimeToEvent):
-        return _of_time_to_event(responses, schema)
+        return _of_time_to_event(responses, schema, step)
     assert isinstance(schema, Continuous)
-    return Wording(scale="amount", what=schema.label, unit=schema.unit, by="", direction=responses.direction)
+    return Wording(
+        scale="amount", what=schema.label, unit=schema.unit, by="", direction=responses.direction, step=step
+    )
 
 
-def _of_time_to_event(responses: Responses, schema: TimeToEvent) -> Wording:
+def _of_time_to_event(responses: Responses, schema: TimeToEvent, step: float) -> Wording:
     horizon = fmt.counted(float(responses.horizon or 0.0), responses.horizon_unit)
     if responses.estimand.kind == "survival":
         what = f"{schema.free_label} at {horizon}"
         return Wording(scale="per_100", what=what, unit="", by=f"at {horizon}", direction=responses.direction)
     what = f"average time {schema.free_label} within {horizon}"
-    return Wording(scale="amount", what=what, unit=responses.unit, by=f"within {horizon}", direction=responses.direction)
+    by = f"within {horizon}"
+    return Wording(
+        scale="amount", what=what, unit=responses.unit, by=by, direction=responses.direction, step=step
+    )

@@ -4,6 +4,7 @@ from medresponse.response.applicability import Applicability, applicability
 from medresponse.response.contrasts import benefit_of, contrast, summarise_benefit
 from medresponse.response.contributions import contributions
 from medresponse.response.curves import mean_survival, own_curves, survival_curves
+from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Basis, Responses, respond
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "benefit_of",
     "contrast",
     "contributions",
+    "linear_predictors",
     "mean_survival",
     "own_curves",
     "respond",

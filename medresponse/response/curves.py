@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from medresponse.core.errors import SpecError
-from medresponse.families import Estimand
+from medresponse.core.estimand import Estimand
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Responses
 
@@ -89,6 +89,6 @@ def _curve_chunks(responses: Responses, times: Sequence[float]) -> Iterator[tupl
         raise SpecError("survival curves need a time to event", code="no_curve")
     parameters = fit.family_draws()
     estimands = [Estimand(kind="survival", horizon=float(time)) for time in times]
-    for rows, eta in linear_predictors(fit, responses.patients, seed=responses.seed):
+    for rows, eta in linear_predictors(fit, responses.patients, seed=responses.seed, values_each=len(times)):
         values = [fit.spec.family.response(e, eta, parameters, fit.constants) for e in estimands]
         yield rows, np.stack(values, axis=2)

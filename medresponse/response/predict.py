@@ -8,7 +8,7 @@ new site effect from its population (one for all patients of that site).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from medresponse.inference import Fit
 
 COMPLETIONS_EACH = 40
+_REMEMBERED = 4096  # patients whose completions are kept
 _CHUNK_NUMBERS = 4_000_000  # patient x treatment x draw numbers held at once (32 MB)
 
 
@@ -30,12 +31,14 @@ class Patients:
     """Feature codes and group labels of the patients to be scored, rows in cohort order.
 
     Features named in `averaged` are scored as the average training patient's, whatever their codes say.
+    `completions` remembers draws of missing features by patient, so that several passes draw them once.
     """
 
     ids: tuple[str, ...]
     codes: np.ndarray
     groups: dict[str, tuple[str, ...]]
     averaged: tuple[str, ...] = ()
+    completions: dict[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
 
 def encode_patients(fit: Fit, cohort: Cohort) -> Patients:
@@ -64,7 +67,9 @@ def encode_patients(fit: Fit, cohort: Cohort) -> Patients:
     return Patients(cohort.patients, codes, groups)
 
 
-def linear_predictors(fit: Fit, patients: Patients, *, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
+def linear_predictors(
+    fit: Fit, patients: Patients, *, seed: int, values_each: int = 1
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (rows, eta) chunk by chunk; eta has shape (patient, treatment, draw).
 
     Parameters
@@ -74,10 +79,12 @@ def linear_predictors(fit: Fit, patients: Patients, *, seed: int) -> Iterator[tu
     seed : int
         Keys the completions of missing features and the effects of new groups, with the patient's id and the
         group's label: neither order nor chunking changes them.
+    values_each : int
+        Numbers that the caller makes of each entry of eta (times of a curve), so that chunks stay small.
     """
     coefficients = fit.draws("coefficients")
     group_draws = _GroupDraws(fit, coefficients, seed)
-    per_patient = len(fit.treatments) * fit.n_draws
+    per_patient = len(fit.treatments) * fit.n_draws * values_each
     size = max(1, _CHUNK_NUMBERS // per_patient)
     for start in range(0, len(patients.ids), size):
         rows = slice(start, min(start + size, len(patients.ids)))
@@ -88,14 +95,25 @@ def linear_predictors(fit: Fit, patients: Patients, *, seed: int) -> Iterator[tu
 
 def completed_columns(fit: Fit, patients: Patients, row: int, *, seed: int) -> np.ndarray:
     """Return the feature columns of one patient in each draw, (draw, column), or (1, column) if none is missing."""
-    codes = patients.codes[row]
-    if not np.isnan(codes).any():
-        return _columns(fit, patients, codes[None])
-    generator = stream(seed, "features", patients.ids[row])
-    completions = fit.imputer.complete(
-        fit.encoding, codes[None], each=COMPLETIONS_EACH, generators=[generator]
-    )[0]
+    if not np.isnan(patients.codes[row]).any():
+        return _columns(fit, patients, patients.codes[[row]])
+    completions = _completions(fit, patients, np.array([row]), seed)[0]
     return _columns(fit, patients, completions[_completion_of_draw(fit, len(completions))])
+
+
+def _completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Return completions (completion, feature) of the named rows, each from its own patient's stream."""
+    known = patients.completions
+    new = [row for row in rows if patients.ids[row] not in known]
+    if new:
+        if len(known) + len(new) > _REMEMBERED:
+            known.clear()
+            new = list(rows)
+        generators = [stream(seed, "features", patients.ids[row]) for row in new]
+        codes = patients.codes[new]
+        drawn = fit.imputer.complete(fit.encoding, codes, each=COMPLETIONS_EACH, generators=generators)
+        known.update(zip((patients.ids[row] for row in new), drawn, strict=True))
+    return [known[patients.ids[row]] for row in rows]
 
 
 def _columns(fit: Fit, patients: Patients, codes: np.ndarray) -> np.ndarray:
@@ -133,8 +151,10 @@ def _chunk(
     effects[whole] = np.einsum("ip,srp->irs", columns[:, modifiers], modifier, optimize=True) + treatment.T
     for i, own in zip(np.flatnonzero(whole), columns, strict=True):
         groups.add(patients, rows.start + int(i), own[None], base[i], effects[i])
-    for i in np.flatnonzero(~whole):
-        own = completed_columns(fit, patients, rows.start + int(i), seed=seed)
+    partial = np.flatnonzero(~whole)
+    completions = _completions(fit, patients, rows.start + partial, seed) if len(partial) else ()
+    for i, completed in zip(partial, completions, strict=True):
+        own = _columns(fit, patients, completed)[_completion_of_draw(fit, len(completed))]
         base[i] = np.einsum("sp,sp->s", own, prognostic)
         effects[i] = np.einsum("sp,srp->rs", own[:, modifiers], modifier) + treatment.T
         groups.add(patients, rows.start + int(i), own, base[i], effects[i])

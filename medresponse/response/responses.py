@@ -13,10 +13,10 @@ import xarray as xr
 
 from medresponse.cohort import Cohort, Continuous, TimeToEvent
 from medresponse.core.errors import SpecError, UnknownPatientError, UnknownTreatmentError
+from medresponse.core.estimand import Estimand
 from medresponse.core.registry import did_you_mean
 from medresponse.core.rng import stream
 from medresponse.core.units import convert_time
-from medresponse.families import Estimand
 from medresponse.response.predict import Patients, encode_patients, linear_predictors
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Responses:
         Adds to `summary` what remains unknowable for one person; in the outcome's unit (for a time to event,
         time on the hazard of the last interval beyond follow-up).
         """
-        return self._table(lambda v: _summarise(v, level), chunks=self._predictive_chunks())
+        return self._table(lambda v: _summarise(v, level), chunks=self.predictive_chunks())
 
     def mean_over_patients(self) -> np.ndarray:
         """Return the average response over these patients, shape (treatment, draw)."""
@@ -170,7 +170,8 @@ class Responses:
         estimand = Estimand(kind=kind or self.estimand.kind, horizon=own)
         return _replace(self, self.patients, estimand=estimand, horizon=horizon)
 
-    def _predictive_chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+    def predictive_chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield (rows, outcomes) of shape (patient, treatment, draw): one outcome Y_i(k) a posterior draw."""
         family, parameters = self.fit.spec.family, self.fit.family_draws()
         for rows, eta in linear_predictors(self.fit, self.patients, seed=self.seed):
             uniform = np.stack(
@@ -227,6 +228,7 @@ def respond(
     horizon: float | None = None,
     unit: str | None = None,
     estimand: str | None = None,
+    draws: int | None = 4000,
     seed: int | None = None,
 ) -> Responses:
     """Return the responses of a cohort's patients under every treatment.
@@ -242,6 +244,10 @@ def respond(
         Unit of `horizon` and of restricted mean time; the outcome's by default.
     estimand : str, optional
         ``survival`` (default for a time to event), ``rmst`` or ``mean``.
+    draws : int, optional
+        At most this many posterior draws, evenly thinned over all chains (imputations multiply chains, and
+        4,000 nearly independent draws put the Monte Carlo error of an interval's end at about 0.04 standard
+        deviations); None for all.
     seed : int, optional
         The fit's by default.
 
@@ -266,6 +272,7 @@ def respond(
         own_horizon = convert_time(horizon, given=horizon_unit, wanted=schema.unit)
     elif horizon is not None:
         raise SpecError("a continuous outcome has no horizon", code="horizon")
+    fit = fit if draws is None else fit.thinned(draws)
     responses = Responses(
         fit=fit, patients=encode_patients(fit, cohort), estimand=Estimand(kind=kind, horizon=own_horizon),
         unit={"survival": "probability", "rmst": horizon_unit}.get(kind, schema.unit), horizon=horizon,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,9 @@ def batch_means(values: np.ndarray, *, batches: int) -> np.ndarray:
     return trimmed.reshape(*values.shape[:-1], batches, size).mean(axis=-1)
 
 
-def batched(score: Callable[[np.ndarray], float], predictions: np.ndarray, *, unit: str = "1") -> Estimate:
+def batched(
+    score: Callable[[np.ndarray], float], predictions: np.ndarray, *, clusters: int = 1, unit: str = "1"
+) -> Estimate:
     """Return a score of the posterior mean prediction with its Monte Carlo standard error.
 
     Parameters
@@ -38,6 +40,8 @@ def batched(score: Callable[[np.ndarray], float], predictions: np.ndarray, *, un
         Takes predictions without the last axis.
     predictions : numpy.ndarray
         Shape (..., batch): the prediction from each batch of draws, as `batch_means` gives it.
+    clusters : int
+        See `batch_error`.
     unit : str
 
     Notes
@@ -47,6 +51,23 @@ def batched(score: Callable[[np.ndarray], float], predictions: np.ndarray, *, un
     23:250), which needs batches longer than the autocorrelation.
     """
     each = [score(predictions[..., b]) for b in range(predictions.shape[-1])]
-    return Estimate(
-        float(score(predictions.mean(axis=-1))), float(np.std(each, ddof=1) / np.sqrt(len(each))), unit
-    )
+    return Estimate(float(score(predictions.mean(axis=-1))), batch_error(each, clusters=clusters), unit)
+
+
+def batch_error(each: Sequence[float], *, clusters: int = 1) -> float:
+    """Return the Monte Carlo standard error of a mean from its values in consecutive batches.
+
+    Parameters
+    ----------
+    each : sequence of float
+        One value a batch.
+    clusters : int
+        Imputations that the batches belong to, in equal consecutive shares. Batches of one imputation share its
+        error, so that with several the spread of their means is what counts, if it is the larger.
+    """
+    values = np.asarray(each)
+    naive = values.std(ddof=1) / np.sqrt(len(values))
+    if clusters < 2:
+        return float(naive)
+    means = np.array([part.mean() for part in np.array_split(values, clusters)])
+    return float(max(naive, means.std(ddof=1) / np.sqrt(clusters)))

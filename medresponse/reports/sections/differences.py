@@ -73,12 +73,20 @@ class Differences:
             title=f"Difference from {reference} ({wording.difference_unit}{'; + is better' if benefit else ''})",
             comparisons=comparisons, axis=axis, worthwhile=_worthwhile(context),
             left=f"\u25c4 {'favours ' + reference if benefit else 'lower'}",
-            right=f"{'favours the other option' if benefit else 'higher'} \u25ba",
+            right=f"{_favoured(context) if benefit else 'higher'} \u25ba",
             time_gained_name=name, note=_note(context, comparisons),
         )  # fmt: skip
 
 
-def _comparison(context: ReportContext, k: int, draws: np.ndarray, axis: Axis, gained: Estimate | None) -> Comparison:
+def _favoured(context: ReportContext) -> str:
+    """Name the other option where there is one only and its name is short."""
+    label = context.option_labels[context.others[0]]
+    return f"favours {label}" if len(context.others) == 1 and len(label) <= 34 else "favours the other option"
+
+
+def _comparison(
+    context: ReportContext, k: int, draws: np.ndarray, axis: Axis, gained: Estimate | None
+) -> Comparison:
     estimate, label = context.wording.difference(draws), context.option_labels[k]
     probabilities = _probabilities(context, draws)
     said = ", ".join(f"{p.name} {p.text}" for p in probabilities)
@@ -94,7 +102,11 @@ def _probabilities(context: ReportContext, draws: np.ndarray) -> tuple[Probabili
         found = [("higher", better), ("lower", worse)]
     else:
         assert context.worthwhile is not None
-        found = [("any benefit", better), ("worthwhile", float((draws > context.worthwhile).mean())), ("worse", worse)]
+        found = [
+            ("any benefit", better),
+            ("worthwhile", float((draws > context.worthwhile).mean())),
+            ("worse", worse),
+        ]
     return tuple(Probability(name=name, value=value, text=fmt.percent(value)) for name, value in found)
 
 
@@ -106,7 +118,9 @@ def _axis(context: ReportContext, draws: list[np.ndarray]) -> Axis:
         low, high = min(low, -_LEAST_HALF_WIDTH), max(high, _LEAST_HALF_WIDTH)
     else:
         low, high = min(low, -0.1 * (high - low)), max(high, 0.1 * (high - low))
-    return axis_of(min(low, mark), max(high, mark), context.wording, signed=True)
+    low, high = min(low, mark), max(high, mark)
+    # Room for the words at the worthwhile line, which stand to its right.
+    return axis_of(low, max(high, mark + 0.3 * (high - low)), context.wording, signed=True)
 
 
 def _worthwhile(context: ReportContext) -> Tick | None:
@@ -126,7 +140,8 @@ def _time_gained(context: ReportContext) -> tuple[dict[int, Estimate], str]:
     if responses.estimand.kind != "survival" or responses.horizon is None:
         return {}, ""
     longer = responses.at(horizon=responses.horizon, kind="rmst")
-    wording, values = wording_of(longer), next(iter(longer.chunks()))[1][0]
+    values = next(iter(longer.chunks()))[1][0]
+    wording = wording_of(longer, values)
     found = {k: wording.difference(values[k] - values[context.reference_idx]) for k in context.others}
     return found, wording.what[:1].upper() + wording.what[1:]
 
@@ -135,8 +150,8 @@ def _note(context: ReportContext, comparisons: tuple[Comparison, ...]) -> str:
     parts = []
     if context.worthwhile is not None:
         unit = context.wording.difference_unit
-        parts.append(f"Worthwhile: more than {_worthwhile_words(context)} {unit}, fixed beforehand.")
-    parts.append("Shaded: 95% interval.")
+        parts.append(f"Worthwhile: above {_worthwhile_words(context)} {unit}, fixed beforehand.")
+    parts.append("Shaded and in brackets: 95% interval.")
     if context.wording.scale == "per_100" and any(_rounds_apart(context, k) for k in context.others):
         parts.append("Each number is rounded on its own.")
     return " ".join(parts)

@@ -25,4 +25,8 @@ class EvidenceTable:
         """Return the table; None if nothing was supplied."""
         if not context.evidence:
             return None
-        return cls(title="Evidence on the model", caption="How predictions compare with what happened", rows=context.evidence)
+        return cls(
+            title="Evidence on the model",
+            caption="How predictions compare with what happened",
+            rows=context.evidence,
+        )

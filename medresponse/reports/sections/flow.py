@@ -38,9 +38,14 @@ class Flow:
         hidden = fmt.SUPPRESSED in texts
         read = fmt.WITHHELD if hidden else fmt.count(provenance.n_patients + sum(counts))
         rows = [FlowRow(step="Patients read", n=read)]
-        rows += [FlowRow(step=f"Left out: {reason}", n=text) for (reason, _), text in zip(provenance.flow, texts, strict=True)]
+        rows += [
+            FlowRow(step=f"Left out: {reason}", n=text)
+            for (reason, _), text in zip(provenance.flow, texts, strict=True)
+        ]
         if not counts:
             rows.append(FlowRow(step="Left out by an eligibility rule", n="0"))
         rows.append(FlowRow(step="Patients the model learned from", n=fmt.count(provenance.n_patients)))
-        caption = "Training data" + (f"; counts of 1 to {fmt.FLOOR - 1} are shown as {fmt.SUPPRESSED}" if hidden else "")
+        caption = "Training data" + (
+            f"; counts of 1 to {fmt.FLOOR - 1} are shown as {fmt.SUPPRESSED}" if hidden else ""
+        )
         return cls(title="Who was studied", caption=caption, rows=tuple(rows))

@@ -30,7 +30,9 @@ class Glossary:
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the terms."""
-        return cls(title="Words used", terms=tuple(Term(term=t, meaning=m) for t, m in _terms(context).items()))
+        return cls(
+            title="Words used", terms=tuple(Term(term=t, meaning=m) for t, m in _terms(context).items())
+        )
 
 
 def _terms(context: ReportContext) -> dict[str, str]:
@@ -42,13 +44,19 @@ def _terms(context: ReportContext) -> dict[str, str]:
         "average patient": "each input alone set to its average over the studied patients.",
     }  # fmt: skip
     if context.others:
-        terms["worthwhile"] = "at least as large a benefit as was fixed beforehand as the smallest that matters."
+        terms["worthwhile"] = (
+            "at least as large a benefit as was fixed beforehand as the smallest that matters."
+        )
         terms["randomised"] = "options were allocated by chance; observational: they were chosen."
     if context.responses.estimand.kind == "survival":
         terms["average time within a horizon"] = (
             "time free of the event, counted up to the horizon and averaged (restricted mean time)."
         )
     if context.responses.estimand.kind == "mean":
-        terms["one patient\u2019s own value"] = "adds to what is unknown of the average how much single patients differ from it."
-    terms["R-hat, effective draws, divergences"] = "signs of whether the computation worked; not of whether the model is right."
+        terms["one patient\u2019s own value"] = (
+            "adds to what is unknown of the average how much single patients differ from it."
+        )
+    terms["R-hat, effective draws, divergences"] = (
+        "signs of whether the computation worked; not of whether the model is right."
+    )
     return terms

@@ -39,7 +39,7 @@ class Harms:
     def build(cls, context: ReportContext) -> Self:
         """Return the harms."""
         if not context.harms:
-            statement = "Not known: this model estimates no harms. That is not evidence that any option is harmless."
+            statement = "Not known: this model estimates no harms. That is no evidence that there are none."
             return cls(title="Harms", statement=statement, options=(), rows=())
         rows = tuple(_row(context, harm) for harm in context.harms)
         statement = "Of 100 patients, with 95% intervals. Averages of a group unless said otherwise."

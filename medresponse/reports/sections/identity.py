@@ -46,7 +46,7 @@ class Identity:
         return cls(
             patient=context.patient,
             index_time="day 0, when treatment would start; inputs are those known by then",
-            produced_utc=context.produced_utc,
+            produced_utc=f"{context.produced_utc[:16].replace('T', ' ')} UTC",
             software=f"medresponse {metadata.version('medresponse')}",
             model=f"{type(fit.spec.family).__name__} fitted {provenance.created_utc[:10]}",
             spec_hash=provenance.spec_hash[:12],

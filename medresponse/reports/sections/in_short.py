@@ -19,15 +19,15 @@ class InShort:
 
     placement: ClassVar[Placement] = "full"
 
-    title: str
+    lead: str
     sentences: tuple[str, ...]
 
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the sentences."""
         if not context.others:
-            return cls(title="In short", sentences=(_single_arm(context),))
-        return cls(title="In short", sentences=tuple(_comparison(context, k) for k in context.others))
+            return cls(lead="In short:", sentences=(_single_arm(context),))
+        return cls(lead="In short:", sentences=tuple(_comparison(context, k) for k in context.others))
 
 
 def _comparison(context: ReportContext, k: int) -> str:
@@ -37,9 +37,15 @@ def _comparison(context: ReportContext, k: int) -> str:
     own, other = (wording.absolute(context.values[j]) for j in (k, context.reference_idx))
     interval = f"95% interval {gain.interval}"
     if wording.spans_zero(gain):
+        counted = wording.scale == "per_100"
+        asked = (
+            f"more or fewer patients like this one are {wording.what}"
+            if counted
+            else f"{wording.what} is higher or lower"
+        )
         return (
-            f"{option} against {reference}: too uncertain to say which gives this patient more. Estimate "
-            f"{gain.text} ({interval}, which includes no difference)."
+            f"{option} compared with {reference}: too uncertain to say whether {asked}; estimate {own.text} "
+            f"against {other.text} (difference {gain.text}; the 95% interval, {gain.interval}, includes 0)."
         )
     if wording.scale == "per_100":
         return (
@@ -60,7 +66,11 @@ def _single_arm(context: ReportContext) -> str:
     if wording.scale == "per_100":
         return f"{own.text} patients like this one are {wording.what} (95% interval {own.interval})."
     person = predictive_of(context)
-    spread = f" For one such patient, 90 of 100 values lie from {person[0].interval}." if person else ""
+    spread = (
+        f" Single patients differ: 90 of 100 such patients have values from {person[0].interval}."
+        if person
+        else ""
+    )
     return f"{_capital(wording.what)}: {own.text} on average in patients like this one (95% interval {own.interval}).{spread}"
 
 

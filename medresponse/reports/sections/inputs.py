@@ -43,7 +43,11 @@ class Inputs:
 
 def _row(context: ReportContext, name: str, block: str) -> InputRow:
     return InputRow(
-        label=context.feature_label(name), column=name, block=block, value=context.feature_value(name), status=_status(context, name)
+        label=context.feature_label(name),
+        column=name,
+        block=block,
+        value=context.feature_value(name),
+        status=_status(context, name),
     )
 
 
@@ -61,5 +65,9 @@ def _status(context: ReportContext, name: str) -> str:
 def _group(context: ReportContext, column: str) -> InputRow:
     new = column in context.applicability.new_groups
     value = str(context.cohort.table[column][0])
-    status = "\u25b2 new to the model: its effect is drawn from all others\u2019" if new else "\u2713 known to the model"
+    status = (
+        "\u25b2 new to the model: its effect is drawn from all others\u2019"
+        if new
+        else "\u2713 known to the model"
+    )
     return InputRow(label=column, column=column, block="group", value=value, status=status)

@@ -57,8 +57,13 @@ def _facts(context: ReportContext) -> tuple[Fact, ...]:
         "Data fingerprint (SHA-256)": p.cohort_fingerprint,
         "Model": f"{type(fit.spec.family).__name__}; specification and engine (SHA-256) {p.spec_hash}",
         "Sampler": f"{p.sampler}, seed {p.seed}, {fmt.count(fit.n_draws)} draws in {fit.posterior.sizes['chain']} chains",
-        "Missing inputs": f"{p.imputations} imputations pooled" if p.imputations > 1 else "none in the training data",
-        "Inputs adjusted for": fmt.joined([context.feature_label(name) for name in context.responses.basis.adjusted_for]) or "none",
+        "Missing inputs": f"{p.imputations} imputations pooled"
+        if p.imputations > 1
+        else "none in the training data",
+        "Inputs adjusted for": fmt.joined(
+            [context.feature_label(name) for name in context.responses.basis.adjusted_for]
+        )
+        or "none",
         "Fitted": p.created_utc,
         "Versions": ", ".join(f"{package} {version}" for package, version in p.versions.items()),
     }
@@ -77,4 +82,7 @@ def _diagnostics(context: ReportContext) -> tuple[DiagnosticRow, ...]:
         ("E-BFMI, smallest", fmt.statistic(d.bfmi, 2), f"at least {limits.min_bfmi}", d.bfmi >= limits.min_bfmi),
         ("Chains finished", str(d.chains), f"{d.chains_asked}", d.chains == d.chains_asked),
     ]  # fmt: skip
-    return tuple(DiagnosticRow(name=n, value=v, limit=l, result="\u2713 passed" if ok else "\u25b2 FAILED") for n, v, l, ok in entries)
+    return tuple(
+        DiagnosticRow(name=n, value=v, limit=lim, result="\u2713 passed" if ok else "\u25b2 FAILED")
+        for n, v, lim, ok in entries
+    )

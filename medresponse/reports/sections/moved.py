@@ -9,10 +9,20 @@ import polars as pl
 
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
-from medresponse.reports.wording import Estimate
 from medresponse.response import contributions
 
 MOST = 5
+_NOTHING = "0 (0 to 0)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """How far one input moves one estimate: mean and 95% interval in the responses' unit, and the text."""
+
+    mean: float
+    lower: float
+    upper: float
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +31,7 @@ class MovedRow:
 
     label: str
     value: str
-    changes: tuple[Estimate, ...]
+    changes: tuple[Change, ...]
 
 
 @register(Section, "moved")
@@ -43,32 +53,60 @@ class Moved:
         table = contributions(context.responses, context.patient)
         if table.is_empty():
             return None
-        keys = [f"benefit:{context.responses.treatments[k]}" for k in context.others] or [context.responses.treatments[0]]
-        chosen = table.filter(pl.col("treatment").is_in(keys))
-        largest = chosen.group_by("feature").agg(pl.col("change").abs().max()).sort(["change", "feature"], descending=[True, False])
-        unit = context.wording.difference_unit
+        chosen = table.filter(pl.col("treatment").is_in(_keys(context)))
+        names = _largest(chosen)
+        step = _step(context, chosen.filter(pl.col("feature").is_in(names)))
+        rows = [_row(context, chosen, name, step) for name in names]
+        printed = tuple(row for row in rows if any(change.text != _NOTHING for change in row.changes))
+        smaller = (
+            ""
+            if len(printed) == len(rows)
+            else " Inputs not listed moved it by nothing that could be printed."
+        )
         return cls(
-            title="What moved this estimate", caption=_caption(context, unit), columns=_columns(context),
-            rows=tuple(_row(context, chosen, name, keys) for name in largest["feature"].head(MOST)),
-            note="Association inside the model, not cause. Changes need not add up.",
+            title="What moved this estimate", caption=_caption(context, context.wording.difference_unit),
+            columns=_columns(context), rows=printed,
+            note=f"Association inside the model, not cause. Changes need not add up.{smaller}",
         )  # fmt: skip
+
+
+def _keys(context: ReportContext) -> list[str]:
+    """Return the rows of `contributions` that are shown: benefits, or for a single arm the response."""
+    treatments = context.responses.treatments
+    return [f"benefit:{treatments[k]}" for k in context.others] or [treatments[0]]
+
+
+def _largest(table: pl.DataFrame) -> list[str]:
+    size = table.group_by("feature").agg(pl.col("change").abs().max())
+    return size.sort(["change", "feature"], descending=[True, False])["feature"].head(MOST).to_list()
 
 
 def _caption(context: ReportContext, unit: str) -> str:
     if not context.others:
-        return f"Change in the estimate against the average patient, {unit}"
-    reference = context.option_labels[context.reference_idx]
-    what = "benefit over" if context.wording.direction else "difference from"
-    return f"Change in {what} {reference} against the average patient, {unit}"
+        return f"Change in the estimate against the average patient, {unit} (95% interval)"
+    what = "benefit" if context.wording.direction else "difference"
+    return f"Change in {what} against the average patient, {unit} (95% interval)"
 
 
 def _columns(context: ReportContext) -> tuple[str, ...]:
     if len(context.others) < 2:
-        return ("Change (95% interval)",)
+        return ("Change",)
     return tuple(context.option_labels[k] for k in context.others)
 
 
-def _row(context: ReportContext, table: pl.DataFrame, name: str, keys: list[str]) -> MovedRow:
+def _step(context: ReportContext, table: pl.DataFrame) -> float:
+    """Return one rounding step for the whole table: that of the widest interval."""
+    widest = table.sort(pl.col("upper") - pl.col("lower"), descending=True).row(0, named=True)
+    return context.wording.difference_step(widest["lower"], widest["upper"])
+
+
+def _row(context: ReportContext, table: pl.DataFrame, name: str, step: float) -> MovedRow:
     own = {row["treatment"]: row for row in table.filter(pl.col("feature") == name).iter_rows(named=True)}
-    changes = tuple(context.wording.written_difference(own[k]["change"], own[k]["lower"], own[k]["upper"]) for k in keys)
+    changes = tuple(_change(context, own[key], step) for key in _keys(context))
     return MovedRow(label=context.feature_label(name), value=context.feature_value(name), changes=changes)
+
+
+def _change(context: ReportContext, row: dict[str, float], step: float) -> Change:
+    mean, lower, upper = row["change"], row["lower"], row["upper"]
+    text = context.wording.bare_difference(mean, lower, upper, step=step)
+    return Change(mean=mean, lower=lower, upper=upper, text=text)

@@ -27,14 +27,19 @@ class NotSaid:
         sentences = []
         if context.others:
             sentences.append(
-                "The probability that this person is helped: nobody is seen under two options at once, so no such data can "
-                "give it. The figures describe the average of patients with the same inputs."
+                "It chooses no treatment. It cannot give the probability that this person is helped: nobody is seen under two "
+                "options at once; its figures describe the average of patients with the same inputs."
             )
         else:
-            sentences.append("What a change of treatment would do: there is nothing to compare with.")
-        sentences.append(f"This patient\u2019s preferences, costs, interactions, or anything beyond the {n} inputs.")
-        if context.wording.by:
-            sentences.append(f"Anything after {context.wording.by.split(' ', 1)[1]}.")
+            sentences.append(
+                "It cannot say what a change of treatment would do: there is nothing to compare with."
+            )
+        beyond = (
+            f", nor of anything after {context.wording.by.split(' ', 1)[1]}" if context.wording.by else ""
+        )
+        sentences.append(
+            f"It knows nothing of this patient\u2019s preferences, of costs, of interactions or of anything beyond the {n} inputs{beyond}."
+        )
         return cls(
             title="What this report does not say", sentences=tuple(sentences),
             blanks=("Reviewed by", "Date", "Decision and reason"),

@@ -45,7 +45,8 @@ class Numbers:
         responses = context.responses
         if responses.estimand.kind == "survival" and responses.horizon is not None:
             longer = responses.at(horizon=responses.horizon, kind="rmst")
-            rows += _rows(context, next(iter(longer.chunks()))[1][0], wording_of(longer))
+            values = next(iter(longer.chunks()))[1][0]
+            rows += _rows(context, values, wording_of(longer, values))
         draws = fmt.count(context.values.shape[1])
         return cls(
             title="The numbers", caption=f"Posterior summaries from {draws} draws",
@@ -54,12 +55,17 @@ class Numbers:
 
 
 def _rows(context: ReportContext, values: np.ndarray, wording: Wording) -> list[NumberRow]:
-    labels, unit = context.option_labels, "of 100" if wording.scale == "per_100" else fmt.unit_words(wording.unit)
-    rows = [_row(f"{label}: {wording.what}, {unit}", values[k], wording, False) for k, label in enumerate(labels)]
+    labels, unit = (
+        context.option_labels,
+        "of 100" if wording.scale == "per_100" else fmt.unit_words(wording.unit),
+    )
+    rows = [
+        _row(f"{label}: {wording.what} ({unit})", values[k], wording, False) for k, label in enumerate(labels)
+    ]
     reference = context.reference_idx
     sign, named = (wording.direction or 1), "benefit over" if wording.direction else "difference from"
     for k in context.others:
-        label = f"{labels[k]}: {named} {labels[reference]}, {wording.difference_unit}"
+        label = f"{labels[k]}: {named} {labels[reference]} ({wording.difference_unit})"
         rows.append(_row(label, sign * (values[k] - values[reference]), wording, True))
     return rows
 
@@ -75,8 +81,9 @@ def _row(label: str, draws: np.ndarray, wording: Wording, signed: bool) -> Numbe
 def _text(value: float, raw: tuple[float, ...], wording: Wording, signed: bool) -> str:
     if wording.scale == "per_100":
         return fmt.signed_per_100(value) if signed else fmt.count_of_100(value)
-    step = fmt.step_for(raw[-2], raw[-1])
-    return fmt.signed(value, step) if signed else fmt.amount(value, step)
+    if signed:
+        return fmt.signed(value, wording.difference_step(raw[-2], raw[-1]))
+    return fmt.amount(value, wording.step)
 
 
 def _note(context: ReportContext) -> str:

@@ -39,8 +39,10 @@ class Question:
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the question and the checks."""
-        basis = context.responses.basis
-        compared = f"Learned from {basis.population}, {_design(basis.assignment)}."
+        provenance, design = context.responses.fit.provenance, _design(context.responses.basis.assignment)
+        compared = (
+            f"Studied: {fmt.count(provenance.n_patients)} patients of {provenance.cohort_name}, {design}."
+        )
         if context.others:
             compared = f"Compared, in a fixed order: {fmt.joined(context.option_labels)}. {compared}"
         checks = [_population(context), _inputs(context)]
@@ -53,19 +55,27 @@ class Question:
 
 
 def _design(assignment: str) -> str:
-    return {"randomised": "a randomised comparison", "observational": "an observational cohort"}.get(assignment, "a single group")
+    return {"randomised": "a randomised comparison", "observational": "an observational cohort"}.get(
+        assignment, "a single group"
+    )
 
 
 def _question(context: ReportContext) -> str:
     wording = context.wording
-    start = "If patients like this one start each option at day 0" if context.others else "Of patients like this one"
+    start = (
+        "If patients like this one start each option at day 0"
+        if context.others
+        else "Of patients like this one"
+    )
     if wording.scale == "per_100":
         return f"{start}, how many of 100 are {wording.what}?"
     return f"{start}, what {wording.what} is to be expected?"
 
 
 def _check(name: str, passed: bool, result: str, detail: str) -> Check:
-    return Check(name=name, passed=passed, mark="\u2713" if passed else "\u25b2", result=result, detail=detail)
+    return Check(
+        name=name, passed=passed, mark="\u2713" if passed else "\u25b2", result=result, detail=detail
+    )
 
 
 def _population(context: ReportContext) -> Check:
@@ -81,7 +91,9 @@ def _population(context: ReportContext) -> Check:
         parts.append("Each known input is inside the studied range.")
     parts.append(_distance(found.distance_percentile))
     if found.new_groups:
-        parts.append(f"New to the model: {fmt.joined(found.new_groups)}; its effect is unknown and widens the intervals.")
+        parts.append(
+            f"New to the model: {fmt.joined(found.new_groups)}; its effect is unknown and widens the intervals."
+        )
     passed = found.within and not found.new_groups
     return _check("Within the studied population", passed, "Yes" if passed else "Caution", " ".join(parts))
 
@@ -95,14 +107,21 @@ def _distance(percentile: float) -> str:
 
 
 def _use(context: ReportContext) -> Check:
-    name = "Each option used in studied patients"
+    name = "Each option was used"
     if context.reference is None:
-        return _check(name, False, "Not shown", "The training cohort was not at hand, so patients per option were not counted.")
+        return _check(
+            name,
+            False,
+            "Not shown",
+            "The training cohort was not at hand, so patients per option were not counted.",
+        )
     counts = np.bincount(context.reference.treatment_idx, minlength=len(context.option_labels))
     texts = fmt.suppress([int(n) for n in counts])
     passed = bool((counts >= fmt.FLOOR).all())
     detail = "; ".join(f"{label}: {text}" for label, text in zip(context.option_labels, texts, strict=True))
-    return _check(name, passed, "Yes" if passed else "Caution", f"Patients who received it \N{EN DASH} {detail}.")
+    return _check(
+        name, passed, "Yes" if passed else "Caution", f"Studied patients who received it: {detail}."
+    )
 
 
 def _inputs(context: ReportContext) -> Check:

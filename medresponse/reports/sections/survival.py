@@ -13,7 +13,7 @@ from medresponse.core.units import convert_time
 from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.plotdata import Axis, Curve, Tick, axis_of
-from medresponse.reports.wording import Wording, wording_of
+from medresponse.reports.wording import Wording
 from medresponse.response import survival_curves
 
 _STEPS = 40
@@ -57,14 +57,15 @@ class Survival:
         own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.unit)
         draws = survival_curves(responses, times=[float(t) for t in own * times[1:]]).values[0]
         options = tuple(
-            OptionCurve(label=label, style=k, curve=_curve(times, draws[k])) for k, label in enumerate(context.option_labels)
+            OptionCurve(label=label, style=k, curve=_curve(times, draws[k]))
+            for k, label in enumerate(context.option_labels)
         )
         scale = Wording(scale="per_100", what=schema.free_label, unit="", by="", direction=1)
         return cls(
             title=f"Over time: {schema.free_label}, of 100", options=options, axis=axis_of(0.0, 1.0, scale),
             time_axis=_time_axis(responses.horizon), time_name=f"{fmt.unit_words(responses.horizon_unit)} from day 0",
             note="Line: best estimate. Band: 95% interval at each time, between the fine lines.",
-            alt=_alt(options, wording_of(responses).by),
+            alt=_alt(options, context.wording.by),
         )  # fmt: skip
 
 
@@ -76,7 +77,9 @@ def _curve(times: np.ndarray, draws: np.ndarray) -> Curve:
 
 
 def _time_axis(horizon: float) -> Axis:
-    ticks = tuple(Tick(at=q * horizon, text=fmt.plain_number(q * horizon)) for q in (0.0, 0.25, 0.5, 0.75, 1.0))
+    ticks = tuple(
+        Tick(at=q * horizon, text=fmt.plain_number(q * horizon)) for q in (0.0, 0.25, 0.5, 0.75, 1.0)
+    )
     return Axis(low=0.0, high=horizon, ticks=ticks)
 
 

@@ -33,40 +33,49 @@ class Trust:
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the points."""
-        points = [_design(context), _size(context), *_evidence(context.evidence), _sampler(context), _adjustment(context)]
+        points = [_design(context), _size(context), *_evidence(context.evidence), _sampler(context)]
         return cls(title="How far to trust it", points=tuple(points))
 
 
 def _design(context: ReportContext) -> Point:
     assignment = context.responses.basis.assignment
     text = {
-        "randomised": "randomised: options were allocated by chance, so differences on average are the options\u2019; "
-        "how they vary with a patient\u2019s inputs rests on the model.",
-        "observational": "observational: doctors and patients chose. Differences may come from who was given what.",
-    }.get(assignment, "one group, no comparison: nothing here says what a change of treatment would do.")
+        "randomised": "randomised, so the average difference is the options\u2019 own; how it varies with a patient\u2019s "
+        "inputs rests on the model.",
+        "observational": "observational, doctors and patients chose: differences may come from who was given what.",
+    }.get(assignment, "one group, no comparison; nothing here says what a change of treatment would do.")
     return Point(name="Design", text=text)
 
 
 def _size(context: ReportContext) -> Point:
     provenance = context.responses.fit.provenance
     excluded = fmt.suppress([n for _, n in provenance.flow], total_known=False)
-    out = f"left out: {', '.join(excluded)} (reasons in the appendix)" if excluded else "none left out by rule"
-    return Point(name="Learned from", text=f"{fmt.count(provenance.n_patients)} patients of {provenance.cohort_name}; {out}.")
+    out = (
+        f"left out: {', '.join(excluded)} (reasons in the appendix)" if excluded else "none left out by rule"
+    )
+    inputs = f"nothing beyond the {len(context.responses.basis.adjusted_for)} inputs of the appendix is adjusted for"
+    return Point(name="Learned from", text=f"{fmt.count(provenance.n_patients)} patients, {out}; {inputs}.")
 
 
 def _evidence(evidence: tuple[Evidence, ...]) -> list[Point]:
     if not evidence:
-        return [Point(name="Calibration", text="no result was supplied: how well such predictions come true is not shown here.")]
-    return [Point(name=e.name, text=f"{e.value} ({e.detail})." if e.detail else f"{e.value}.") for e in evidence[:_ON_PAGE]]
+        return [
+            Point(
+                name="Calibration",
+                text="no result was supplied: how well such predictions come true is not shown here.",
+            )
+        ]
+    return [
+        Point(name=e.name, text=f"{e.value} ({e.detail})." if e.detail else f"{e.value}.")
+        for e in evidence[:_ON_PAGE]
+    ]
 
 
 def _sampler(context: ReportContext) -> Point:
     d = context.responses.fit.diagnostics
     if not d.passed:
         return Point(name="Computation", text=f"FAILED its checks: {'; '.join(d.failures)}. Do not use.")
-    return Point(name="Computation", text=f"all sampler checks passed (R-hat at most {d.rhat:.3f}, {d.divergences} divergences).")
-
-
-def _adjustment(context: ReportContext) -> Point:
-    n = len(context.responses.basis.adjusted_for)
-    return Point(name="Not adjusted for", text=f"anything but the {n} inputs listed in the appendix.")
+    return Point(
+        name="Computation",
+        text=f"all sampler checks passed (R-hat at most {d.rhat:.3f}, {d.divergences} divergences).",
+    )

@@ -1,0 +1,203 @@
+"""The command line: the same verbs as the public page.
+
+    medresponse check trial.csv --schema schema.yaml
+    medresponse fit trial.csv --schema schema.yaml --spec spec.yaml --seed 7 --out trial.fit
+    medresponse respond trial.fit new.csv --horizon 300 --out responses.parquet
+    medresponse report trial.fit trial.csv --horizon 300 --worthwhile 0.02 --patient P0042 --out reports
+    medresponse verify trial.fit
+
+Exit codes: 0 done, 2 bad input or a refused request (one message on stderr), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medresponse.core.errors import MedresponseError
+
+if TYPE_CHECKING:
+    from medresponse.cohort import Cohort
+    from medresponse.inference import Fit
+    from medresponse.response import Responses
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    # One core a chain: BLAS threads below it only compete. Set before numpy loads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("medresponse").setLevel(logging.WARNING if options.quiet else logging.INFO)
+    try:
+        return int(options.run(options) or 0)
+    except MedresponseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; finished chains are kept, the same command goes on from them", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="medresponse", description="Per-patient treatment-response distributions."
+    )
+    parser.add_argument("--quiet", action="store_true", help="print results and errors only")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    check = commands.add_parser("check", help="check a data file against a schema and print the findings")
+    _data(check)
+    check.set_defaults(run=_check)
+
+    fit = commands.add_parser("fit", help="fit a model and save it")
+    _data(fit)
+    fit.add_argument("--spec", type=Path, required=True, help="YAML file of a ModelSpec")
+    fit.add_argument("--outcome", help="which outcome of the schema, if it has several")
+    fit.add_argument("--seed", type=int, required=True)
+    for name, default in (("draws", 1000), ("tune", 1000), ("chains", 4)):
+        fit.add_argument(f"--{name}", type=int, default=default)
+    fit.add_argument("--target-accept", type=float, default=0.95)
+    _out(fit, "folder for the fit")
+    fit.set_defaults(run=_fit)
+
+    respond = commands.add_parser("respond", help="write every patient's response under every treatment")
+    _scored(respond)
+    _out(respond, "Parquet or CSV file")
+    respond.set_defaults(run=_respond)
+
+    report = commands.add_parser("report", help="write a report page for each named patient")
+    _scored(report)
+    report.add_argument(
+        "--worthwhile", type=float, default=0.0, help="smallest worthwhile benefit, declared beforehand"
+    )
+    report.add_argument("--patient", action="append", required=True, help="pseudonymous id; may be repeated")
+    report.add_argument(
+        "--allow-unconverged", action="store_true", help="stamp every page instead of refusing"
+    )
+    _out(report, "folder for the pages")
+    report.set_defaults(run=_report)
+
+    verify = commands.add_parser("verify", help="check a result folder against its manifest")
+    verify.add_argument("folder", type=Path)
+    verify.set_defaults(run=_verify)
+    return parser
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="CSV or Parquet file, one row a patient")
+    parser.add_argument("--schema", type=Path, required=True, help="YAML file that declares every column")
+
+
+def _scored(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("fit", type=Path, help="folder of a saved fit")
+    parser.add_argument("data", type=Path, help="CSV or Parquet file of patients; no outcome is needed")
+    parser.add_argument("--horizon", type=float, help="for a time to event")
+    parser.add_argument("--unit", help="unit of the horizon; the outcome's by default")
+    parser.add_argument("--estimand", help="survival, rmst or mean")
+
+
+def _out(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--out", type=Path, required=True, help=what)
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from medresponse.readers import read
+
+    cohort = read(options.data, options.schema)
+    print(repr(cohort))
+    for exclusion in cohort.flow:
+        print(f"excluded {exclusion.n}: {exclusion.reason}")
+    for row in cohort.findings.iter_rows(named=True):
+        print(f"{row['severity']}: {row['code']}: column {row['column']}, {row['n']} row(s): {row['action']}")
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from medresponse.core.atomic import require_absent
+    from medresponse.core.codec import from_plain
+    from medresponse.core.strict_yaml import load_yaml
+    from medresponse.inference import Nuts, fit, save_fit
+    from medresponse.model import ModelSpec
+    from medresponse.readers import read
+
+    require_absent(options.out, overwrite=options.overwrite)
+    spec = from_plain(ModelSpec, load_yaml(options.spec), path="spec")
+    cohort = read(options.data, options.schema)
+    engine = Nuts(
+        draws=options.draws, tune=options.tune, chains=options.chains, target_accept=options.target_accept
+    )
+    checkpoint = options.out.with_name(f".{options.out.name}.chains")
+    fitted = fit(
+        spec, cohort, outcome=options.outcome, engine=engine, seed=options.seed, checkpoint=checkpoint
+    )
+    save_fit(fitted, options.out, overwrite=options.overwrite)
+    print(repr(fitted))
+    if fitted.diagnostics.chains < fitted.diagnostics.chains_asked:
+        print(
+            "interrupted: the finished chains were saved; --overwrite with the same settings goes on",
+            file=sys.stderr,
+        )
+        return 130
+    for file in sorted(checkpoint.rglob("*"), reverse=True):
+        file.unlink() if file.is_file() else file.rmdir()
+    if checkpoint.is_dir():
+        checkpoint.rmdir()
+    return 0
+
+
+def _respond(options: argparse.Namespace) -> None:
+    from medresponse.core.atomic import atomic_path, require_absent
+
+    require_absent(options.out, overwrite=options.overwrite)
+    _, _, responses = _score(options)
+    table = responses.summary()
+    with atomic_path(options.out) as temporary:
+        table.write_csv(temporary) if options.out.suffix == ".csv" else table.write_parquet(temporary)
+    print(f"{len(responses.ids)} patients x {len(responses.treatments)} treatments: {options.out}")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from medresponse.reports import report
+    from medresponse.reports.output import file_stem
+
+    _, cohort, responses = _score(options)
+    for patient in options.patient:
+        page = report(
+            responses, cohort, patient=patient, worthwhile=options.worthwhile,
+            allow_unconverged=options.allow_unconverged,
+        )  # fmt: skip
+        page.save(options.out / f"{file_stem(patient)}.html", overwrite=options.overwrite)
+        print(options.out / f"{file_stem(patient)}.html")
+
+
+def _score(options: argparse.Namespace) -> tuple[Fit, Cohort, Responses]:
+    from medresponse.inference.store import load_fit
+    from medresponse.readers import read
+    from medresponse.response import respond
+
+    fit = load_fit(options.fit)
+    cohort = read(options.data, fit.schema, for_prediction=True)
+    return (
+        fit,
+        cohort,
+        respond(fit, cohort, horizon=options.horizon, unit=options.unit, estimand=options.estimand),
+    )
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from medresponse.core.manifest import verify_manifest
+
+    manifest = verify_manifest(options.folder)
+    files = manifest["files"]
+    print(f"{options.folder}: {len(files)} file(s) as they were written")  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Reports: one typed document per patient, its HTML page and JSON, and the index page over them."""
+
+from medresponse.reports.base import Evidence, Harm, Placement, Rate, ReportContext, Section
+from medresponse.reports.document import PatientReport, build_report
+from medresponse.reports.index import IndexFigure, IndexTable, write_index
+from medresponse.reports.output import Report, report, save_report
+
+__all__ = [
+    "Evidence",
+    "Harm",
+    "IndexFigure",
+    "IndexTable",
+    "PatientReport",
+    "Placement",
+    "Rate",
+    "Report",
+    "ReportContext",
+    "Section",
+    "build_report",
+    "report",
+    "save_report",
+    "write_index",
+]

@@ -1,0 +1,40 @@
+"""A family's likelihood as a compiled function of hand-set values, without the rest of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from medresponse.features import treatment_contrasts
+from medresponse.families import Arrays, Family
+
+
+def likelihood_model(
+    family: Family, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, *, n_treatments: int
+) -> Any:
+    """The family's likelihood in a model with standard normal coefficients ``b``."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        data = family.observe(design, outcome, treatment_idx, family.learn(outcome))
+        shared = {name: pm.Data(name, value) for name, value in data.items()}
+        b = pm.Normal("b", 0.0, 1.0, shape=design.shape[1])
+        family.likelihood(b, shared, contrasts=treatment_contrasts(n_treatments))
+    return model
+
+
+def evaluate(family: Family, model: Any, point: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Log-likelihood and the family's parameters at one point (values of the unconstrained variables)."""
+    names = ["likelihood", *family.parameters]
+    outputs = model.replace_rvs_by_values([model[name] for name in names])
+    function = model.compile_fn(outputs, inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE")
+    values = {name: np.asarray(value, dtype=float) for name, value in point.items()}
+    assert set(values) == {variable.name for variable in model.value_vars}, "set every variable by hand"
+    return dict(zip(names, (np.asarray(v) for v in function(values)), strict=True))
+
+
+def as_draws(parameters: Mapping[str, np.ndarray], family: Family) -> dict[str, np.ndarray]:
+    """The family's parameters as one posterior draw, draws first."""
+    return {name: parameters[name][None] for name in family.parameters}

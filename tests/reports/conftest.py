@@ -1,0 +1,102 @@
+"""Fixtures: hand-made fits and the reports made from them; nothing is sampled."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import polars as pl
+import pytest
+
+from medresponse.cohort import Cohort, cohort_from_frame
+from medresponse.reports import Evidence, Harm, Rate, Report, report
+from medresponse.response import Responses, respond
+
+PRODUCED = "2026-01-02T10:20:30+00:00"
+
+
+def _load_fakes() -> ModuleType:
+    """Load ``tests/fakes.py``, which lies outside any package, once."""
+    if "fakes" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("fakes", Path(__file__).parents[1] / "fakes.py")
+        assert spec is not None and spec.loader is not None
+        sys.modules["fakes"] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules["fakes"]
+
+
+@pytest.fixture(scope="session")
+def fakes() -> ModuleType:
+    return _load_fakes()
+
+
+@pytest.fixture(scope="session")
+def trial(fakes: ModuleType) -> Cohort:
+    return cohort_from_frame(fakes.trial_frame(), fakes.trial_schema())
+
+
+@pytest.fixture(scope="session")
+def survival(fakes: ModuleType, trial: Cohort) -> Responses:
+    """Survival probabilities at 300 days of the trial the fit was made from."""
+    return respond(fakes.fake_survival_fit(trial), trial, horizon=300)
+
+
+@pytest.fixture(scope="session")
+def newcomers(fakes: ModuleType, trial: Cohort) -> Cohort:
+    """Patients the fit never saw: one with two inputs missing, one far outside."""
+    frame = fakes.trial_frame(3, prefix="N").with_columns(
+        pl.Series("cd4", [None, 4000.0, 30.0]), pl.Series("age", [None, 20.0, 50.0])
+    )
+    return cohort_from_frame(frame, trial.schema, for_prediction=True)
+
+
+@pytest.fixture(scope="session")
+def unconverged(survival: Responses) -> Responses:
+    broken = replace(survival.fit, diagnostics=replace(survival.fit.diagnostics, divergences=3, rhat=1.2))
+    return replace(survival, fit=broken)
+
+
+@pytest.fixture(scope="session")
+def dosing(fakes: ModuleType) -> Cohort:
+    return cohort_from_frame(fakes.dose_frame(), fakes.dose_schema())
+
+
+@pytest.fixture(scope="session")
+def dose(fakes: ModuleType, dosing: Cohort) -> Responses:
+    return respond(fakes.fake_gaussian_fit(dosing), dosing)
+
+
+@pytest.fixture(scope="session")
+def survival_report(survival: Responses, trial: Cohort) -> Report:
+    evidence = [
+        Evidence(name="Calibration", value="predicted 60, observed 58 of 100", detail="held-out fold")
+    ]
+    harms = [
+        Harm(name="Rash", rates={"0": Rate(mean=0.03, lower=0.01, upper=0.05)}, source="trial T1"),
+        Harm(name="Rare event", rates={"1": Rate(mean=0.001, lower=0.0, upper=0.02)}, source="trial T1"),
+    ]
+    return report(
+        survival,
+        trial,
+        patient="T-001",
+        worthwhile=0.05,
+        evidence=evidence,
+        harms=harms,
+        produced_utc=PRODUCED,
+    )
+
+
+@pytest.fixture(scope="session")
+def dose_report(dose: Responses, dosing: Cohort) -> Report:
+    return report(dose, dosing, patient="D-003", produced_utc=PRODUCED)
+
+
+@pytest.fixture(scope="session")
+def newcomer_report(survival: Responses, newcomers: Cohort, trial: Cohort) -> Report:
+    responses = respond(survival.fit, newcomers, horizon=300)
+    return report(
+        responses, newcomers, patient="N-001", worthwhile=0.05, reference=trial, produced_utc=PRODUCED
+    )

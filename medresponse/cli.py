@@ -122,13 +122,13 @@ def _check(options: argparse.Namespace) -> None:
 def _fit(options: argparse.Namespace) -> int:
     from medresponse.core.atomic import require_absent
     from medresponse.core.codec import from_plain
-    from medresponse.core.strict_yaml import load_yaml
+    from medresponse.core.strict_yaml import read_yaml
     from medresponse.inference import Nuts, fit, save_fit
     from medresponse.model import ModelSpec
     from medresponse.readers import read
 
     require_absent(options.out, overwrite=options.overwrite)
-    spec = from_plain(ModelSpec, load_yaml(options.spec), path="spec")
+    spec = from_plain(ModelSpec, read_yaml(options.spec, what="spec"), path="spec")
     cohort = read(options.data, options.schema)
     engine = Nuts(
         draws=options.draws, tune=options.tune, chains=options.chains, target_accept=options.target_accept

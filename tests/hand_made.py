@@ -115,7 +115,7 @@ def hand_made_fit(
         for name, value in parameters.items()
     }
     variables = {
-        name: (("chain", "draw", *(f"{name}_{i}" for i in range(value.ndim - 1))), value.reshape(chains, -1, *value.shape[1:]))
+        name: (("chain", "draw", *(f"{name}_{i}" for i in range(value.ndim - 1))), value.reshape(chains, draws // chains, *value.shape[1:]))
         for name, value in arrays.items()
     }
     posterior = xr.Dataset(variables, {"imputation": ("chain", list(imputation))})

@@ -11,11 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from medresponse.core.codec import from_plain
-from medresponse.core.errors import SchemaError
-from medresponse.core.strict_yaml import load_yaml
+from medresponse.core.strict_yaml import read_yaml
 from medresponse.core.text import canonical_text, event_text
 from medresponse.core.units import check_unit, is_time_unit
 
@@ -318,13 +315,4 @@ def load_schema(path: str | Path) -> Schema:
         If the file is missing, is no YAML or writes an entry twice; `SpecError` if an entry does not decode,
         naming its path.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise SchemaError(f"no schema file {file.name}; give the path of a YAML file", code="no_such_file")
-    try:
-        plain = load_yaml(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        what = getattr(error, "problem", None) or type(error).__name__
-        message = f"{file.name} is not readable as YAML: {what}"
-        raise SchemaError(message, code="file_not_as_named") from error
-    return from_plain(Schema, plain)
+    return from_plain(Schema, read_yaml(path, what="schema"))

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from medresponse.core.errors import SchemaError
 
 _BOOL = "tag:yaml.org,2002:bool"
 
@@ -45,3 +48,27 @@ _Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False
 def load_yaml(text: str) -> Any:
     """Return the plain data of a YAML document; raise `yaml.YAMLError` if it is none."""
     return yaml.load(text, Loader=_Loader)
+
+
+def read_yaml(path: str | Path, *, what: str) -> Any:
+    """Return the plain data of a YAML file.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What the file should hold ("schema", "spec"), for the message.
+
+    Raises
+    ------
+    SchemaError
+        If the file is missing, is no YAML or writes an entry twice.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise SchemaError(f"no {what} file {file.name}; give the path of a YAML file", code="no_such_file")
+    try:
+        return load_yaml(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = getattr(error, "problem", None) or type(error).__name__
+        raise SchemaError(f"{file.name} is not readable as YAML: {reason}", code="file_not_as_named") from error

@@ -104,8 +104,11 @@ def diagnose(
     from arviz_stats.base import array_stats
 
     names, columns = _flatten(posterior)
+    # A deterministic that never moves (a centred one-level effect) has no R-hat: leave exact constants out.
+    moving = np.ptp(columns, axis=(0, 1)) != 0
+    kept, columns = [name for name, moves in zip(names, moving, strict=True) if moves], columns[..., moving]
     imputation = posterior["imputation"].values
-    rhat, bulk, tail = (np.full((len(np.unique(imputation)), len(names)), np.nan) for _ in range(3))
+    rhat, bulk, tail = (np.full((len(np.unique(imputation)), len(kept)), np.nan) for _ in range(3))
     for m, label in enumerate(np.unique(imputation)):
         draws = columns[imputation == label]
         if len(draws) < 2:
@@ -114,14 +117,7 @@ def diagnose(
         rhat[m] = array_stats.rhat(draws, **axes)
         bulk[m] = array_stats.ess(draws, method="bulk", **axes)
         tail[m] = array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)
-    # A deterministic that never moves (a centred one-level effect) has no R-hat: leave exact constants out.
-    constant = np.ptp(columns.reshape(-1, len(names)), axis=0) == 0
-    rhat, bulk, tail = (
-        rhat[:, ~constant].max(axis=0),
-        bulk[:, ~constant].min(axis=0),
-        tail[:, ~constant].min(axis=0),
-    )
-    kept = [name for name, still in zip(names, constant, strict=True) if not still]
+    rhat, bulk, tail = rhat.max(axis=0), bulk.min(axis=0), tail.min(axis=0)
     bfmi = array_stats.bfmi(stats["energy"].values, chain_axis=0, draw_axis=1)
     worst_rhat, worst_bulk, worst_tail = (_arg(rhat, np.argmax), _arg(bulk, np.argmin), _arg(tail, np.argmin))
     diagnostics = Diagnostics(

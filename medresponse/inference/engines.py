@@ -175,9 +175,10 @@ def sample_chains(
                 time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         interrupted = True
-        for handle in running.values():
-            handle.cancel()
         log.warning("interrupted: %d of %d chains had finished and are kept", len(finished), total)
+    finally:
+        for handle in running.values():  # empty unless stopped or failed: nothing goes on in the background
+            handle.cancel()
     if not finished:
         raise FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
     chains = tuple(finished[job] for job in sorted(finished))

@@ -94,7 +94,7 @@ class Fit:
     def draws(self, name: str) -> np.ndarray:
         """Return one variable with chains and draws flattened first, shape (draw, ...)."""
         values = self.posterior[name].transpose("chain", "draw", ...).values
-        return values.reshape(-1, *values.shape[2:])
+        return values.reshape(self.n_draws, *values.shape[2:])
 
     @property
     def draw_imputation(self) -> np.ndarray:

@@ -134,8 +134,9 @@ def only_outcome(cohort: Cohort) -> str:
 def fit_identity(spec: ModelSpec, cohort: Cohort, outcome: str, engine: dict[str, Any], seed: int) -> str:
     """Return the SHA-256 of what determines a fit; core counts do not."""
     settings = {k: v for k, v in engine.items() if k != "cores"}
-    plain = [to_plain(spec), outcome, settings, seed, cohort.fingerprint, versions()]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    # Keys stay as they stand: the order of blocks, features and treatments is that of the coefficients.
+    plain = [to_plain(spec), to_plain(cohort.schema), outcome, settings, seed, cohort.fingerprint, versions()]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
 def make_provenance(

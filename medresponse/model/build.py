@@ -90,14 +90,17 @@ def _modifiers(
 
 
 def _grouping(spec: ModelSpec, grouping: Grouping, contrasts: list[str], model: Any) -> list[Any]:
-    """Add one grouping's pooled intercepts, slopes and treatment effects, non-centred."""
+    """Add one grouping's pooled intercepts, slopes and treatment effects."""
     import pymc as pm
     import pytensor.tensor as pt
 
     column, n = grouping.column, len(grouping.labels)
     model.add_coord(column, list(grouping.labels))
     scale = spec.pooling_scale.sample(f"{column}_scale")
-    parts = [scale * pm.Normal(f"{column}_raw", 0.0, 1.0, dims=column)]
+    if column in spec.centred:
+        parts = [pm.Normal(f"{column}_level", 0.0, scale, dims=column)]
+    else:
+        parts = [scale * pm.Normal(f"{column}_raw", 0.0, 1.0, dims=column)]
     if grouping.slopes:
         scales = [spec.slope_scale.sample(f"{column}_slope_scale_{j}") for j in range(len(grouping.slopes))]
         each = pm.Deterministic(f"{column}_slope_scale", pt.stack(scales))

@@ -41,6 +41,9 @@ class ModelSpec:
         Grouping columns with partially pooled intercepts and treatment effects.
     pooling_scale, pooling_treatment_scale : ScalePrior
         Prior of the standard deviation of those intercepts and of those treatment effects.
+    centred : tuple of str
+        Grouping columns whose intercepts are sampled as they are, not as multiples of their scale. The same
+        posterior; mixes better where every group has much data, worse where groups are small.
     slopes : mapping
         Grouping column -> features whose coefficients vary over its groups, pooled towards the common one.
     slope_scale : ScalePrior
@@ -63,6 +66,7 @@ class ModelSpec:
     pooling: tuple[str, ...] = ()
     pooling_scale: ScalePrior = HalfNormal(sigma=0.5)
     pooling_treatment_scale: ScalePrior = HalfNormal(sigma=0.25)
+    centred: tuple[str, ...] = ()
     slopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     slope_scale: ScalePrior = HalfNormal(sigma=0.2)
     interactions: tuple[tuple[str, str], ...] = ()

@@ -31,14 +31,14 @@ class Patients:
     """Feature codes and group labels of the patients to be scored, rows in cohort order.
 
     Features named in `averaged` are scored as the average training patient's, whatever their codes say.
-    `completions` remembers draws of missing features by patient, so that several passes draw them once.
+    `completions` remembers draws of missing features by seed and patient, so that several passes draw them once.
     """
 
     ids: tuple[str, ...]
     codes: np.ndarray
     groups: dict[str, tuple[str, ...]]
     averaged: tuple[str, ...] = ()
-    completions: dict[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    completions: dict[tuple[int, str], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
 
 def encode_patients(fit: Fit, cohort: Cohort) -> Patients:
@@ -47,15 +47,23 @@ def encode_patients(fit: Fit, cohort: Cohort) -> Patients:
     Raises
     ------
     DataError
-        If a column that the fit uses is absent, or declared with other levels than in training.
+        If a column that the fit uses is absent, or declared with other levels or in another unit than in training.
     """
     for feature in fit.encoding.features:
         declared = cohort.schema.feature_columns.get(feature.name)
-        if declared is not None and feature.levels and declared.level_names != feature.levels:
+        if declared is None:
+            continue
+        if declared.level_names != feature.levels:
             raise DataError(
                 f"column {feature.name}: its declared levels differ from those of the fit ({', '.join(feature.levels)}); "
                 "read the patients with the schema the model was fitted with",
                 code="unseen_category",
+            )
+        unit = fit.schema.feature_columns[feature.name].unit
+        if declared.unit != unit:
+            raise DataError(
+                f"column {feature.name}: its declared unit {declared.unit} is not that of the fit ({unit}); convert the values",
+                code="wrong_unit",
             )
     codes = fit.encoding.codes(cohort)
     absent = [g.column for g in fit.layout.groupings if g.column not in cohort.table.columns]
@@ -104,7 +112,7 @@ def completed_columns(fit: Fit, patients: Patients, row: int, *, seed: int) -> n
 def _completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> list[np.ndarray]:
     """Return completions (completion, feature) of the named rows, each from its own patient's stream."""
     known = patients.completions
-    new = [row for row in rows if patients.ids[row] not in known]
+    new = [row for row in rows if (seed, patients.ids[row]) not in known]
     if new:
         if len(known) + len(new) > _REMEMBERED:
             known.clear()
@@ -112,8 +120,8 @@ def _completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> l
         generators = [stream(seed, "features", patients.ids[row]) for row in new]
         codes = patients.codes[new]
         drawn = fit.imputer.complete(fit.encoding, codes, each=COMPLETIONS_EACH, generators=generators)
-        known.update(zip((patients.ids[row] for row in new), drawn, strict=True))
-    return [known[patients.ids[row]] for row in rows]
+        known.update(zip(((seed, patients.ids[row]) for row in new), drawn, strict=True))
+    return [known[seed, patients.ids[row]] for row in rows]
 
 
 def _columns(fit: Fit, patients: Patients, codes: np.ndarray) -> np.ndarray:

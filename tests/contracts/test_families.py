@@ -9,8 +9,9 @@ import pytest
 
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import SpecError
+from medresponse.core.estimand import Estimand
 from medresponse.core.registry import registered
-from medresponse.families import Arrays, Estimand, Family
+from medresponse.families import Arrays, Family
 from tests.families.graph import likelihood_model
 
 N = 40

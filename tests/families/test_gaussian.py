@@ -9,7 +9,8 @@ import pytest
 from scipy import integrate, stats
 
 from medresponse.core.errors import DataError
-from medresponse.families import Estimand, Gaussian
+from medresponse.core.estimand import Estimand
+from medresponse.families import Gaussian
 from tests.families.graph import as_draws, evaluate, likelihood_model
 
 FORWARD = {"identity": lambda y: y, "log": np.log, "sqrt": np.sqrt, "cbrt": np.cbrt}

@@ -9,7 +9,8 @@ import pytest
 from scipy import integrate, stats
 
 from medresponse.core.errors import SpecError
-from medresponse.families import Estimand, PiecewiseExponential
+from medresponse.core.estimand import Estimand
+from medresponse.families import PiecewiseExponential
 from medresponse.families.base import centred_walk, event_companions, nelson_aalen
 from medresponse.families.piecewise_exponential import exposure_matrix, interval_of
 from medresponse.features import treatment_contrasts
@@ -46,10 +47,11 @@ def hazard_at(t: float, log_hazard: np.ndarray, edges: np.ndarray, eta: float) -
 
 def point_of(family: PiecewiseExponential, *, n_treatments: int, seed: int = 5) -> dict[str, Any]:
     rng, intervals = np.random.default_rng(seed), len(family.cuts) + 1
-    steps = intervals - 1 if family.baseline == "walk" else intervals
-    point = {
-        "b": rng.normal(size=2), "alpha": 0.3, "baseline_steps": rng.normal(size=steps), "baseline_step_log__": np.log(0.4),
-    }  # fmt: skip
+    point = {"b": rng.normal(size=2), "alpha": 0.3, "baseline_step_log__": np.log(0.4)}
+    if family.baseline == "walk":
+        point["baseline_steps"] = rng.normal(size=intervals - 1)
+    else:
+        point["baseline_level"] = rng.normal(size=intervals)
     if family.time_varying and n_treatments > 1:
         point |= {
             "treatment_steps": rng.normal(size=(n_treatments - 1, intervals - 1)), "treatment_step_log__": np.log(0.7)
@@ -82,11 +84,13 @@ def test_log_hazards_are_crude_rate_plus_baseline_plus_drift_of_each_treatment(b
     family = PiecewiseExponential(cuts=CUTS, baseline=baseline)
     point = point_of(family, n_treatments=3)
     found = evaluate(family, likelihood_model(family, DESIGN, OUTCOME, TREATMENT, n_treatments=3), point)
-    shape = point["baseline_steps"]
     if baseline == "walk":  # from the first interval step by step, then centred
-        shape = np.array([0.0, shape[0], shape[0] + shape[1]])
-        shape = shape - shape.mean()
-    level = np.log(6 / OUTCOME["time"].sum()) + 0.3 + 0.4 * shape
+        steps = point["baseline_steps"]
+        walk = np.array([0.0, steps[0], steps[0] + steps[1]])
+        relative = 0.3 + 0.4 * (walk - walk.mean())
+    else:
+        relative = point["baseline_level"]
+    level = np.log(6 / OUTCOME["time"].sum()) + relative
     for k in range(3):
         drift = np.zeros(3)
         for r in range(2):

@@ -7,7 +7,8 @@ import pytest
 from scipy import integrate, stats
 
 from medresponse.core.errors import SpecError
-from medresponse.families import Estimand, Weibull
+from medresponse.core.estimand import Estimand
+from medresponse.families import Weibull
 from tests.families.graph import as_draws, evaluate, likelihood_model
 
 FAMILY = Weibull()

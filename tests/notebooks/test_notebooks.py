@@ -15,10 +15,17 @@ def test_notebook_runs_from_top_to_bottom(path):
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("text/html" in output.get("data", {}) for output in shown)
-    assert not any(output.output_type == "stream" and output.name == "stderr" and "Traceback" in output.text for output in shown)
+    assert not any(
+        output.output_type == "stream" and output.name == "stderr" and "Traceback" in output.text
+        for output in shown
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_is_kept_without_outputs(path):
     notebook = nbformat.read(path, as_version=4)
-    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in notebook.cells if cell.cell_type == "code")
+    assert all(
+        not cell.get("outputs") and cell.get("execution_count") is None
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    )

@@ -1,0 +1,1 @@
+"""Benchmarks: what the README promises to be quick, timed side by side."""

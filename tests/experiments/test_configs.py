@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from experiments.run import STUDIES
+from experiments.study import Study
+from medresponse.cohort import Schema
+from medresponse.core.codec import from_plain, to_plain
+from medresponse.core.strict_yaml import load_yaml
+from medresponse.families import Family
+from medresponse.model import ModelSpec
+
+CONF = Path(__file__).parents[2] / "conf"
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides):
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
+
+
+def test_every_study_has_an_experiment_and_the_reverse():
+    assert sorted(STUDIES) == EXPERIMENTS
+
+
+@pytest.mark.parametrize("size", ["full", "ci"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes_and_decodes(name, size, tmp_path):
+    study = Study(composed(f"experiment={name}", f"size={size}"), tmp_path)
+    assert study.engine.chains == 4
+    for spec in study.config["spec"]:
+        decoded = study.spec(spec)
+        assert from_plain(ModelSpec, to_plain(decoded)) == decoded
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_full_run_uses_no_fewer_draws_than_a_reviewer_accepts(name, tmp_path):
+    engine = Study(composed(f"experiment={name}"), tmp_path).engine
+    assert (engine.draws, engine.tune, engine.chains) >= (1000, 1000, 4)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CONF / "spec" / "family").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_family_config_is_its_dataclass_and_nothing_else(path):
+    plain = load_yaml(path.read_text(encoding="utf-8"))
+    family = from_plain(Family, plain, path="spec.family")
+    assert plain == to_plain(family)
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "source").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_source_schema_decodes(path):
+    plain = load_yaml(path.read_text(encoding="utf-8"))
+    if "schema" in plain:
+        assert from_plain(Schema, plain["schema"]).outcomes
+
+
+def test_size_ci_only_makes_a_run_cheaper():
+    full, small = composed("experiment=actg320"), composed("experiment=actg320", "size=ci")
+    assert full["spec"] == small["spec"] and full["seed"] == small["seed"]
+    assert small["engine"]["draws"] < full["engine"]["draws"]

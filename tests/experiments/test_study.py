@@ -1,0 +1,85 @@
+import json
+
+import pytest
+
+from experiments import run as entry
+from experiments.study import RESULTS, Study, open_folder
+from experiments.summary import summary
+from medresponse.core.errors import OutputExistsError, SpecError
+from medresponse.core.manifest import verify_manifest
+from medresponse.validation import Estimate
+from tests.experiments.test_configs import composed
+
+
+def config(tmp_path, **changes):
+    return composed("experiment=actg320", "size=ci") | {"output": str(tmp_path / "out")} | changes
+
+
+def test_an_output_folder_that_exists_is_refused_unless_told(tmp_path):
+    folder = open_folder(config(tmp_path))
+    (folder / "kept.txt").write_text("kept")
+    with pytest.raises(OutputExistsError, match="existing=continue"):
+        open_folder(config(tmp_path))
+    assert (open_folder(config(tmp_path, existing="continue")) / "kept.txt").is_file()
+    assert not (open_folder(config(tmp_path, existing="replace")) / "kept.txt").exists()
+
+
+def test_a_finished_study_has_a_manifest_that_verifies(tmp_path):
+    study = Study(config(tmp_path), open_folder(config(tmp_path)))
+    study.record("x", Estimate(1.0, 0.1, "1"))
+    study.finish()
+    manifest = verify_manifest(study.folder)
+    assert {"metrics.json", "config.yaml"} <= set(manifest["files"])
+    for fact in (
+        "config_sha256",
+        "lock_sha256",
+        "code_sha256",
+        "data_sha256",
+        "seed",
+        "sampler",
+        "compile_cache",
+        "versions",
+    ):
+        assert fact in manifest
+
+
+def test_reproduction_fails_when_a_metric_has_moved(tmp_path, monkeypatch, capsys):
+    recorded = json.loads((RESULTS / "actg320" / "metrics.json").read_text())
+
+    class Moved:
+        @staticmethod
+        def run(study):
+            for name, entry_ in recorded.items():
+                shift = 10 * entry_["mcse"] + 0.1 if name == "hazard_ratio" else 0.0
+                study.record(name, Estimate(entry_["value"] + shift, entry_["mcse"], entry_["unit"]))
+
+    monkeypatch.setattr(entry.importlib, "import_module", lambda name: Moved)
+    assert entry.run(config(tmp_path, action="reproduce")) == 1
+    assert "BREACH" in capsys.readouterr().out
+
+
+def test_an_unknown_experiment_is_one_clear_message(tmp_path):
+    with pytest.raises(SpecError, match="did you mean 'actg320'"):
+        entry.run(config(tmp_path, name="actg32"))
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path for path in RESULTS.iterdir() if path.is_dir()), ids=lambda path: path.name
+)
+def test_recorded_results_are_as_they_were_written(folder):
+    verify_manifest(folder)
+
+
+def test_the_results_page_is_what_the_summary_prints():
+    page = RESULTS.parents[1] / "docs" / "results.md"
+    assert page.read_text(encoding="utf-8") == summary()
+
+
+def test_the_demo_recovers_the_published_hazard_ratio():
+    metrics = json.loads((RESULTS / "actg320" / "metrics.json").read_text())
+    for name, published in {
+        "hazard_ratio": 0.50,
+        "hazard_ratio_lower": 0.33,
+        "hazard_ratio_upper": 0.77,
+    }.items():
+        assert metrics[name]["value"] == pytest.approx(published, abs=0.01)

@@ -1,0 +1,74 @@
+"""A sampler under the tests' control: what `engines.Compiled` offers, without a model behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+
+def trace_of(posterior: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray]) -> Any:
+    """A trace of one chain from arrays of shape (draw, ...), as the sampler returns it."""
+
+    def dataset(arrays: Mapping[str, np.ndarray]) -> xr.Dataset:
+        return xr.Dataset(
+            {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 1))), v[None]) for n, v in arrays.items()}
+        )
+
+    return SimpleNamespace(posterior=dataset(posterior), sample_stats=dataset(stats))
+
+
+def noise(seed: int, draws: int, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+    """A trace of standard normal draws that depends on the seed alone."""
+    rng = np.random.default_rng(seed)
+    posterior = {name: rng.standard_normal((draws, *shape)) for name, shape in shapes.items()}
+    stats = {"diverging": np.zeros(draws, bool), "energy": rng.standard_normal(draws), "extra": np.zeros(draws)}
+    return trace_of(posterior, stats)
+
+
+class Handle:
+    """A chain in the background that is finished after `polls` looks at it; never, if that is None."""
+
+    def __init__(self, outcome: Any, *, polls: int | None) -> None:
+        self._outcome, self._polls = outcome, polls
+        self.cancelled = self.collected = False
+
+    @property
+    def is_finished(self) -> bool:
+        if self._polls is None:
+            return False
+        self._polls -= 1
+        if self._polls >= 0:
+            raise TimeoutError  # nutpie's way of saying "not yet"
+        return True
+
+    def wait(self) -> Any:
+        self.collected = True
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeCompiled:
+    """Starts handles made by `chain(n, data, engine, seed)`, n counting from 0, and remembers what it was given."""
+
+    seconds, library = 0.25, "fake 1.0"
+
+    def __init__(self, chain: Callable[[int, Mapping[str, np.ndarray], Any, int], Handle]) -> None:
+        self._chain = chain
+        self.handles: list[Handle] = []
+        self.given: list[tuple[Mapping[str, np.ndarray], int]] = []
+        self.most_at_once = 0
+
+    def start(self, data: Mapping[str, np.ndarray], engine: Any, seed: int) -> Handle:
+        handle = self._chain(len(self.handles), data, engine, seed)
+        self.handles.append(handle)
+        self.given.append((data, seed))
+        self.most_at_once = max(self.most_at_once, sum(not h.collected for h in self.handles))
+        return handle

@@ -23,7 +23,7 @@ from medresponse.core.errors import OutputExistsError
 from medresponse.core.figure import svg_of
 from medresponse.core.manifest import verify_manifest, write_manifest
 from medresponse.core.provenance import utc_now, versions
-from medresponse.inference import Fit, Nuts, fit_many, save_fit
+from medresponse.inference import Fit, Nuts, fit, fit_many, save_fit
 from medresponse.model import ModelSpec
 from medresponse.validation import Estimate
 
@@ -77,11 +77,20 @@ class Study:
 
     def fit(self, name: str, spec: ModelSpec, cohort: Cohort, *, outcome: str) -> Fit:
         """Fit, save and remember one model."""
-        fits = self.fit_folds(name, spec, [cohort], outcome=outcome)
-        self.fits[name] = fits[0]
+        log.info("fitting %s", name)
+        self.cohorts[cohort.schema.name] = cohort.fingerprint
+        one = fit(
+            spec,
+            cohort,
+            outcome=outcome,
+            engine=self.engine,
+            seed=self.seed,
+            checkpoint=self.folder / ".chains",
+        )
+        self.fits[name] = _whole(one)
         target = self.folder / "fits" / name
-        save_fit(fits[0], target, overwrite=target.exists())
-        return fits[0]
+        save_fit(one, target, overwrite=target.exists())
+        return one
 
     def fit_folds(
         self, name: str, spec: ModelSpec, cohorts: Sequence[Cohort], *, outcome: str
@@ -98,8 +107,7 @@ class Study:
             seed=self.seed,
             checkpoint=self.folder / ".chains",
         )
-        if len(fits) < len(cohorts) or fits[-1].diagnostics.chains < fits[-1].diagnostics.chains_asked:
-            raise KeyboardInterrupt
+        _whole(fits[-1])
         return fits
 
     def record(self, name: str, value: float | Estimate, *, unit: str = "1") -> None:
@@ -139,6 +147,13 @@ class Study:
             "seconds": round(time.perf_counter() - self.started, 1),
             "finished_utc": utc_now(),
         }
+
+
+def _whole(fitted: Fit) -> Fit:
+    """Stop the study where the user stopped a fit; its finished chains are on disk."""
+    if fitted.diagnostics.chains < fitted.diagnostics.chains_asked:
+        raise KeyboardInterrupt
+    return fitted
 
 
 def open_folder(config: Mapping[str, Any]) -> Path:

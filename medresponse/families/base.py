@@ -22,7 +22,11 @@ class Family(Protocol):
 
     outcome_kind: ClassVar[str]
     estimands: ClassVar[tuple[str, ...]]
-    parameters: ClassVar[tuple[str, ...]]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Posterior variables that scoring needs."""
+        ...
 
     def learn(self, outcome: Arrays) -> dict[str, np.ndarray]:
         """Return the constants taken from training outcomes (cut points, centres); saved with the fit."""

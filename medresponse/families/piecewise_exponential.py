@@ -37,6 +37,11 @@ class PiecewiseExponential:
         are found at scheduled scans and the hazard jumps between scan windows.
     time_varying : bool
         Whether treatment effects may change over time; False is proportional hazards.
+    fading : ScalePrior, optional
+        Prior of kappa >= 0: everything that `eta` holds is multiplied by ``exp(-kappa * s_j)``, where `s_j` is the
+        log of (1 + midpoint / median event time) against its value at the median. What was measured at the start
+        says less about late hazards; the treatment's own change over time is left to `time_varying`. None: `eta`
+        acts alike at all times.
     baseline_step, treatment_step : ScalePrior
         Prior of the standard deviation of one step of the walks (or of exchangeable intervals around their
         mean), on the log-hazard scale.
@@ -46,12 +51,12 @@ class PiecewiseExponential:
     cuts: tuple[float, ...] = ()
     baseline: Literal["walk", "exchangeable"] = "walk"
     time_varying: bool = True
+    fading: ScalePrior | None = None
     baseline_step: ScalePrior = HalfNormal(sigma=0.5)
     treatment_step: ScalePrior = HalfNormal(sigma=0.25)
 
     outcome_kind: ClassVar[str] = "time_to_event"
     estimands: ClassVar[tuple[str, ...]] = ("survival", "rmst")
-    parameters: ClassVar[tuple[str, ...]] = ("log_hazard",)
 
     def __post_init__(self) -> None:
         if list(self.cuts) != sorted(set(self.cuts)) or any(cut <= 0 for cut in self.cuts):
@@ -59,8 +64,13 @@ class PiecewiseExponential:
         if self.intervals < 2:
             raise ValueError("intervals must be at least 2")
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Posterior variables that scoring needs."""
+        return ("log_hazard",) if self.fading is None else ("log_hazard", "strength")
+
     def learn(self, outcome: Arrays) -> dict[str, np.ndarray]:
-        """Return ``edges`` (0, cuts, last follow-up) and ``end``, in the outcome's unit of time."""
+        """Return ``edges`` (0, cuts, last follow-up) in the unit of time, and ``lateness``, s_j of `fading`."""
         time, event = outcome["time"], outcome["event"].astype(bool)
         end = float(time.max())
         if self.cuts:
@@ -69,7 +79,9 @@ class PiecewiseExponential:
             levels = np.arange(1, self.intervals) / self.intervals
             inner = np.unique(np.quantile(time[event], levels, method="inverted_cdf"))
             inner = inner[(inner > 0) & (inner < end)]
-        return {"edges": np.concatenate([[0.0], inner, [end]])}
+        edges = np.concatenate([[0.0], inner, [end]])
+        middle = (edges[:-1] + edges[1:]) / 2
+        return {"edges": edges, "lateness": np.log1p(middle / np.median(time[event])) - np.log(2.0)}
 
     def unit_information_sd(self, outcome: Arrays) -> float:
         """Return 1 / sqrt(events), the information of a log hazard ratio."""
@@ -92,6 +104,7 @@ class PiecewiseExponential:
             "treatment_idx": treatment_idx.astype("int32"),
             "event_idx": happened.astype("int32"),
             "event_interval_idx": interval_of(time[happened], edges).astype("int32"),
+            "lateness": constants["lateness"],
             "crude_log_hazard": np.asarray(np.log(max(event.sum(), 0.5) / time.sum())),
         }
 
@@ -121,12 +134,19 @@ class PiecewiseExponential:
         pm.Deterministic("log_hazard", by_treatment)
 
         eta = pt.dot(data["design"], coefficients)
-        at_event = data["event_idx"]
-        log_rate = by_treatment[data["treatment_idx"][at_event], data["event_interval_idx"]] + eta[at_event]
-        # (patient, treatment) cumulative hazards by one small product, then each patient's own.
-        cumulative = pt.dot(data["exposure"], pt.exp(by_treatment).T)
-        own = cumulative[pt.arange(eta.shape[0]), data["treatment_idx"]]
-        pm.Potential("likelihood", log_rate.sum() - (pt.exp(eta) * own).sum())
+        at_event, interval = data["event_idx"], data["event_interval_idx"]
+        at_rate = by_treatment[data["treatment_idx"][at_event], interval]
+        if self.fading is None:
+            # (patient, treatment) cumulative hazards by one small product, then each patient's own.
+            cumulative = pt.dot(data["exposure"], pt.exp(by_treatment).T)
+            expected = pt.exp(eta) * cumulative[pt.arange(eta.shape[0]), data["treatment_idx"]]
+            log_rate = at_rate + eta[at_event]
+        else:
+            strength = pm.Deterministic("strength", pt.exp(-self.fading.sample("fading") * data["lateness"]))
+            rate = pt.exp(by_treatment[data["treatment_idx"]] + eta[:, None] * strength[None, :])
+            expected = (data["exposure"] * rate).sum(axis=1)
+            log_rate = at_rate + eta[at_event] * strength[interval]
+        pm.Potential("likelihood", log_rate.sum() - expected.sum())
 
     def response(
         self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays
@@ -139,32 +159,27 @@ class PiecewiseExponential:
             If the horizon lies beyond the training follow-up: the hazard there is unknown.
         """
         horizon = _checked_horizon(estimand, constants["edges"])
-        rate, ratio = (
-            np.exp(parameters["log_hazard"]).transpose(1, 2, 0),
-            np.exp(eta),
-        )  # (treatment, interval, draw)
         spans = exposure_matrix(np.array([horizon]), constants["edges"])[0]
-        if estimand.kind == "survival":
-            return np.exp(-ratio * np.einsum("kjs,j->ks", rate, spans))
+        if estimand.kind == "survival" and self.fading is None:
+            return np.exp(-np.exp(eta) * np.einsum("skj,j->ks", np.exp(parameters["log_hazard"]), spans))
         total, cumulative = np.zeros_like(eta), np.zeros_like(eta)
-        for j in np.flatnonzero(spans):
-            hazard = ratio * rate[:, j]
+        for j in np.flatnonzero(spans).tolist():
+            hazard = _hazard(eta, parameters, j)
             # Area under exp(-H) on an interval of constant hazard.
             total += np.exp(-cumulative) * -np.expm1(-hazard * spans[j]) / hazard
             cumulative += hazard * spans[j]
-        return total
+        return np.exp(-cumulative) if estimand.kind == "survival" else total
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray
     ) -> np.ndarray:
         """Return event times by inversion; the last interval's hazard is carried on beyond follow-up."""
-        rate, edges = np.exp(parameters["log_hazard"]).transpose(1, 2, 0), constants["edges"]
-        remaining = -np.log(uniform) / np.exp(eta)
-        time = np.zeros_like(eta)
-        for j, width in enumerate(np.append(np.diff(edges)[:-1], np.inf)):
-            inside = np.minimum(remaining / rate[:, j], width)
+        remaining, time = -np.log(uniform), np.zeros_like(eta)
+        for j, width in enumerate(np.append(np.diff(constants["edges"])[:-1], np.inf)):
+            hazard = _hazard(eta, parameters, j)
+            inside = np.minimum(remaining / hazard, width)
             time += inside
-            remaining = np.maximum(remaining - inside * rate[:, j], 0.0)
+            remaining = np.maximum(remaining - inside * hazard, 0.0)
         return time
 
     def log_likelihood(
@@ -177,17 +192,24 @@ class PiecewiseExponential:
     ) -> np.ndarray:
         """Return pointwise log-likelihoods, shape (patient, draw)."""
         time, event, edges = outcome["time"], outcome["event"].astype(bool), constants["edges"]
-        log_rate = parameters["log_hazard"].transpose(1, 2, 0)  # (treatment, interval, draw)
-        exposure = exposure_matrix(time, edges)
-        result = np.empty_like(eta)
-        for k in np.unique(treatment_idx):
-            rows = treatment_idx == k
-            result[rows] = -np.exp(eta[rows]) * (exposure[rows] @ np.exp(log_rate[k]))
-        happened = np.flatnonzero(event)
-        result[happened] += (
-            eta[happened] + log_rate[treatment_idx[happened], interval_of(time[happened], edges)]
-        )
+        exposure, interval = exposure_matrix(time, edges), interval_of(time, edges)
+        result = np.zeros_like(eta)
+        for j in range(exposure.shape[1]):
+            # (patient, draw): each patient's own treatment.
+            log_rate = parameters["log_hazard"][:, treatment_idx, j].T + _faded(eta, parameters, j)
+            result -= np.exp(log_rate) * exposure[:, [j]]
+            result += np.where((event & (interval == j))[:, None], log_rate, 0.0)
         return result
+
+
+def _hazard(eta: np.ndarray, parameters: Arrays, interval: int) -> np.ndarray:
+    """Return hazards in one interval, shape of `eta` (patient, treatment, draw)."""
+    return np.exp(parameters["log_hazard"][:, :, interval].T + _faded(eta, parameters, interval))
+
+
+def _faded(eta: np.ndarray, parameters: Arrays, interval: int) -> np.ndarray:
+    """Return the predictor as it acts in one interval; the last axis of `eta` is the draw."""
+    return eta * parameters["strength"][:, interval] if "strength" in parameters else eta
 
 
 def exposure_matrix(time: np.ndarray, edges: np.ndarray) -> np.ndarray:

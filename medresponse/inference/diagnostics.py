@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,12 @@ class Diagnostics:
         Smallest energy Bayesian fraction of missing information over chains.
     chains, chains_asked : int
         Chains that finished and that were asked for.
+    pareto_k : float, optional
+        Largest Pareto k of leave-one-out importance weights over patients; None where it was not
+        computed (folds).
+    influential : int
+        Patients whose k exceeds 0.7: the posterior leans on each of them, so look at their data. No limit is set
+        on it: it questions the model, not the sampler.
     limits : Limits
     """
 
@@ -53,22 +60,24 @@ class Diagnostics:
     bfmi: float
     chains: int
     chains_asked: int
+    pareto_k: float | None = None
+    influential: int = 0
     limits: Limits = Limits()
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What fails the limits, in words; empty if the fit passes. NaN fails."""
         limits, found = self.limits, []
-        if not self.rhat <= limits.max_rhat:
-            found.append(f"R-hat {self.rhat:.3f} of {self.rhat_parameter} exceeds {limits.max_rhat}")
-        if not self.ess_bulk >= limits.min_ess:
-            found.append(
-                f"bulk ESS {self.ess_bulk:.0f} of {self.ess_bulk_parameter} is under {limits.min_ess:.0f}"
-            )
-        if not self.ess_tail >= limits.min_ess:
-            found.append(
-                f"tail ESS {self.ess_tail:.0f} of {self.ess_tail_parameter} is under {limits.min_ess:.0f}"
-            )
+        measured = (
+            ("R-hat", self.rhat, self.rhat_parameter, self.rhat <= limits.max_rhat, f"exceeds {limits.max_rhat}", ".3f"),
+            ("bulk ESS", self.ess_bulk, self.ess_bulk_parameter, self.ess_bulk >= limits.min_ess, f"is under {limits.min_ess:.0f}", ".0f"),
+            ("tail ESS", self.ess_tail, self.ess_tail_parameter, self.ess_tail >= limits.min_ess, f"is under {limits.min_ess:.0f}", ".0f"),
+        )  # fmt: skip
+        for name, value, parameter, holds, verdict, form in measured:
+            if math.isnan(value):
+                found.append(f"{name} of {parameter} cannot be computed")
+            elif not holds:
+                found.append(f"{name} {value:{form}} of {parameter} {verdict}")
         if not self.divergences <= limits.max_divergences:
             found.append(f"{self.divergences} divergent transition(s)")
         if not self.bfmi >= limits.min_bfmi:
@@ -130,6 +139,24 @@ def diagnose(
     )  # fmt: skip
     table = pl.DataFrame({"parameter": kept, "rhat": rhat, "ess_bulk": bulk, "ess_tail": tail})
     return diagnostics, table
+
+
+def pareto_k(log_likelihood: np.ndarray) -> np.ndarray:
+    """Return the Pareto k of each patient's leave-one-out importance weights, shape (patient,).
+
+    Parameters
+    ----------
+    log_likelihood : numpy.ndarray
+        Pointwise, shape (patient, draw).
+
+    References
+    ----------
+    Vehtari, Gelman & Gabry (2017), Stat Comput 27:1413.
+    """
+    from arviz_stats.base import array_stats
+
+    _, shapes = array_stats.psislw(-log_likelihood, axis=-1)
+    return np.asarray(shapes)
 
 
 def _arg(values: np.ndarray, pick: object) -> int:

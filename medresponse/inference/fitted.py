@@ -102,8 +102,11 @@ class Fit:
         return np.repeat(self.posterior["imputation"].values, self.posterior.sizes["draw"])
 
     def thinned(self, most: int) -> Fit:
-        """Return the fit with at most `most` draws, evenly spaced within every chain; diagnostics stay those of all."""
-        step = -(-self.n_draws // most)
+        """Return the fit with at most `most` draws, evenly spaced within every chain; diagnostics stay those of all.
+
+        Every chain keeps at least one draw.
+        """
+        step = min(-(-self.n_draws // most), self.posterior.sizes["draw"])
         if step == 1:
             return self
         keep = {"draw": slice(step - 1, None, step)}
@@ -126,6 +129,11 @@ class Fit:
             ("ESS tail, smallest", f"{d.ess_tail:.0f}", d.ess_tail_parameter),
             ("divergences", str(d.divergences), ""),
             ("E-BFMI, smallest", f"{d.bfmi:.2f}", ""),
+            (
+                "Pareto k, largest",
+                "" if d.pareto_k is None else f"{d.pareto_k:.2f}",
+                f"{d.influential} above 0.7",
+            ),
             ("imputations", str(self.provenance.imputations), ""),
         ]
         cells = "".join(

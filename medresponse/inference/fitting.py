@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from medresponse.cohort import Cohort
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import SpecError
 from medresponse.core.provenance import Provenance, utc_now, versions
-from medresponse.inference.diagnostics import Limits, diagnose
+from medresponse.inference.diagnostics import Limits, diagnose, pareto_k
 from medresponse.inference.engines import Compiled, Nuts, Sampled, sample_chains
 from medresponse.inference.fitted import Fit, Support
-from medresponse.model import ModelSpec, Prepared, build_model, prepare
+from medresponse.model import ModelSpec, Prepared, build_model, group_indices, prepare
 
 log = logging.getLogger("medresponse.inference")
 
@@ -63,10 +64,10 @@ def fit(
     FitError
         If sampling fails.
     """
-    folds = fit_many(
+    (fitted,) = fit_many(
         spec, [cohort], outcome=outcome, engine=engine, seed=seed, checkpoint=checkpoint, limits=limits
     )
-    return folds[0]
+    return _with_influence(fitted, cohort)
 
 
 def fit_many(
@@ -102,6 +103,9 @@ def fit_many(
 # Compiled models of this process, oldest first: a refit of the same graph costs its sampling alone.
 _COMPILED: dict[str, Compiled] = {}
 _COMPILED_LIMIT = 8
+_INFLUENCE_DRAWS = 1000  # enough for k, and its cost grows with patients x draws
+_FEWEST_INFLUENCE_DRAWS = 100  # below, there is no tail to fit k to
+_INFLUENTIAL = 0.7
 
 
 def _compiled(spec: ModelSpec, prepared: Prepared) -> Compiled:
@@ -121,6 +125,31 @@ def _graph_key(prepared: Prepared) -> list[Any]:
     shapes = [(name, np.ndim(value), np.shape(value)[1:]) for name, value in prepared.data[0].items()]
     groups = [(len(grouping.labels), grouping.slopes) for grouping in layout.groupings]
     return [prepared.encoding.column_blocks, layout.modifiers, layout.contrasts, groups, shapes]
+
+
+def _with_influence(fitted: Fit, cohort: Cohort) -> Fit:
+    """Add the Pareto k of the training patients to the diagnostics, from the draws of the first imputation that finished."""
+    assert fitted.codes is not None
+    layout, family = fitted.layout, fitted.spec.family
+    imputation = fitted.posterior["imputation"].values
+    first = int(imputation.min())  # after an interrupt not always 0
+    one = replace(fitted, posterior=fitted.posterior.isel(chain=imputation == first)).thinned(
+        _INFLUENCE_DRAWS
+    )
+    if one.n_draws < _FEWEST_INFLUENCE_DRAWS:
+        return fitted
+    columns = fitted.encoding.columns(fitted.codes[first])
+    design = layout.matrix(columns, cohort.treatment_idx, group_indices(layout, cohort))
+    eta = design @ one.draws("coefficients").T
+    outcome = cohort.outcome(fitted.outcome)
+    pointwise = family.log_likelihood(
+        eta, outcome, cohort.treatment_idx, one.family_draws(), fitted.constants
+    )
+    shapes = pareto_k(pointwise)
+    diagnostics = replace(
+        fitted.diagnostics, pareto_k=float(shapes.max()), influential=int((shapes > _INFLUENTIAL).sum())
+    )
+    return replace(fitted, diagnostics=diagnostics)
 
 
 def only_outcome(cohort: Cohort) -> str:

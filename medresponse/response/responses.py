@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -126,7 +126,9 @@ class Responses:
             )
         rows = [position[patient] for patient in ids]
         groups = {c: tuple(labels[i] for i in rows) for c, labels in self.patients.groups.items()}
-        return _replace(self, Patients(tuple(ids), self.patients.codes[rows], groups))
+        return _replace(
+            self, replace(self.patients, ids=tuple(ids), codes=self.patients.codes[rows], groups=groups)
+        )
 
     def draws(self, ids: Sequence[str] | None = None) -> xr.DataArray:
         """Return values with dims (patient, treatment, draw); for a few patients, not for a population."""
@@ -164,11 +166,19 @@ class Responses:
         return total / len(self.ids)
 
     def at(self, *, horizon: float, kind: str | None = None) -> Responses:
-        """Return the same patients' responses at another horizon (in `horizon_unit`) or of another kind."""
+        """Return the same patients' responses at another horizon (in `horizon_unit`) or of another kind.
+
+        Raises
+        ------
+        SpecError
+            If the kind is not the family's, or the horizon is beyond follow-up.
+        """
         schema = self.fit.schema.outcomes[self.fit.outcome]
         own = convert_time(horizon, given=self.horizon_unit, wanted=schema.unit)
-        estimand = Estimand(kind=kind or self.estimand.kind, horizon=own)
-        return _replace(self, self.patients, estimand=estimand, horizon=horizon)
+        estimand = Estimand(kind=_checked_kind(self.fit, kind or self.estimand.kind), horizon=own)
+        responses = _replace(self, self.patients, estimand=estimand, horizon=horizon)
+        _check_horizon(responses)
+        return responses
 
     def predictive_chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield (rows, outcomes) of shape (patient, treatment, draw): one outcome Y_i(k) a posterior draw."""
@@ -258,11 +268,7 @@ def respond(
     DataError
         If the cohort lacks a column or declares other levels than the fit knows.
     """
-    kind = estimand or fit.spec.family.estimands[0]
-    if kind not in fit.spec.family.estimands:
-        raise SpecError(
-            f"no estimand {kind!r} for this family; {did_you_mean(kind, fit.spec.family.estimands)}"
-        )
+    kind = _checked_kind(fit, estimand or fit.spec.family.estimands[0])
     schema = fit.schema.outcomes[fit.outcome]
     own_horizon, horizon_unit = None, ""
     if isinstance(schema, TimeToEvent):
@@ -281,6 +287,14 @@ def respond(
     )  # fmt: skip
     _check_horizon(responses)
     return responses
+
+
+def _checked_kind(fit: Fit, kind: str) -> str:
+    if kind not in fit.spec.family.estimands:
+        raise SpecError(
+            f"no estimand {kind!r} for this family; {did_you_mean(kind, fit.spec.family.estimands)}"
+        )
+    return kind
 
 
 def _check_horizon(responses: Responses) -> None:

@@ -78,24 +78,27 @@ def fit_baseline(
     from sksurv.util import Surv
 
     make, interactions, _ = BASELINES[name]
+    arms = int(treatment.max()) + 1
     model = make(seed).fit(
-        _matrix(columns, treatment, interactions),
+        _matrix(columns, treatment, arms, interactions),
         Surv.from_arrays(outcome["event"].astype(bool), outcome["time"]),
     )
 
     def curves(new: np.ndarray, arm: np.ndarray, times: np.ndarray) -> np.ndarray:
-        functions = model.predict_survival_function(_matrix(new, arm, interactions))
+        functions = model.predict_survival_function(_matrix(new, arm, arms, interactions))
         domain = functions[0].domain
         inside = np.clip(times, domain[0], domain[1])
-        return np.vstack([f(inside) for f in functions])
+        # Before the first training time the step functions return their first value: nobody has had the event yet.
+        return np.where(times < functions[0].x[0], 1.0, np.vstack([f(inside) for f in functions]))
 
     return curves
 
 
-def _matrix(columns: np.ndarray, treatment: np.ndarray, interactions: bool) -> np.ndarray:
-    arm = treatment[:, None].astype(float) - 0.5
-    parts = [columns, arm, columns * arm] if interactions else [columns, arm]
-    return np.hstack(parts)
+def _matrix(columns: np.ndarray, treatment: np.ndarray, arms: int, interactions: bool) -> np.ndarray:
+    """Return the columns and one centred indicator for each arm but the first, with products if asked for."""
+    indicators = (treatment[:, None] == np.arange(1, arms)) - 1.0 / arms
+    products = [columns * indicator[:, None] for indicator in indicators.T] if interactions else []
+    return np.hstack([columns, indicators, *products])
 
 
 def _by_treatment(treatment: np.ndarray, outcome: Outcome) -> Curves:

@@ -11,12 +11,21 @@ from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
 from medresponse.core.registry import registered
-from medresponse.families import Arrays, Family
+from medresponse.families import Arrays, Family, Gaussian, PiecewiseExponential
+from medresponse.priors import HalfNormal
 from tests.families.graph import likelihood_model
 
 N = 40
-NAMES = sorted(registered(Family))
-KINDS = {name: part.outcome_kind for name, part in registered(Family).items()}
+# Every family as it comes, and forms of it that take another way through the code.
+FORMS: dict[str, Any] = {name: part() for name, part in sorted(registered(Family).items())} | {
+    "piecewise_exponential, exchangeable": PiecewiseExponential(intervals=4, baseline="exchangeable"),
+    "piecewise_exponential, proportional": PiecewiseExponential(cuts=(6.0, 12.0), time_varying=False),
+    "piecewise_exponential, fading": PiecewiseExponential(intervals=4, fading=HalfNormal(sigma=0.3)),
+    "gaussian, log": Gaussian(scale="log"),
+    "gaussian, square root": Gaussian(scale="sqrt"),
+    "gaussian, cube root": Gaussian(scale="cbrt"),
+}
+EVENTS = [name for name, family in FORMS.items() if family.outcome_kind == "time_to_event"]
 
 
 def outcome_of(kind: str) -> dict[str, np.ndarray]:
@@ -30,14 +39,14 @@ def design() -> np.ndarray:
     return np.random.default_rng(1).normal(scale=0.5, size=(N, 3))
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=FORMS)
 def family(request: pytest.FixtureRequest) -> Any:
-    return registered(Family)[request.param]()
+    return FORMS[request.param]
 
 
-@pytest.fixture(params=[name for name in NAMES if KINDS[name] == "time_to_event"])
+@pytest.fixture(params=EVENTS)
 def event_family(request: pytest.FixtureRequest) -> Any:
-    return registered(Family)[request.param]()
+    return FORMS[request.param]
 
 
 _PRIOR_DRAWS: dict[str, dict[str, np.ndarray]] = {}
@@ -47,7 +56,7 @@ def prior_draws(family: Any, *, n_treatments: int = 2, draws: int = 6) -> dict[s
     """Prior draws of the family's parameters, draws first; drawn once a family."""
     import pymc as pm
 
-    key = f"{type(family).__name__}-{n_treatments}"
+    key = f"{family}-{n_treatments}"
     if key not in _PRIOR_DRAWS:
         model = model_of(family, n_treatments=n_treatments)
         values = pm.draw([model[name] for name in family.parameters], draws=draws, random_seed=3, mode="FAST_COMPILE")

@@ -29,7 +29,9 @@ def evaluate(family: Family, model: Any, point: Mapping[str, Any]) -> dict[str, 
     """Log-likelihood and the family's parameters at one point (values of the unconstrained variables)."""
     names = ["likelihood", *family.parameters]
     outputs = model.replace_rvs_by_values([model[name] for name in names])
-    function = model.compile_fn(outputs, inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE")
+    function = model.compile_fn(
+        outputs, inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE"
+    )
     values = {name: np.asarray(value, dtype=float) for name, value in point.items()}
     assert set(values) == {variable.name for variable in model.value_vars}, "set every variable by hand"
     return dict(zip(names, (np.asarray(v) for v in function(values)), strict=True))

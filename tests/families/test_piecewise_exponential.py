@@ -62,7 +62,9 @@ def point_of(family: PiecewiseExponential, *, n_treatments: int, seed: int = 5) 
 @pytest.mark.parametrize("n_treatments", [1, 3])
 @pytest.mark.parametrize("baseline", ["walk", "exchangeable"])
 @pytest.mark.parametrize("time_varying", [True, False])
-def test_the_likelihood_is_that_of_a_direct_loop(n_treatments: int, baseline: Any, time_varying: bool) -> None:
+def test_the_likelihood_is_that_of_a_direct_loop(
+    n_treatments: int, baseline: Any, time_varying: bool
+) -> None:
     family = PiecewiseExponential(cuts=CUTS, baseline=baseline, time_varying=time_varying)
     treatment = TREATMENT if n_treatments == 3 else np.zeros(8, int)
     model = likelihood_model(family, DESIGN, OUTCOME, treatment, n_treatments=n_treatments)
@@ -70,7 +72,9 @@ def test_the_likelihood_is_that_of_a_direct_loop(n_treatments: int, baseline: An
     found = evaluate(family, model, point)
     edges, eta = np.array([0.0, *CUTS, 9.0]), DESIGN @ point["b"]
     each = [
-        direct_log_likelihood(OUTCOME["time"][i], OUTCOME["event"][i], found["log_hazard"][treatment[i]], edges, eta[i])
+        direct_log_likelihood(
+            OUTCOME["time"][i], OUTCOME["event"][i], found["log_hazard"][treatment[i]], edges, eta[i]
+        )
         for i in range(8)
     ]
     assert float(found["likelihood"]) == pytest.approx(sum(each), rel=1e-12)
@@ -125,7 +129,9 @@ def test_survival_is_exp_of_minus_the_integrated_hazard_and_rmst_its_area(horizo
     constants = family.learn(OUTCOME)
     log_hazard, eta = rng.normal(-1.5, 0.8, size=(2, 2, 3)), rng.normal(size=(3, 2, 2))
     found = {
-        kind: family.response(Estimand(kind=kind, horizon=horizon), eta, {"log_hazard": log_hazard}, constants)
+        kind: family.response(
+            Estimand(kind=kind, horizon=horizon), eta, {"log_hazard": log_hazard}, constants
+        )
         for kind in ("survival", "rmst")
     }
     for i, k, d in np.ndindex(3, 2, 2):
@@ -148,7 +154,10 @@ def test_simulated_times_carry_the_last_hazard_beyond_follow_up() -> None:
     log_hazard = np.log(np.array([[[0.1, 0.4, 0.05]]]))
     uniform = np.random.default_rng(6).random((1, 1, 20_000))
     times = family.simulate(
-        np.zeros(uniform.shape), {"log_hazard": np.repeat(log_hazard, 20_000, axis=0)}, family.learn(OUTCOME), uniform
+        np.zeros(uniform.shape),
+        {"log_hazard": np.repeat(log_hazard, 20_000, axis=0)},
+        family.learn(OUTCOME),
+        uniform,
     )
 
     def cdf(t: np.ndarray) -> np.ndarray:
@@ -162,12 +171,19 @@ def test_simulated_times_carry_the_last_hazard_beyond_follow_up() -> None:
 def test_cut_points_given_are_kept_if_they_lie_within_follow_up() -> None:
     assert PiecewiseExponential(cuts=CUTS).learn(OUTCOME)["edges"].tolist() == [0.0, 2.0, 5.0, 9.0]
     beyond = PiecewiseExponential(cuts=(2.0, 9.0, 30.0)).learn(OUTCOME)
-    assert beyond["edges"].tolist() == [0.0, 2.0, 9.0]  # a cut at the end of follow-up would leave an empty interval
+    assert beyond["edges"].tolist() == [
+        0.0,
+        2.0,
+        9.0,
+    ]  # a cut at the end of follow-up would leave an empty interval
 
 
 def test_cut_points_learned_split_the_events_evenly() -> None:
     rng = np.random.default_rng(0)
-    outcome = {"time": np.append(rng.exponential(3.0, 400), 50.0), "event": np.append(np.ones(400, bool), False)}
+    outcome = {
+        "time": np.append(rng.exponential(3.0, 400), 50.0),
+        "event": np.append(np.ones(400, bool), False),
+    }
     edges = PiecewiseExponential(intervals=8).learn(outcome)["edges"]
     counts = np.bincount(interval_of(outcome["time"][outcome["event"]], edges))
     assert counts.tolist() == [50] * 8
@@ -190,12 +206,22 @@ def test_a_single_interval_is_an_exponential_model() -> None:
         "treatment_step_log__": 0.0,
     }  # fmt: skip
     rate = 3 / 10.0 * np.exp(0.2)
-    assert float(evaluate(family, model, point)["likelihood"]) == pytest.approx(3 * np.log(rate) - 10 * rate, rel=1e-12)
+    assert float(evaluate(family, model, point)["likelihood"]) == pytest.approx(
+        3 * np.log(rate) - 10 * rate, rel=1e-12
+    )
 
 
 def test_intervals_are_open_at_the_start_and_closed_at_the_end() -> None:
     edges = np.array([0.0, 2.0, 5.0, 9.0])
-    assert interval_of(np.array([0.1, 2.0, 2.1, 5.0, 5.1, 9.0, 12.0]), edges).tolist() == [0, 0, 1, 1, 2, 2, 2]
+    assert interval_of(np.array([0.1, 2.0, 2.1, 5.0, 5.1, 9.0, 12.0]), edges).tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+        2,
+    ]
     exposure = exposure_matrix(np.array([0.1, 2.0, 2.5, 9.0, 12.0]), edges)
     expected = [[0.1, 0, 0], [2, 0, 0], [2, 0.5, 0], [2, 3, 4], [2, 3, 7]]
     np.testing.assert_allclose(exposure, expected, atol=1e-14)
@@ -216,7 +242,10 @@ def test_the_refusal_of_a_horizon_says_how_far_follow_up_reaches() -> None:
     family = PiecewiseExponential(cuts=CUTS)
     with pytest.raises(SpecError, match=r"9\.5.*follow-up.*0 to 9"):
         family.response(
-            Estimand(kind="rmst", horizon=9.5), np.zeros((1, 1, 1)), {"log_hazard": np.zeros((1, 1, 3))}, family.learn(OUTCOME)
+            Estimand(kind="rmst", horizon=9.5),
+            np.zeros((1, 1, 1)),
+            {"log_hazard": np.zeros((1, 1, 3))},
+            family.learn(OUTCOME),
         )
 
 

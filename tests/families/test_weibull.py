@@ -24,9 +24,13 @@ def test_the_likelihood_is_the_textbook_one() -> None:
     crude = np.log((2.0 + 5.0) / 1)  # mean observed time per event
     assert float(found["log_scale"]) == pytest.approx(crude + alpha, rel=1e-12)
     scale = np.exp(crude + alpha + design @ b)
-    expected = stats.weibull_min.logpdf(2.0, shape, scale=scale[0]) + stats.weibull_min.logsf(5.0, shape, scale=scale[1])
+    expected = stats.weibull_min.logpdf(2.0, shape, scale=scale[0]) + stats.weibull_min.logsf(
+        5.0, shape, scale=scale[1]
+    )
     assert float(found["likelihood"]) == pytest.approx(expected, rel=1e-12)
-    pointwise = FAMILY.log_likelihood((design @ b)[:, None], outcome, np.zeros(2, int), as_draws(found, FAMILY), {})
+    pointwise = FAMILY.log_likelihood(
+        (design @ b)[:, None], outcome, np.zeros(2, int), as_draws(found, FAMILY), {}
+    )
     assert pointwise.shape == (2, 1)
     assert pointwise.sum() == pytest.approx(expected, rel=1e-12)
 
@@ -40,13 +44,18 @@ def test_pointwise_log_likelihoods_are_scipys_for_every_draw() -> None:
     )
     for d in range(3):
         law = stats.weibull_min(shape[d], scale=np.exp(log_scale[d] + eta[:, d]))
-        np.testing.assert_allclose(found[:, d], np.where(event, law.logpdf(time), law.logsf(time)), rtol=1e-10)
+        np.testing.assert_allclose(
+            found[:, d], np.where(event, law.logpdf(time), law.logsf(time)), rtol=1e-10
+        )
 
 
 @pytest.mark.parametrize("shape", [0.5, 1.0, 1.7])
 def test_survival_and_restricted_mean_are_scipys_survival_curve_and_its_area(shape: float) -> None:
     eta, horizon = np.array([-1.0, 0.0, 2.0]).reshape(3, 1, 1), 6.0
-    parameters, constants = {"shape": np.array([shape]), "log_scale": np.array([1.2])}, {"end": np.float64(10.0)}
+    parameters, constants = (
+        {"shape": np.array([shape]), "log_scale": np.array([1.2])},
+        {"end": np.float64(10.0)},
+    )
     survival = FAMILY.response(Estimand(kind="survival", horizon=horizon), eta, parameters, constants)
     rmst = FAMILY.response(Estimand(kind="rmst", horizon=horizon), eta, parameters, constants)
     for i in range(3):
@@ -64,7 +73,10 @@ def test_simulated_times_are_scipys_law() -> None:
 
 
 def test_a_higher_eta_means_later_events() -> None:
-    parameters, constants = {"shape": np.array([1.3]), "log_scale": np.array([1.0])}, {"end": np.float64(10.0)}
+    parameters, constants = (
+        {"shape": np.array([1.3]), "log_scale": np.array([1.0])},
+        {"end": np.float64(10.0)},
+    )
     eta = np.linspace(-1, 1, 5).reshape(5, 1, 1)
     survival = FAMILY.response(Estimand(kind="survival", horizon=4.0), eta, parameters, constants)
     assert (np.diff(survival[:, 0, 0]) > 0).all()
@@ -73,4 +85,6 @@ def test_a_higher_eta_means_later_events() -> None:
 def test_the_refusal_of_a_horizon_says_how_far_follow_up_reaches() -> None:
     parameters = {"shape": np.array([1.3]), "log_scale": np.array([1.0])}
     with pytest.raises(SpecError, match=r"12.*follow-up.*0 to 10"):
-        FAMILY.response(Estimand(kind="survival", horizon=12.0), np.zeros((1, 1, 1)), parameters, {"end": np.array(10.0)})
+        FAMILY.response(
+            Estimand(kind="survival", horizon=12.0), np.zeros((1, 1, 1)), parameters, {"end": np.array(10.0)}
+        )

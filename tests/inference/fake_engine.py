@@ -25,6 +25,8 @@ def noise(seed: int, draws: int, shapes: Mapping[str, tuple[int, ...]]) -> Any:
     """A trace of standard normal draws that depends on the seed alone."""
     rng = np.random.default_rng(seed)
     posterior = {name: rng.standard_normal((draws, *shape)) for name, shape in shapes.items()}
+    if "shape" in posterior:
+        posterior["shape"] = np.abs(posterior["shape"])  # a Weibull shape is positive, and is scored
     stats = {"diverging": np.zeros(draws, bool), "energy": rng.standard_normal(draws), "extra": np.zeros(draws)}
     return trace_of(posterior, stats)
 

@@ -157,6 +157,29 @@ def test_an_interrupted_fit_keeps_its_chains_and_its_diagnostics_fail(
     assert any("chains finished" in failure for failure in fits[0].diagnostics.failures)
 
 
+def test_a_fit_interrupted_while_its_first_imputation_runs_is_kept(
+    monkeypatch: pytest.MonkeyPatch, incomplete: Cohort, no_waiting: Interrupt
+) -> None:
+    """With more cores than chains an imputation, a later imputation can be the only one that finished."""
+
+    def compile_model(model: Any) -> FakeCompiled:
+        shapes: dict[str, tuple[int, ...]] = {
+            "coefficients": (len(model.coords["coefficient"]),), "log_scale": (), "shape": (),
+        }  # fmt: skip
+
+        def chain(i: int, data: Any, engine: Nuts, seed: int) -> Handle:
+            return Handle(noise(seed, engine.draws, shapes), polls=0 if i in (2, 3) else None)
+
+        return FakeCompiled(chain)
+
+    monkeypatch.setattr(fitting, "Compiled", compile_model)
+    monkeypatch.setattr(fitting, "_COMPILED", {})
+    no_waiting(4)
+    result = fit(SPEC, incomplete, outcome="os", engine=replace(ENGINE, cores=4), seed=3)
+    assert result.posterior["imputation"].values.tolist() == [1, 1]
+    assert not result.diagnostics.passed
+
+
 # --- checkpoints: finished chains are used again only where they would come out the same ----------------------------
 
 

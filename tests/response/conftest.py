@@ -29,7 +29,7 @@ def linear(cohort: Cohort) -> Fit:
     """A Gaussian fit in which every coefficient is drawn at random: responses are intercept + eta."""
     rng, draws = np.random.default_rng(0), 12
     spec = ModelSpec(
-        family=Gaussian(), blocks=BLOCKS, interactions=(("smoking", "age"),), pooling=("site",), slopes={"site": ("stage",)},
+        family=Gaussian(), blocks=BLOCKS, interactions=(("smoking", "age"),), pooling=("site",), slopes={"site": ("stage", "smoking")},
         modifiers={"history": Normal(), "lifestyle": Normal()},
     )  # fmt: skip
     labels = hand_made_fit(
@@ -38,7 +38,7 @@ def linear(cohort: Cohort) -> Fit:
     return hand_made_fit(
         spec, cohort, outcome="score", draws=draws, coefficients={label: rng.normal(size=draws) for label in labels},
         intercept=rng.normal(50, 1, draws), sigma=2.0, site_scale=0.5, site_treatment_scale=0.3,
-        site_slope_scale=np.full((draws, 1), 0.2),
+        site_slope_scale=np.full((draws, 3), 0.2),
     )  # fmt: skip
 
 

@@ -1,0 +1,123 @@
+import polars as pl
+import pytest
+
+from medresponse import cli
+
+SCHEMA = """
+name: made-up trial
+source: written for a test
+id: patient
+synthetic: true
+treatment:
+  column: arm
+  reference: a
+  assignment: randomised
+  levels: {a: {label: Old}, b: {label: New}}
+outcomes:
+  survival:
+    {kind: time_to_event, time: days, event: died, event_value: 1, censored_value: 0, unit: day,
+     event_label: death, free_label: alive}
+features:
+  history:
+    age: {type: continuous, unit: year, range: [0, 120]}
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "schema.yaml").write_text(SCHEMA)
+    frame = pl.DataFrame(
+        {
+            "patient": [f"P{i}" for i in range(6)],
+            "arm": list("ababab"),
+            "days": [10.0, 20.0, 30.0, 40.0, 50.0, 60.0],
+            "died": [1, 1, 0, 1, 0, 0],
+            "age": [51.0, 62.0, 73.0, 44.0, 55.0, 66.0],
+        }
+    )
+    frame.write_csv(tmp_path / "trial.csv")
+    return tmp_path
+
+
+def run(folder, *arguments):
+    return cli.main(["--quiet", *(a.replace("@", f"{folder}/") for a in arguments)])
+
+
+def test_check_counts_patients_and_shows_none(files, capsys):
+    assert run(files, "check", "@trial.csv", "--schema", "@schema.yaml") == 0
+    out = capsys.readouterr().out
+    assert "6 patients" in out
+    assert "73" not in out
+
+
+def test_bad_data_are_one_message_and_a_non_zero_exit(files, capsys):
+    text = (files / "trial.csv").read_text().replace("P1,b,20.0", "P1,b,-20.0")
+    (files / "trial.csv").write_text(text)
+    assert run(files, "check", "@trial.csv", "--schema", "@schema.yaml") == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: [time_not_positive]")
+    assert "P1" in err and "-20" not in err
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            "family: {kind: weibul}\nblocks: {}\n",
+            "spec.family.kind: no Family called 'weibul'; did you mean 'weibull'?",
+        ),
+        ("family: {kind: weibull}\n", "spec.blocks: missing"),
+        ("family: [\n", "not readable as YAML"),
+    ],
+)
+def test_a_wrong_spec_is_refused_before_anything_is_fitted(files, capsys, spec, message):
+    (files / "spec.yaml").write_text(spec)
+    code = run(
+        files,
+        "fit",
+        "@trial.csv",
+        "--schema",
+        "@schema.yaml",
+        "--spec",
+        "@spec.yaml",
+        "--seed",
+        "1",
+        "--out",
+        "@fit",
+    )
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not (files / "fit").exists()
+
+
+def test_a_fit_is_not_started_where_its_output_is_there_already(files, capsys):
+    (files / "fit").mkdir()
+    (files / "spec.yaml").write_text("family: {kind: weibull}\nblocks: {}\n")
+    code = run(
+        files,
+        "fit",
+        "@trial.csv",
+        "--schema",
+        "@schema.yaml",
+        "--spec",
+        "@spec.yaml",
+        "--seed",
+        "1",
+        "--out",
+        "@fit",
+    )
+    assert code == 2
+    assert "[output_exists]" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_result_does_not_verify(files, capsys):
+    assert run(files, "verify", "@") == 2
+    assert "[no_manifest]" in capsys.readouterr().err
+
+
+def test_help_names_every_verb(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert all(verb in out for verb in ("check", "fit", "respond", "report", "verify"))

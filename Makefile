@@ -14,14 +14,14 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: runtime ## Fit the bundled ACTG 320 trial and write patient reports (ARGS="..." is passed on)
-	@$(PY) experiments/run.py experiment=actg320 $(ARGS)
+	@$(PY) experiments/run.py experiment=actg320 existing=continue $(ARGS)
 
 test: dev ## Run the tests (ARGS="..." is passed on, e.g. ARGS="-m recovery")
 	@$(PY) -m pytest $(ARGS)
 
 reproduce: runtime ## Re-run an experiment, compare with its recorded results: experiment=<name> [size=ci]
 	@test -n "$(experiment)" || { echo "Name the experiment: make reproduce experiment=actg320 [size=ci]" >&2; exit 2; }
-	@$(PY) experiments/run.py experiment=$(experiment) action=reproduce size=$(or $(size),full) $(ARGS)
+	@$(PY) experiments/run.py experiment=$(experiment) action=reproduce existing=replace size=$(or $(size),full) $(ARGS)
 
 lab: dev ## Open JupyterLab on the notebooks
 	@cd notebooks && ../$(PY) -m jupyterlab $(ARGS)

@@ -31,7 +31,7 @@ STUDIES = ("actg320", "oak_poplar", "warfarin")
 def run(config: Mapping[str, Any]) -> int:
     """Run or reproduce one experiment from its plain configuration; return the exit code."""
     from experiments.metrics import compare, comparison_table, load_metrics
-    from experiments.study import RESULTS, Study, open_folder, record_results
+    from experiments.study import RESULTS, Study, is_finished, open_folder, record_results
     from medresponse.core.manifest import verify_manifest
 
     name = config["name"]
@@ -40,12 +40,15 @@ def run(config: Mapping[str, Any]) -> int:
     if config["action"] == "reproduce":
         verify_manifest(RESULTS / name)
     study = Study(config, open_folder(config))
-    importlib.import_module(f"experiments.{name}").run(study)
-    study.finish()
+    if not is_finished(config, study.folder):
+        importlib.import_module(f"experiments.{name}").run(study)
+        study.finish()
     if config["record"]:
         print(f"recorded: {record_results(study.folder, name)}")
     if config["action"] == "reproduce":
-        rows = compare(load_metrics(RESULTS / name / "metrics.json"), study.metrics)
+        rows = compare(
+            load_metrics(RESULTS / name / "metrics.json"), load_metrics(study.folder / "metrics.json")
+        )
         breaches = [row for row in rows if not row.holds]
         print(comparison_table(rows))
         print(f"{len(rows) - len(breaches)} of {len(rows)} metrics agree within Monte Carlo error")

@@ -54,6 +54,7 @@ class Study:
     fits: dict[str, Fit] = field(default_factory=dict)
     cohorts: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
+    code: str = field(default_factory=lambda: code_hash())  # as it was when the run began
 
     @property
     def seed(self) -> int:
@@ -75,7 +76,9 @@ class Study:
         """Return the folder of shared data, as the configuration gives it."""
         return (ROOT / str(self.config["data_root"])).resolve()
 
-    def fit(self, name: str, spec: ModelSpec, cohort: Cohort, *, outcome: str) -> Fit:
+    def fit(
+        self, name: str, spec: ModelSpec, cohort: Cohort, *, outcome: str, engine: Nuts | None = None
+    ) -> Fit:
         """Fit, save and remember one model."""
         log.info("fitting %s", name)
         self.cohorts[cohort.schema.name] = cohort.fingerprint
@@ -83,7 +86,7 @@ class Study:
             spec,
             cohort,
             outcome=outcome,
-            engine=self.engine,
+            engine=engine or self.engine,
             seed=self.seed,
             checkpoint=self.folder / ".chains",
         )
@@ -135,9 +138,9 @@ class Study:
         """Return what the manifest says besides file hashes."""
         return {
             "command": f"python experiments/run.py experiment={self.config['name']} size={self.config['size']['name']}",
-            "config_sha256": _hash(json.dumps(self.config, sort_keys=True)),
+            "config_sha256": config_hash(self.config),
             "lock_sha256": sha256_of(ROOT / "requirements" / "runtime.lock"),
-            "code_sha256": code_hash(),
+            "code_sha256": self.code,
             "data_sha256": self.cohorts,
             "seed": self.seed,
             "sampler": sorted({fit.provenance.sampler for fit in self.fits.values()}),
@@ -176,6 +179,25 @@ def open_folder(config: Mapping[str, Any]) -> Path:
     return folder
 
 
+def is_finished(config: Mapping[str, Any], folder: Path) -> bool:
+    """Say whether the folder holds the finished run of this configuration and code, checked against its manifest.
+
+    Raises
+    ------
+    OutputExistsError
+        If it holds the finished run of another.
+    """
+    if not (folder / "manifest.json").is_file():
+        return False
+    manifest = verify_manifest(folder)
+    if (manifest["config_sha256"], manifest["code_sha256"]) != (config_hash(config), code_hash()):
+        raise OutputExistsError(
+            f"{folder} holds the finished run of another configuration or version; say existing=replace to make it "
+            "again, or output=<another folder>"
+        )
+    return True
+
+
 def record_results(folder: Path, name: str) -> Path:
     """Copy metrics and manifest of a finished run to the repository's recorded results."""
     verify_manifest(folder)
@@ -201,5 +223,9 @@ def code_hash() -> str:
     return digest.hexdigest()
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what in a configuration can move a result."""
+    moving = {
+        key: value for key, value in config.items() if key not in ("action", "existing", "record", "output")
+    }
+    return hashlib.sha256(json.dumps(moving, sort_keys=True).encode()).hexdigest()

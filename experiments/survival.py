@@ -25,7 +25,6 @@ from medresponse.validation import (
     uno_concordance,
 )
 
-BASELINE_SEEDS = 3
 LABELS = {
     "": "medresponse",
     "cox.": "Cox",
@@ -97,7 +96,7 @@ def compare_survival(
         )
     ]
     for name in (*BASELINES, "kaplan_meier"):
-        curves = _baseline_curves(name, cohort.n, splits, outcome, times, study.seed)
+        curves = _baseline_curves(name, cohort.n, splits, outcome, times, study)
         rows.append((f"{name}.", {key: _over_seeds(score, curves) for key, score in scores.items()}))
     for label, estimates in rows:
         for key, estimate in estimates.items():
@@ -140,10 +139,10 @@ def baseline_columns(encoding: Encoding, cohort: Cohort) -> np.ndarray:
 
 
 def _baseline_curves(
-    name: str, n: int, splits: Sequence[HeldOut], outcome: str, times: np.ndarray, seed: int
+    name: str, n: int, splits: Sequence[HeldOut], outcome: str, times: np.ndarray, study: Study
 ) -> np.ndarray:
     """Return a baseline's curves, shape (patient, time, seed); one seed where none is used."""
-    repeats = BASELINE_SEEDS if name in BASELINES and BASELINES[name][2] else 1
+    repeats = int(study.config["baseline_seeds"]) if name in BASELINES and BASELINES[name][2] else 1
     curves = np.empty((n, len(times), repeats))
     for split in splits:
         train, test = (
@@ -155,7 +154,7 @@ def _baseline_curves(
         for r in range(repeats):
             predict = fit_baseline(
                 name, train[:, kept], split.train.treatment_idx, split.train.outcome(outcome),
-                seed=derive_seed(seed, name, r) % 2**31,
+                seed=derive_seed(study.seed, name, r) % 2**31,
             )  # fmt: skip
             curves[split.rows, :, r] = predict(test[:, kept], split.test.treatment_idx, times)
     return curves

@@ -83,19 +83,19 @@ def run(study: Study) -> None:
 
 
 def _predict(study: Study, name: str, cohort: Cohort, masks: Sequence[np.ndarray]) -> Predicted:
-    """Fit without each part and predict it."""
-    trains = [cohort.where(~mask) for mask in masks]
-    fits = study.fit_folds(name, study.spec("main"), trains, outcome="dose")
-    failed = [failure for fit in fits for failure in fit.diagnostics.failures]
-    study.record(f"{name.replace('-', '_')}.failed_diagnostics", len(failed))
-    points = 1 + BATCHES
-    empty = (np.empty((cohort.n, points)) for _ in range(4))
-    result = Predicted(*empty, fits[0].provenance.imputations)
-    for fit, mask in zip(fits, masks, strict=True):
-        for field, values in zip(
-            ("median", "within", "lower", "upper"), _points(fit, cohort.where(mask), points), strict=True
-        ):
-            getattr(result, field)[mask] = values
+    """Fit without each part and predict it, one part at a time so that memory does not grow with their number."""
+    points, failed, result = 1 + BATCHES, 0, None
+    for i, mask in enumerate(masks):
+        (fit,) = study.fit_folds(f"{name} {i + 1}", study.spec("main"), [cohort.where(~mask)], outcome="dose")
+        failed += len(fit.diagnostics.failures)
+        if result is None:
+            empty = (np.empty((cohort.n, points)) for _ in range(4))
+            result = Predicted(*empty, fit.provenance.imputations)
+        values = _points(fit, cohort.where(mask), points)
+        for field, own in zip(("median", "within", "lower", "upper"), values, strict=True):
+            getattr(result, field)[mask] = own
+    assert result is not None
+    study.record(f"{name.replace('-', '_')}.failed_diagnostics", failed)
     return result
 
 

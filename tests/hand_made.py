@@ -109,19 +109,30 @@ def hand_made_fit(
     labels = prepared.layout.coefficient_labels
     assert set(coefficients) <= set(labels), set(coefficients) - set(labels)
     chains = len(imputation)
-    table = np.column_stack([np.broadcast_to(coefficients.get(name, 0.0), draws) for name in labels] or [np.empty((draws, 0))])
+    table = np.column_stack(
+        [np.broadcast_to(coefficients.get(name, 0.0), draws) for name in labels] or [np.empty((draws, 0))]
+    )
     arrays = {"coefficients": table} | {
         name: np.broadcast_to(value, (draws,) if np.ndim(value) == 0 else np.shape(value))
         for name, value in parameters.items()
     }
     variables = {
-        name: (("chain", "draw", *(f"{name}_{i}" for i in range(value.ndim - 1))), value.reshape(chains, draws // chains, *value.shape[1:]))
+        name: (
+            ("chain", "draw", *(f"{name}_{i}" for i in range(value.ndim - 1))),
+            value.reshape(chains, draws // chains, *value.shape[1:]),
+        )
         for name, value in arrays.items()
     }
     posterior = xr.Dataset(variables, {"imputation": ("chain", list(imputation))})
     still = {"diverging": (("chain", "draw"), np.zeros((chains, draws // chains), dtype=bool))}
     provenance = make_provenance(
-        spec, cohort, identity="0" * 64, seed=1, engine={"kind": "nuts"}, sampler="by hand", imputations=len(prepared.data)
+        spec,
+        cohort,
+        identity="0" * 64,
+        seed=1,
+        engine={"kind": "nuts"},
+        sampler="by hand",
+        imputations=len(prepared.data),
     )
     return Fit(
         spec=spec, outcome=outcome, schema=cohort.schema, encoding=prepared.encoding, layout=prepared.layout,

@@ -51,4 +51,9 @@ def test_what_scores_and_reports_never_imports_the_sampler_or_what_is_heavy(modu
 def test_the_imports_above_are_of_modules_that_exist() -> None:
     """A renamed module must not silently leave the list."""
     present = {name for name in LIGHT if importlib.util.find_spec(name) is not None}
-    assert {"medresponse.inference.store", "medresponse.response", "medresponse.validation", "medresponse.families"} <= present
+    assert {
+        "medresponse.inference.store",
+        "medresponse.response",
+        "medresponse.validation",
+        "medresponse.families",
+    } <= present

@@ -155,7 +155,8 @@ def pareto_k(log_likelihood: np.ndarray) -> np.ndarray:
     """
     from arviz_stats.base import array_stats
 
-    _, shapes = array_stats.psislw(-log_likelihood, axis=-1)
+    # psislw turns the sign itself: the weights are 1 / likelihood.
+    _, shapes = array_stats.psislw(log_likelihood, axis=-1)
     return np.asarray(shapes)
 
 

@@ -147,7 +147,7 @@ def _with_influence(fitted: Fit, cohort: Cohort) -> Fit:
     )
     shapes = pareto_k(pointwise)
     diagnostics = replace(
-        fitted.diagnostics, pareto_k=float(shapes.max()), influential=int((shapes > _INFLUENTIAL).sum())
+        fitted.diagnostics, pareto_k=float(shapes.max()), influential=int((~(shapes <= _INFLUENTIAL)).sum())
     )
     return replace(fitted, diagnostics=diagnostics)
 

@@ -88,6 +88,9 @@ class ModelSpec:
             raise ValueError(
                 f"slopes name {', '.join(strangers)}, which pooling does not: slopes need their intercepts"
             )
+        loose = sorted(set(self.centred) - set(self.pooling))
+        if loose:
+            raise ValueError(f"centred names {', '.join(loose)}, which pooling does not")
         if self.confounding not in (None, "measured"):
             raise ValueError(f"confounding {self.confounding!r} is not known; valid is 'measured'")
 

@@ -29,7 +29,7 @@ def contrast(
     polars.DataFrame
         ``patient, treatment, benefit, sd, lower, upper, p_benefit, p_worthwhile, p_worse``. Probabilities are
         posterior probabilities that the conditional effect for patients like this one is above 0, above
-        `worthwhile`, below -`worthwhile`. They are not the probability that this person is helped, which no
+        `worthwhile`, below 0. They are not the probability that this person is helped, which no
         data of this kind identify.
 
     Raises
@@ -66,13 +66,13 @@ def benefit_of(values: np.ndarray, reference: int, others: list[int], direction:
 
 
 def summarise_benefit(benefit: np.ndarray, worthwhile: float, level: float) -> np.ndarray:
-    """Return mean, sd, lower, upper, P(> 0), P(> worthwhile), P(< -worthwhile) over the last axis, stacked last."""
+    """Return mean, sd, lower, upper, P(> 0), P(> worthwhile), P(< 0) over the last axis, stacked last."""
     tail = (1 - level) / 2
     lower, upper = np.quantile(benefit, [tail, 1 - tail], axis=-1)
     parts = [benefit.mean(axis=-1), benefit.std(axis=-1, ddof=1), lower, upper]
     parts += [
         (benefit > 0).mean(axis=-1),
         (benefit > worthwhile).mean(axis=-1),
-        (benefit < -worthwhile).mean(axis=-1),
+        (benefit < 0).mean(axis=-1),
     ]
     return np.stack(parts, axis=-1)

@@ -59,14 +59,18 @@ def prior_draws(family: Any, *, n_treatments: int = 2, draws: int = 6) -> dict[s
     key = f"{family}-{n_treatments}"
     if key not in _PRIOR_DRAWS:
         model = model_of(family, n_treatments=n_treatments)
-        values = pm.draw([model[name] for name in family.parameters], draws=draws, random_seed=3, mode="FAST_COMPILE")
+        values = pm.draw(
+            [model[name] for name in family.parameters], draws=draws, random_seed=3, mode="FAST_COMPILE"
+        )
         _PRIOR_DRAWS[key] = dict(zip(family.parameters, values, strict=True))
     return _PRIOR_DRAWS[key]
 
 
 def model_of(family: Any, *, n_treatments: int) -> Any:
     treatment = np.arange(N) % n_treatments
-    return likelihood_model(family, design(), outcome_of(family.outcome_kind), treatment, n_treatments=n_treatments)
+    return likelihood_model(
+        family, design(), outcome_of(family.outcome_kind), treatment, n_treatments=n_treatments
+    )
 
 
 def learned(family: Any) -> Arrays:
@@ -88,16 +92,22 @@ def test_density_and_gradient_are_finite_at_the_start(family: Any, n_treatments:
 
 
 @pytest.mark.parametrize("n_treatments", [1, 3])
-def test_the_graphs_likelihood_is_the_sum_of_the_pointwise_ones_in_numpy(family: Any, n_treatments: int) -> None:
+def test_the_graphs_likelihood_is_the_sum_of_the_pointwise_ones_in_numpy(
+    family: Any, n_treatments: int
+) -> None:
     model, outcome = model_of(family, n_treatments=n_treatments), outcome_of(family.outcome_kind)
     names = ["likelihood", *family.parameters]
     outputs = model.replace_rvs_by_values([model[name] for name in names])
-    function = model.compile_fn(outputs, inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE")
+    function = model.compile_fn(
+        outputs, inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE"
+    )
     rng, start = np.random.default_rng(4), model.initial_point()
     for _ in range(3):
         point = {name: value + rng.normal(scale=0.3, size=np.shape(value)) for name, value in start.items()}
         likelihood, *parameters = function(point)
-        draws = {name: np.asarray(value)[None] for name, value in zip(family.parameters, parameters, strict=True)}
+        draws = {
+            name: np.asarray(value)[None] for name, value in zip(family.parameters, parameters, strict=True)
+        }
         eta = (design() @ point["b"])[:, None]
         pointwise = family.log_likelihood(eta, outcome, np.arange(N) % n_treatments, draws, learned(family))
         assert pointwise.shape == (N, 1)
@@ -106,7 +116,9 @@ def test_the_graphs_likelihood_is_the_sum_of_the_pointwise_ones_in_numpy(family:
 
 def test_constants_survive_storage_as_arrays(family: Any) -> None:
     """A saved fit gives zero-dimensional arrays for numbers."""
-    estimand = Estimand(kind=family.estimands[0], horizon=6.0 if family.outcome_kind == "time_to_event" else None)
+    estimand = Estimand(
+        kind=family.estimands[0], horizon=6.0 if family.outcome_kind == "time_to_event" else None
+    )
     eta = np.random.default_rng(2).normal(size=(4, 2, 6))
     stored = {name: np.array(value) for name, value in learned(family).items()}
     parameters = prior_draws(family)
@@ -148,7 +160,9 @@ def test_predictive_outcomes_average_to_the_responses(family: Any) -> None:
         outcomes = family.simulate(eta, many, learned(family), np.broadcast_to(uniform, eta.shape))
         for kind in family.estimands:
             horizon = 6.0 if family.outcome_kind == "time_to_event" else None
-            expected = family.response(Estimand(kind=kind, horizon=horizon), eta[..., :1], one, learned(family))[..., 0]
+            expected = family.response(
+                Estimand(kind=kind, horizon=horizon), eta[..., :1], one, learned(family)
+            )[..., 0]
             found = {
                 "survival": lambda y: (y > 6.0).mean(axis=-1),
                 "rmst": lambda y: np.minimum(y, 6.0).mean(axis=-1),
@@ -178,14 +192,19 @@ def test_the_unit_information_sd_shrinks_with_the_root_of_the_data(family: Any) 
 def test_a_horizon_outside_follow_up_is_refused(event_family: Any, kind: str, horizon: float | None) -> None:
     with pytest.raises(SpecError, match="horizon") as caught:
         event_family.response(
-            Estimand(kind=kind, horizon=horizon), np.zeros((1, 2, 6)), prior_draws(event_family), learned(event_family)
+            Estimand(kind=kind, horizon=horizon),
+            np.zeros((1, 2, 6)),
+            prior_draws(event_family),
+            learned(event_family),
         )
     assert caught.value.code == "horizon"
 
 
 def test_the_end_of_follow_up_is_within_it(event_family: Any) -> None:
     estimand = Estimand(kind="survival", horizon=24.0)
-    values = event_family.response(estimand, np.zeros((1, 2, 6)), prior_draws(event_family), learned(event_family))
+    values = event_family.response(
+        estimand, np.zeros((1, 2, 6)), prior_draws(event_family), learned(event_family)
+    )
     assert ((values > 0) & (values < 1)).all()
 
 
@@ -196,7 +215,9 @@ def test_the_survival_probability_at_a_simulated_time_is_its_uniform_number(even
     times = event_family.simulate(eta, parameters, constants, uniform)
     checked = 0
     for k, d in np.argwhere(times[0] <= 24.0):
-        values = event_family.response(Estimand(kind="survival", horizon=float(times[0, k, d])), eta, parameters, constants)
+        values = event_family.response(
+            Estimand(kind="survival", horizon=float(times[0, k, d])), eta, parameters, constants
+        )
         assert values[0, k, d] == pytest.approx(uniform[0, k, d], rel=1e-10)
         checked += 1
     assert checked >= 4
@@ -211,7 +232,10 @@ def test_the_density_is_the_slope_of_the_survival_curve_and_censoring_its_height
             for t in (time - step, time, time + step)
         )
         for k in range(2):
-            for event, expected in ((True, np.log((below[k] - above[k]) / (2 * step))), (False, np.log(at[k]))):
+            for event, expected in (
+                (True, np.log((below[k] - above[k]) / (2 * step))),
+                (False, np.log(at[k])),
+            ):
                 outcome = {"time": np.array([time]), "event": np.array([event])}
                 found = event_family.log_likelihood(eta[:, k], outcome, np.array([k]), parameters, constants)
                 np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-6)

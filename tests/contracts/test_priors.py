@@ -9,24 +9,27 @@ import pytest
 
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.registry import registered
-from medresponse.priors import Prior, ScalePrior
+from medresponse.priors import Normal, Prior, ScalePrior
 
 # Arguments of the parts that cannot be made without any.
 ARGUMENTS: dict[str, dict[str, Any]] = {"horseshoe": {"expected_nonzero": 3.0}}
+# Every prior as it comes, and forms of it that take another way through the code.
+FORMS: dict[str, Any] = {
+    name: part(**ARGUMENTS.get(name, {})) for name, part in sorted(registered(Prior).items())
+} | {
+    "normal, pooled": Normal(pooled=True),
+    "normal, pooled and centred": Normal(pooled=True, centred=True),
+}
 
 
-def make(kind: type, name: str) -> Any:
-    return registered(kind)[name](**ARGUMENTS.get(name, {}))
-
-
-@pytest.fixture(params=sorted(registered(Prior)))
+@pytest.fixture(params=FORMS)
 def prior(request: pytest.FixtureRequest) -> Any:
-    return make(Prior, request.param)
+    return FORMS[request.param]
 
 
 @pytest.fixture(params=sorted(registered(ScalePrior)))
 def scale_prior(request: pytest.FixtureRequest) -> Any:
-    return make(ScalePrior, request.param)
+    return registered(ScalePrior)[request.param]()
 
 
 def coefficients(prior: Any, *, size: int) -> Any:
@@ -34,7 +37,9 @@ def coefficients(prior: Any, *, size: int) -> Any:
     import pymc as pm
 
     with pm.Model(coords={"term": [f"t{i}" for i in range(size)]}) as model:
-        returned = prior.coefficients("b", size=size, dims="term", unit_information_sd=pm.Data("unit_sd", 0.05))
+        returned = prior.coefficients(
+            "b", size=size, dims="term", unit_information_sd=pm.Data("unit_sd", 0.05)
+        )
         assert returned is model["b"]
     return model
 

@@ -1,9 +1,10 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from experiments import run as entry
-from experiments.study import RESULTS, Study, open_folder
+from experiments.study import RESULTS, Study, is_finished, open_folder
 from experiments.summary import summary
 from medresponse.core.errors import OutputExistsError, SpecError
 from medresponse.core.manifest import verify_manifest
@@ -53,7 +54,7 @@ def test_reproduction_fails_when_a_metric_has_moved(tmp_path, monkeypatch, capsy
                 shift = 10 * entry_["mcse"] + 0.1 if name == "hazard_ratio" else 0.0
                 study.record(name, Estimate(entry_["value"] + shift, entry_["mcse"], entry_["unit"]))
 
-    monkeypatch.setattr(entry.importlib, "import_module", lambda name: Moved)
+    monkeypatch.setattr(entry, "importlib", SimpleNamespace(import_module=lambda name: Moved))
     assert entry.run(config(tmp_path, action="reproduce")) == 1
     assert "BREACH" in capsys.readouterr().out
 
@@ -82,4 +83,17 @@ def test_the_demo_recovers_the_published_hazard_ratio():
         "hazard_ratio_lower": 0.33,
         "hazard_ratio_upper": 0.77,
     }.items():
-        assert metrics[name]["value"] == pytest.approx(published, abs=0.01)
+        # The published figure is rounded to two digits.
+        assert metrics[name]["value"] == pytest.approx(published, abs=0.005 + 4 * metrics[name]["mcse"])
+
+
+def test_a_finished_run_is_not_made_again_and_another_is_not_overwritten(tmp_path):
+    own = config(tmp_path, existing="continue")
+    study = Study(own, open_folder(own))
+    assert not is_finished(own, study.folder)
+    study.record("x", Estimate(1.0, 0.1, "1"))
+    study.finish()
+    assert is_finished(own, study.folder)
+    assert is_finished(own | {"existing": "refuse"}, study.folder)
+    with pytest.raises(OutputExistsError, match="existing=replace"):
+        is_finished(own | {"seed": 1}, study.folder)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.features import treatment_contrasts
 from medresponse.families import Arrays, Family
+from medresponse.features import treatment_contrasts
 
 
 def likelihood_model(

@@ -54,9 +54,10 @@ def test_responses_with_fading_match_numerical_integration(horizon):
     eta = np.full((1, 2, 1), 0.9)
     for k in range(2):
         faded = drawn["log_hazard"][0, k] + 0.9 * drawn["strength"][0]
-        survival = lambda t, h=faded: np.exp(
-            -integrate.quad(hazard_at, 0, t, args=(h, EDGES, 0.0), points=CUTS)[0]
-        )
+
+        def survival(t, h=faded):
+            return np.exp(-integrate.quad(hazard_at, 0, t, args=(h, EDGES, 0.0), points=CUTS)[0])
+
         found = FAMILY.response(Estimand(kind="survival", horizon=horizon), eta, drawn, constants)
         assert found[0, k, 0] == pytest.approx(survival(horizon), rel=1e-6)
         area = integrate.quad(

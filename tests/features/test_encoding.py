@@ -71,7 +71,9 @@ def test_a_level_that_training_never_saw_keeps_its_column(cohort: Cohort) -> Non
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-def test_an_ordinal_level_counts_by_its_place_whether_or_not_training_saw_it(cohort: Cohort, level: int) -> None:
+def test_an_ordinal_level_counts_by_its_place_whether_or_not_training_saw_it(
+    cohort: Cohort, level: int
+) -> None:
     seen = cohort.where(pl.col("stage").cast(pl.String) != str(level))
     encoding = fit_encoding(seen, blocks=("history",))
     codes = encoding.codes(patients_like(cohort, [{"stage": str(level)}]))
@@ -79,7 +81,9 @@ def test_an_ordinal_level_counts_by_its_place_whether_or_not_training_saw_it(coh
 
 
 @pytest.mark.parametrize(("values", "count"), [([0.0], 1), ([0.0, -3.0], 2)])
-def test_a_transform_undefined_in_training_names_the_column_and_the_count(values: list[float], count: int) -> None:
+def test_a_transform_undefined_in_training_names_the_column_and_the_count(
+    values: list[float], count: int
+) -> None:
     column = [*values, *np.linspace(1.0, 9.0, 30 - len(values))]
     cohort = with_feature("volume", column, type="continuous", unit="mm3", transform="log")
     with pytest.raises(DataError, match=rf"volume.*'log'.* {count} row") as caught:
@@ -91,7 +95,9 @@ def test_a_transform_undefined_in_training_names_the_column_and_the_count(values
 @pytest.mark.parametrize("value", [0.0, -3.0])
 def test_a_transform_undefined_for_a_new_patient_is_an_error_too(value: float) -> None:
     """The logarithm of 0 is no number to score with, and that of -3 is not a missing value."""
-    cohort = with_feature("volume", list(np.linspace(1.0, 9.0, 30)), type="continuous", unit="mm3", transform="log")
+    cohort = with_feature(
+        "volume", list(np.linspace(1.0, 9.0, 30)), type="continuous", unit="mm3", transform="log"
+    )
     encoding = fit_encoding(cohort, blocks=("imaging",))
     with pytest.raises(DataError, match=r"volume.*'log'.* 1 row") as caught:
         encoding.codes(patients_like(cohort, [{"volume": 2.0}, {"volume": value}, {"volume": None}]))
@@ -126,7 +132,9 @@ def test_features_that_carry_no_information_are_left_out() -> None:
     assert encoding.names == ("sex", "smoking")
 
 
-def test_an_interaction_is_the_product_of_its_columns_and_belongs_to_the_first_features_block(cohort: Cohort) -> None:
+def test_an_interaction_is_the_product_of_its_columns_and_belongs_to_the_first_features_block(
+    cohort: Cohort,
+) -> None:
     encoding = fit_encoding(cohort, blocks=BLOCKS, interactions=[("smoking", "age"), ("age", "stage")])
     columns = dict(zip(encoding.column_labels, encoding.columns(encoding.codes(cohort)).T, strict=True))
     np.testing.assert_array_equal(columns["smoking=former : age"], columns["smoking=former"] * columns["age"])
@@ -168,10 +176,14 @@ def test_blocks_come_in_the_order_asked_for(cohort: Cohort) -> None:
     assert encoding.names == ("smoking", "age", "sex", "stage")
 
 
-def test_the_range_of_use_is_the_central_98_percent_of_the_training_values(cohort: Cohort, encoding: Encoding) -> None:
+def test_the_range_of_use_is_the_central_98_percent_of_the_training_values(
+    cohort: Cohort, encoding: Encoding
+) -> None:
     feature = encoding.features[encoding.names.index("age")]
     values = np.sort(cohort.table["age"].to_numpy())
-    assert values[0] < feature.low < values[1]  # 61 values: the 1st percentile lies 0.6 of the way to the second
+    assert (
+        values[0] < feature.low < values[1]
+    )  # 61 values: the 1st percentile lies 0.6 of the way to the second
     assert (feature.low, feature.high) == pytest.approx(tuple(np.percentile(values, [1, 99])))
 
 

@@ -19,7 +19,9 @@ def continuous(name: str) -> FeatureEncoding:
 
 def discrete(name: str, type: str, shares: tuple[float, ...], *, baseline: int = 0) -> FeatureEncoding:
     levels = tuple(str(i) for i in range(len(shares)))
-    return FeatureEncoding(name=name, block="history", type=type, levels=levels, shares=shares, baseline=baseline)
+    return FeatureEncoding(
+        name=name, block="history", type=type, levels=levels, shares=shares, baseline=baseline
+    )
 
 
 def generators(n: int, *, first: int = 0) -> list[np.random.Generator]:
@@ -62,14 +64,22 @@ def test_level_shares_are_recovered_where_missing_depends_on_another_feature(typ
     rng, n = np.random.default_rng(5), 3000
     x = rng.standard_normal(n)
     latent = 0.7 * x + np.sqrt(1 - 0.49) * rng.standard_normal(n)
-    level = (latent > 0.2).astype(float) if type == "binary" else np.searchsorted([-0.4, 0.8], latent).astype(float)
+    level = (
+        (latent > 0.2).astype(float)
+        if type == "binary"
+        else np.searchsorted([-0.4, 0.8], latent).astype(float)
+    )
     truth = np.bincount(level.astype(int)) / n
     codes = np.column_stack([x, np.where(where_x_is_high(x, rng), np.nan, level)])
     seen = codes[~np.isnan(codes[:, 1]), 1].astype(int)
     shares = tuple(np.bincount(seen) / len(seen))
-    encoding = Encoding(features=(continuous("x"), discrete("level", type, shares, baseline=int(np.argmax(shares)))))
+    encoding = Encoding(
+        features=(continuous("x"), discrete("level", type, shares, baseline=int(np.argmax(shares))))
+    )
     _, completed = fit_latent_normal(encoding, codes, np.empty((n, 0)), imputations=10, rng=rng)
-    found = np.stack([np.bincount(c[:, 1].astype(int), minlength=len(truth)) / n for c in completed]).mean(axis=0)
+    found = np.stack([np.bincount(c[:, 1].astype(int), minlength=len(truth)) / n for c in completed]).mean(
+        axis=0
+    )
     # The sample's own shares are the truth here: only the missing part is drawn, with standard error at most
     # 0.5 / sqrt(observed), and half again for the parameters.
     np.testing.assert_allclose(found, truth, atol=4 * 1.5 * 0.5 / np.sqrt(len(seen)))
@@ -103,6 +113,19 @@ def test_the_model_of_a_new_patient_leaves_the_companions_out() -> None:
         assert np.linalg.eigvalsh(covariance).min() > 0
 
 
+def test_the_model_of_a_new_patient_is_that_of_the_features_whatever_the_companions() -> None:
+    rng, n = np.random.default_rng(4), 1000
+    codes = rng.normal([2.0, -1.0], [1.0, 0.5], (n, 2))
+    companions = rng.normal([50.0, 70.0], 9.0, (n, 2))
+    encoding = Encoding(features=(continuous("x"), continuous("y")))
+    model, _ = fit_latent_normal(encoding, codes, companions, imputations=20, rng=rng)
+    np.testing.assert_allclose(model.mean.mean(axis=0), codes.mean(axis=0), atol=4 / np.sqrt(20 * n))
+    expected = np.cov(codes.T)
+    # 20 draws, each with relative standard error sqrt(2 / n), around the sample's covariance.
+    error = 4 * np.sqrt(2 / (20 * n)) + 0.01
+    np.testing.assert_allclose(np.diagonal(model.covariance.mean(axis=0)), np.diag(expected), rtol=error)
+
+
 def test_training_completions_keep_every_known_value_and_fill_the_rest_with_levels() -> None:
     rng, n = np.random.default_rng(3), 80
     encoding = Encoding(
@@ -112,7 +135,10 @@ def test_training_completions_keep_every_known_value_and_fill_the_rest_with_leve
         )
     )  # fmt: skip
     codes = np.column_stack(
-        [rng.standard_normal(n), *(rng.integers(0, len(f.levels), n).astype(float) for f in encoding.features[1:])]
+        [
+            rng.standard_normal(n),
+            *(rng.integers(0, len(f.levels), n).astype(float) for f in encoding.features[1:]),
+        ]
     )
     codes[rng.random(codes.shape) < 0.3] = np.nan
     _, completed = fit_latent_normal(encoding, codes, rng.standard_normal((n, 1)), imputations=4, rng=rng)
@@ -158,7 +184,9 @@ def test_a_known_binary_level_shifts_a_missing_value_by_the_truncated_normal_mea
     model = LatentNormal(np.zeros((1, 2)), np.array([[[1.0, rho], [rho, 1.0]]]))
     cut = norm.ppf(share)
     for level, expected in ((1.0, rho * norm.pdf(cut) / (1 - share)), (0.0, -rho * norm.pdf(cut) / share)):
-        completed = model.complete(encoding, np.array([[np.nan, level]]), each=draws, generators=generators(1))
+        completed = model.complete(
+            encoding, np.array([[np.nan, level]]), each=draws, generators=generators(1)
+        )
         assert completed[0, :, 0].mean() == pytest.approx(expected, abs=4 / np.sqrt(draws))
 
 
@@ -166,10 +194,14 @@ def test_missing_ordinal_levels_have_the_probabilities_of_their_latent_intervals
     shares, draws, rho, x = (0.2, 0.5, 0.3), 20_000, 0.5, 1.3
     encoding = Encoding(features=(continuous("x"), discrete("o", "ordinal", shares)))
     model = LatentNormal(np.zeros((1, 2)), np.array([[[1.0, rho], [rho, 1.0]]]))
-    completed = model.complete(encoding, np.array([[x, np.nan]]), each=draws, generators=generators(1))[0, :, 1]
+    completed = model.complete(encoding, np.array([[x, np.nan]]), each=draws, generators=generators(1))[
+        0, :, 1
+    ]
     edges = norm.ppf([0.0, 0.2, 0.7, 1.0])
     expected = np.diff(norm.cdf(edges, loc=rho * x, scale=np.sqrt(1 - rho**2)))
-    np.testing.assert_allclose(np.bincount(completed.astype(int)) / draws, expected, atol=4 * 0.5 / np.sqrt(draws))
+    np.testing.assert_allclose(
+        np.bincount(completed.astype(int)) / draws, expected, atol=4 * 0.5 / np.sqrt(draws)
+    )
 
 
 @pytest.mark.parametrize("baseline", [0, 1, 2])
@@ -203,7 +235,13 @@ def test_a_known_category_bounds_its_latents_for_what_hangs_on_them(level: int) 
 
 
 def mixed_model() -> tuple[Encoding, LatentNormal, np.ndarray]:
-    encoding = Encoding(features=(continuous("x"), discrete("b", "binary", (0.6, 0.4)), discrete("c", "categorical", (0.5, 0.3, 0.2))))
+    encoding = Encoding(
+        features=(
+            continuous("x"),
+            discrete("b", "binary", (0.6, 0.4)),
+            discrete("c", "categorical", (0.5, 0.3, 0.2)),
+        )
+    )
     rng = np.random.default_rng(8)
     root = rng.normal(size=(3, 4, 4))
     model = LatentNormal(rng.normal(size=(3, 4)), root @ root.transpose(0, 2, 1) + np.eye(4))

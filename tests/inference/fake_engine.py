@@ -15,7 +15,10 @@ def trace_of(posterior: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray
 
     def dataset(arrays: Mapping[str, np.ndarray]) -> xr.Dataset:
         return xr.Dataset(
-            {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 1))), v[None]) for n, v in arrays.items()}
+            {
+                n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 1))), v[None])
+                for n, v in arrays.items()
+            }
         )
 
     return SimpleNamespace(posterior=dataset(posterior), sample_stats=dataset(stats))
@@ -27,7 +30,11 @@ def noise(seed: int, draws: int, shapes: Mapping[str, tuple[int, ...]]) -> Any:
     posterior = {name: rng.standard_normal((draws, *shape)) for name, shape in shapes.items()}
     if "shape" in posterior:
         posterior["shape"] = np.abs(posterior["shape"])  # a Weibull shape is positive, and is scored
-    stats = {"diverging": np.zeros(draws, bool), "energy": rng.standard_normal(draws), "extra": np.zeros(draws)}
+    stats = {
+        "diverging": np.zeros(draws, bool),
+        "energy": rng.standard_normal(draws),
+        "extra": np.zeros(draws),
+    }
     return trace_of(posterior, stats)
 
 

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from medresponse.inference import Diagnostics, Limits, diagnose
+from medresponse.inference.diagnostics import pareto_k
 
 GOOD = Diagnostics(
     rhat=1.005, rhat_parameter="a", ess_bulk=900.0, ess_bulk_parameter="b", ess_tail=800.0, ess_tail_parameter="c",
@@ -18,12 +19,17 @@ GOOD = Diagnostics(
 )  # fmt: skip
 
 
-def datasets(values: np.ndarray, *, imputation: list[int] | None = None, **stats: np.ndarray) -> tuple[xr.Dataset, xr.Dataset]:
+def datasets(
+    values: np.ndarray, *, imputation: list[int] | None = None, **stats: np.ndarray
+) -> tuple[xr.Dataset, xr.Dataset]:
     """Posterior with one vector `x` of shape (chain, draw, element), and sampler statistics."""
     chains, draws = values.shape[:2]
     coords = {"imputation": ("chain", imputation or [0] * chains)}
     rng = np.random.default_rng(99)
-    arrays = {"diverging": np.zeros((chains, draws), bool), "energy": rng.standard_normal((chains, draws))} | stats
+    arrays = {
+        "diverging": np.zeros((chains, draws), bool),
+        "energy": rng.standard_normal((chains, draws)),
+    } | stats
     posterior = xr.Dataset({"x": (("chain", "draw", "element"), values)}, coords)
     return posterior, xr.Dataset({n: (("chain", "draw"), v) for n, v in arrays.items()}, coords)
 
@@ -179,6 +185,24 @@ def test_missing_chains_fail_even_if_the_others_are_perfect() -> None:
     assert found.failures == ("only 4 of 20 chains finished",)
 
 
+@pytest.mark.parametrize("shape", [0.3, 0.7, 1.2])
+def test_the_pareto_k_of_pareto_weights_is_their_shape(shape: float) -> None:
+    """Weights u^-k of uniform u are Pareto with shape k; arviz draws estimates slightly towards 0.5."""
+    uniform = np.random.default_rng(8).random((60, 4000))
+    found = pareto_k(shape * np.log(uniform))
+    assert found.shape == (60,)
+    assert found.mean() == pytest.approx(shape, abs=0.1)
+
+
+def test_a_patient_on_whom_the_posterior_leans_has_the_largest_pareto_k() -> None:
+    """Normal mean with known variance: 30 outcomes, one of them eight standard deviations away."""
+    rng = np.random.default_rng(9)
+    y = np.append(rng.standard_normal(29), 8.0)
+    mean = rng.normal(y.mean(), 1 / np.sqrt(30), 2000)
+    found = pareto_k(-0.5 * (y[:, None] - mean) ** 2)
+    assert found.argmax() == 29 and found[29] > np.delete(found, 29).max() + 0.1
+
+
 def test_rhat_is_the_split_rank_normalised_one() -> None:
     """A second implementation of Vehtari et al. (2021): the larger of bulk and folded split R-hat of normal scores."""
     from scipy import stats
@@ -189,7 +213,9 @@ def test_rhat_is_the_split_rank_normalised_one() -> None:
 
     def split_rhat(values: np.ndarray) -> float:
         halves = values.reshape(-1, values.shape[1] // 2)
-        scores = stats.norm.ppf((stats.rankdata(halves).reshape(halves.shape) - 3 / 8) / (halves.size + 1 / 4))
+        scores = stats.norm.ppf(
+            (stats.rankdata(halves).reshape(halves.shape) - 3 / 8) / (halves.size + 1 / 4)
+        )
         n = scores.shape[1]
         within = scores.var(axis=1, ddof=1).mean()
         between = n * scores.mean(axis=1).var(ddof=1)

@@ -41,7 +41,11 @@ def ending_with(outcome: Any, *, at: int = 1) -> Callable[..., Handle]:
     """Chain number `at` ends as given; the one beside it never does."""
 
     def chain(n: int, data: Any, engine: Nuts, seed: int) -> Handle:
-        return Handle(outcome, polls=0) if n == at else Handle(noise(seed, engine.draws, SHAPES), polls=None if n < at else 0)
+        return (
+            Handle(outcome, polls=0)
+            if n == at
+            else Handle(noise(seed, engine.draws, SHAPES), polls=None if n < at else 0)
+        )
 
     return chain
 
@@ -53,7 +57,9 @@ def run(chain: Callable[..., Handle], *, engine: Nuts = ENGINE, **options: Any) 
 
 def test_every_chain_of_every_data_set_is_run_on_its_data_with_its_own_seed() -> None:
     compiled, sampled = run(finishing)
-    assert [(run.data_idx, run.chain_idx) for run in sampled.chains] == [(m, c) for m in range(3) for c in range(2)]
+    assert [(run.data_idx, run.chain_idx) for run in sampled.chains] == [
+        (m, c) for m in range(3) for c in range(2)
+    ]
     assert [int(data["y"][0]) for data, _ in compiled.given] == [0, 0, 1, 1, 2, 2]
     assert len({seed for _, seed in compiled.given}) == 6
     assert not sampled.interrupted and sampled.library == "fake 1.0" and sampled.compile_seconds == 0.25
@@ -95,9 +101,12 @@ def test_an_interrupt_before_any_chain_has_finished_is_an_error(no_waiting: Inte
 
 
 @pytest.mark.parametrize(
-    ("draws", "value", "said"), [(7, 0.0, "fewer draws"), (10, np.nan, "non-finite draws of b"), (10, np.inf, "non-finite")]
+    ("draws", "value", "said"),
+    [(7, 0.0, "fewer draws"), (10, np.nan, "non-finite draws of b"), (10, np.inf, "non-finite")],
 )
-def test_a_short_or_non_finite_chain_is_an_error_that_stops_the_others(draws: int, value: float, said: str) -> None:
+def test_a_short_or_non_finite_chain_is_an_error_that_stops_the_others(
+    draws: int, value: float, said: str
+) -> None:
     posterior = {"a": np.zeros(draws), "b": np.zeros((draws, 3))}
     posterior["b"][-1, 1] = value
     broken = trace_of(posterior, {"diverging": np.zeros(draws, bool), "energy": np.zeros(draws)})
@@ -170,7 +179,14 @@ def test_chain_files_are_for_the_owner_alone_and_hold_no_pickle(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"draws": 0}, {"tune": 0}, {"chains": 1}, {"target_accept": 0.5}, {"target_accept": 1.0}, {"target_accept": float("nan")}],
+    [
+        {"draws": 0},
+        {"tune": 0},
+        {"chains": 1},
+        {"target_accept": 0.5},
+        {"target_accept": 1.0},
+        {"target_accept": float("nan")},
+    ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError):

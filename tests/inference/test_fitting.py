@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import SpecError
 from medresponse.families import Gaussian, Weibull
 from medresponse.inference import Fit, Limits, Nuts, fit, fit_many, fitting
+from medresponse.inference.diagnostics import pareto_k
 from medresponse.inference.fitting import fit_identity
 from medresponse.inference.prior import prior_fit
 from medresponse.model import ModelSpec, MultipleImputation
 from medresponse.priors import Normal
 from tests.hand_made import frame_of, schema_of, trial_of
-from tests.inference.fake_engine import FakeCompiled, Handle, noise
+from tests.inference.fake_engine import FakeCompiled, Handle, noise, trace_of
 
 BLOCKS = {"history": Normal(), "lifestyle": Normal()}
 SPEC = ModelSpec(family=Weibull(), blocks=BLOCKS, missing=MultipleImputation(imputations=3))
@@ -65,7 +67,9 @@ def incomplete() -> Cohort:
     return trial_of(60, missing={"age": 12})
 
 
-def test_a_fit_has_labelled_draws_of_every_chain_and_imputation(compiled: list[FakeCompiled], incomplete: Cohort) -> None:
+def test_a_fit_has_labelled_draws_of_every_chain_and_imputation(
+    compiled: list[FakeCompiled], incomplete: Cohort
+) -> None:
     result = fit(SPEC, incomplete, outcome="os", engine=ENGINE, seed=3)
     assert isinstance(result, Fit)
     assert result.posterior.sizes["chain"] == 6 and result.posterior.sizes["draw"] == 10
@@ -80,7 +84,9 @@ def test_a_fit_has_labelled_draws_of_every_chain_and_imputation(compiled: list[F
     assert result.codes is not None and result.codes.shape == (3, 60, 4)
 
 
-def test_each_imputation_is_sampled_with_its_own_completed_data(compiled: list[FakeCompiled], incomplete: Cohort) -> None:
+def test_each_imputation_is_sampled_with_its_own_completed_data(
+    compiled: list[FakeCompiled], incomplete: Cohort
+) -> None:
     result = fit(SPEC, incomplete, outcome="os", engine=ENGINE, seed=3)
     assert result.codes is not None
     age = result.encoding.column_labels.index("age")
@@ -104,7 +110,9 @@ def test_a_fit_that_fails_its_limits_says_so_in_the_log(
     with caplog.at_level(logging.WARNING, logger="medresponse.inference"):
         result = fit(SPEC, cohort, outcome="os", engine=ENGINE, seed=3)
     assert not result.diagnostics.passed  # twenty draws are too few
-    assert [r.message for r in caplog.records] == [f"diagnostics: {failure}" for failure in result.diagnostics.failures]
+    assert [r.message for r in caplog.records] == [
+        f"diagnostics: {failure}" for failure in result.diagnostics.failures
+    ]
     easy = Limits(max_rhat=9.0, min_ess=1.0, min_bfmi=0.01)
     assert fit(SPEC, cohort, outcome="os", engine=ENGINE, seed=3, limits=easy).diagnostics.passed
 
@@ -125,7 +133,9 @@ def test_folds_of_one_layout_are_compiled_once_and_give_the_draws_of_a_fit_of_th
     assert alone.provenance.spec_hash == together[2].provenance.spec_hash
 
 
-@pytest.mark.parametrize("change", ["another spec", "another arm", "another order of blocks", "a level never seen"])
+@pytest.mark.parametrize(
+    "change", ["another spec", "another arm", "another order of blocks", "a level never seen"]
+)
 def test_another_graph_is_compiled_anew(compiled: list[FakeCompiled], cohort: Cohort, change: str) -> None:
     fit(SPEC, cohort, outcome="os", engine=ENGINE, seed=3)
     spec, other = SPEC, cohort
@@ -163,21 +173,44 @@ def test_a_fit_interrupted_while_its_first_imputation_runs_is_kept(
     """With more cores than chains an imputation, a later imputation can be the only one that finished."""
 
     def compile_model(model: Any) -> FakeCompiled:
-        shapes: dict[str, tuple[int, ...]] = {
-            "coefficients": (len(model.coords["coefficient"]),), "log_scale": (), "shape": (),
-        }  # fmt: skip
+        n = len(model.coords["coefficient"])
 
         def chain(i: int, data: Any, engine: Nuts, seed: int) -> Handle:
-            return Handle(noise(seed, engine.draws, shapes), polls=0 if i in (2, 3) else None)
+            rng, draws = np.random.default_rng(seed), engine.draws
+            posterior = {
+                "coefficients": 0.2 * rng.standard_normal((draws, n)),
+                "log_scale": rng.normal(3.0, 0.1, draws),
+                "shape": rng.normal(1.2, 0.1, draws),
+            }
+            stats = {"diverging": np.zeros(draws, bool), "energy": rng.standard_normal(draws)}
+            return Handle(trace_of(posterior, stats), polls=0 if i in (2, 3) else None)
 
         return FakeCompiled(chain)
 
     monkeypatch.setattr(fitting, "Compiled", compile_model)
     monkeypatch.setattr(fitting, "_COMPILED", {})
     no_waiting(4)
-    result = fit(SPEC, incomplete, outcome="os", engine=replace(ENGINE, cores=4), seed=3)
+    result = fit(SPEC, incomplete, outcome="os", engine=replace(ENGINE, draws=60, cores=4), seed=3)
     assert result.posterior["imputation"].values.tolist() == [1, 1]
     assert not result.diagnostics.passed
+    # Who the posterior leans on, by scipy's Weibull on the completed rows of that imputation.
+    assert result.codes is not None
+    columns = result.encoding.columns(result.codes[1])
+    design = result.layout.matrix(columns, incomplete.treatment_idx, {})
+    scale = np.exp(result.draws("log_scale") + design @ result.draws("coefficients").T)
+    law = stats.weibull_min(result.draws("shape"), scale=scale)
+    time, event = (incomplete.table[name].to_numpy()[:, None] for name in ("time", "event"))
+    shapes = pareto_k(np.where(event, law.logpdf(time), law.logsf(time)))
+    assert result.diagnostics.pareto_k == pytest.approx(shapes.max(), rel=1e-6)
+    assert np.isfinite(shapes).all() and result.diagnostics.influential == (shapes > 0.7).sum()
+
+
+def test_an_influence_that_cannot_be_computed_counts_as_large(
+    compiled: list[FakeCompiled], cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "pareto_k", lambda pointwise: np.array([np.nan, 0.71, 0.7, 0.1]))
+    found = fit(SPEC, cohort, outcome="os", engine=replace(ENGINE, draws=60), seed=3).diagnostics
+    assert found.pareto_k is not None and np.isnan(found.pareto_k) and found.influential == 2
 
 
 # --- checkpoints: finished chains are used again only where they would come out the same ----------------------------
@@ -241,7 +274,9 @@ def test_chains_of_another_configuration_are_not_taken_for_its_own(
     assert started(compiled) - before == 2
 
 
-def test_the_number_of_cores_does_not_make_another_fit(compiled: list[FakeCompiled], cohort: Cohort, tmp_path: Path) -> None:
+def test_the_number_of_cores_does_not_make_another_fit(
+    compiled: list[FakeCompiled], cohort: Cohort, tmp_path: Path
+) -> None:
     for cores in (2, 1, None):
         fit(SPEC, cohort, outcome="os", engine=replace(ENGINE, cores=cores), seed=3, checkpoint=tmp_path)
     assert started(compiled) == 2
@@ -256,7 +291,9 @@ def test_the_identity_of_a_fit_is_a_sha256_and_the_same_for_any_order_of_rows(co
 # --- thinning and prior draws ----------------------------------------------------------------------------------------
 
 
-def test_a_thinned_fit_keeps_evenly_spaced_draws_of_every_chain(compiled: list[FakeCompiled], incomplete: Cohort) -> None:
+def test_a_thinned_fit_keeps_evenly_spaced_draws_of_every_chain(
+    compiled: list[FakeCompiled], incomplete: Cohort
+) -> None:
     result = fit(SPEC, incomplete, outcome="os", engine=ENGINE, seed=3)
     thin = result.thinned(30)
     assert thin.n_draws == 30 and thin.draw_imputation.tolist() == [0] * 10 + [1] * 10 + [2] * 10
@@ -278,5 +315,8 @@ def test_prior_draws_come_in_the_shape_of_a_fit_that_never_passes(cohort: Cohort
     assert set(first.family_draws()) == {"intercept", "sigma"}
     np.testing.assert_array_equal(first.draws("coefficients"), again.draws("coefficients"))
     # Joint draws: site intercepts over their scale are standard normal.
-    ratio = first.draws("coefficients")[:, first.layout.slices["site.intercept"]] / first.draws("site_scale")[:, None]
+    ratio = (
+        first.draws("coefficients")[:, first.layout.slices["site.intercept"]]
+        / first.draws("site_scale")[:, None]
+    )
     assert ratio.std() == pytest.approx(1.0, abs=4 / np.sqrt(2 * ratio.size))

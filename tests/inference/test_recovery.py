@@ -57,7 +57,9 @@ class Case:
 
 CASES = {
     "weibull": Case(Weibull(), weibull_times),
-    "piecewise_exponential": Case(PiecewiseExponential(cuts=(6.0, 12.0), time_varying=False), piecewise_times),
+    "piecewise_exponential": Case(
+        PiecewiseExponential(cuts=(6.0, 12.0), time_varying=False), piecewise_times
+    ),
     "gaussian": Case(Gaussian(scale="sqrt"), squared_scores),
     "gaussian, age missing at random": Case(Gaussian(scale="sqrt"), squared_scores, missing=True),
 }
@@ -103,7 +105,9 @@ def simulate(case: Case, seed: int) -> tuple[Cohort, dict[str, float]]:
     truth = {
         "age": TRUTH["age"] * sd,
         "sex": TRUTH["sex"],
-        "contrast 1": TRUTH["contrast 1"] + TRUTH["contrast 1 x age"] * mean + TRUTH["contrast 1 x sex"] * male.mean(),
+        "contrast 1": TRUTH["contrast 1"]
+        + TRUTH["contrast 1 x age"] * mean
+        + TRUTH["contrast 1 x sex"] * male.mean(),
         "contrast 1 x age": TRUTH["contrast 1 x age"] * sd,
         "contrast 1 x sex": TRUTH["contrast 1 x sex"],
     }

@@ -58,7 +58,9 @@ def test_a_fit_has_every_chain_of_every_imputation_and_sound_draws(real_fit: Fit
     assert set(real_fit.spec.family.parameters) <= set(real_fit.posterior.data_vars)
 
 
-def test_the_same_seed_gives_identical_draws_and_another_seed_others(real_fit: Fit, cohort: Cohort, engine: Any) -> None:
+def test_the_same_seed_gives_identical_draws_and_another_seed_others(
+    real_fit: Fit, cohort: Cohort, engine: Any
+) -> None:
     again = fit(SPEC, cohort, outcome="os", engine=replace(engine, cores=1), seed=11)
     for name, values in real_fit.posterior.data_vars.items():
         np.testing.assert_array_equal(again.posterior[name].values, values.values)
@@ -105,7 +107,16 @@ def test_a_saved_fit_is_scored_in_another_process_to_the_last_bit_without_the_sa
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     imported = set(json.loads(done.stdout))
-    assert not imported & {"pymc", "pytensor", "nutpie", "arviz", "arviz_base", "arviz_stats", "numba", "sksurv"}
+    assert not imported & {
+        "pymc",
+        "pytensor",
+        "nutpie",
+        "arviz",
+        "arviz_base",
+        "arviz_stats",
+        "numba",
+        "sksurv",
+    }
     here = respond(real_fit, new, horizon=12.0, unit="month").draws()
     with np.load(tmp_path / "out.npz") as there:
         np.testing.assert_array_equal(there["draws"], here.values)

@@ -76,7 +76,11 @@ def test_training_rows_are_not_stored(fit: Fit, saved: Path) -> None:
     assert fit.codes is not None and load_fit(saved).codes is None
     text = (saved / "fit.json").read_text()
     assert "P001" not in text and "codes" not in text
-    shapes = {v.shape for node in xr.open_datatree(saved / "arrays.zarr", engine="zarr", consolidated=False).subtree for v in node.data_vars.values()}
+    shapes = {
+        v.shape
+        for node in xr.open_datatree(saved / "arrays.zarr", engine="zarr", consolidated=False).subtree
+        for v in node.data_vars.values()
+    }
     assert not [shape for shape in shapes if 60 in shape]
 
 
@@ -160,7 +164,12 @@ def test_a_fit_that_failed_is_stored_with_its_failures(fit: Fit, tmp_path: Path)
 def test_numbers_learned_from_a_continuous_outcome_survive(tmp_path: Path) -> None:
     spec = ModelSpec(family=Gaussian(scale="sqrt"), blocks={})
     fit = hand_made_fit(
-        spec, trial_of(60, arms=("A",)), outcome="score", coefficients={}, intercept=np.linspace(6, 8, 40), sigma=0.7
+        spec,
+        trial_of(60, arms=("A",)),
+        outcome="score",
+        coefficients={},
+        intercept=np.linspace(6, 8, 40),
+        sigma=0.7,
     )
     back = load_fit(save_fit(fit, tmp_path / "fit"))
     one, other = (respond(f, trial_of(5, arms=("A",), seed=2)).draws() for f in (fit, back))

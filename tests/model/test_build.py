@@ -71,11 +71,15 @@ def test_coefficients_come_in_the_order_of_the_layouts_labels(order: str, arms: 
 
 
 @pytest.mark.parametrize("order", sorted(ORDERS))
-def test_modifiers_of_three_treatments_and_two_blocks_reach_the_right_columns(cohort: Cohort, order: str) -> None:
+def test_modifiers_of_three_treatments_and_two_blocks_reach_the_right_columns(
+    cohort: Cohort, order: str
+) -> None:
     """eta from coefficients by label and a loop over patients, contrasts and features."""
     blocks = {block: Normal(sigma=1.0) for block in ORDERS[order]}
     spec = ModelSpec(
-        family=Weibull(), blocks=blocks, modifiers={"lifestyle": Normal(sigma=1.0), "history": Normal(sigma=1.0)}
+        family=Weibull(),
+        blocks=blocks,
+        modifiers={"lifestyle": Normal(sigma=1.0), "history": Normal(sigma=1.0)},
     )
     prepared, model = prepared_model(spec, cohort)
     draw, layout = one_prior_draw(model), prepared.layout
@@ -98,22 +102,52 @@ def test_modifiers_of_three_treatments_and_two_blocks_reach_the_right_columns(co
 
 
 def test_groups_have_their_own_scales_for_intercepts_slopes_and_treatment_effects(cohort: Cohort) -> None:
-    spec = ModelSpec(family=Weibull(), blocks={"history": Normal()}, pooling=("site",), slopes={"site": ("age", "stage")})
+    spec = ModelSpec(
+        family=Weibull(), blocks={"history": Normal()}, pooling=("site",), slopes={"site": ("age", "stage")}
+    )
     prepared, model = prepared_model(spec, cohort)
     draw, parts = one_prior_draw(model), prepared.layout.slices
     coefficients = draw["coefficients"]
     np.testing.assert_allclose(coefficients[parts["site.intercept"]], draw["site_scale"] * draw["site_raw"])
     slopes = coefficients[parts["site.slope"]].reshape(2, 3)
-    np.testing.assert_allclose(slopes, draw["site_slope_scale"][:, None] * draw["site_slope_raw"].reshape(2, 3))
+    np.testing.assert_allclose(
+        slopes, draw["site_slope_scale"][:, None] * draw["site_slope_raw"].reshape(2, 3)
+    )
     np.testing.assert_allclose(
         coefficients[parts["site.treatment"]], draw["site_treatment_scale"] * draw["site_treatment_raw"]
     )
-    assert len({float(draw["site_scale"]), float(draw["site_treatment_scale"]), *map(float, draw["site_slope_scale"])}) == 4
+    assert (
+        len(
+            {
+                float(draw["site_scale"]),
+                float(draw["site_treatment_scale"]),
+                *map(float, draw["site_slope_scale"]),
+            }
+        )
+        == 4
+    )
     design = prepared.data[0]["design"]
     age = prepared.encoding.columns(prepared.codes[0])[:, prepared.encoding.column_labels.index("age")]
     label = prepared.layout.coefficient_labels.index("age x site=south")
     at_south = (cohort.table["site"] == "south").to_numpy()
     np.testing.assert_array_equal(design[:, label], age * at_south)
+
+
+def test_centred_groups_have_the_same_law_as_multiples_of_their_scale(cohort: Cohort) -> None:
+    import pymc as pm
+    from scipy import stats
+
+    spec = ModelSpec(
+        family=Weibull(), blocks={}, pooling=("site",), centred=("site",), pooling_scale=HalfNormal(sigma=0.3)
+    )
+    prepared, model = prepared_model(spec, cohort)
+    coefficients, scale = pm.draw(
+        [model["coefficients"], model["site_scale"]], draws=3000, random_seed=3, mode="FAST_COMPILE"
+    )
+    intercepts = coefficients[:, prepared.layout.slices["site.intercept"]]
+    assert stats.kstest(scale, stats.halfnorm(scale=0.3).cdf).pvalue > 1e-3
+    assert stats.kstest((intercepts / scale[:, None])[:, 1], stats.norm.cdf).pvalue > 1e-3
+    assert "site_raw" not in model.named_vars
 
 
 def test_the_treatment_prior_is_that_of_the_difference_of_any_two_treatments() -> None:
@@ -136,7 +170,9 @@ def test_the_treatment_prior_is_that_of_the_difference_of_any_two_treatments() -
         assert stats.kstest(change, stats.norm(scale=0.3).cdf).pvalue > 1e-3
 
 
-def test_modifiers_are_shrunk_twice_as_hard_by_default_and_absent_if_the_mapping_is_empty(cohort: Cohort) -> None:
+def test_modifiers_are_shrunk_twice_as_hard_by_default_and_absent_if_the_mapping_is_empty(
+    cohort: Cohort,
+) -> None:
     blocks = {"history": Normal(sigma=0.6), "genomic": Horseshoe(expected_nonzero=2)}
     by_default = ModelSpec(family=Weibull(), blocks=blocks)
     assert by_default.modifier_priors == {"history": Normal(sigma=0.3), "genomic": blocks["genomic"].harder()}
@@ -172,8 +208,10 @@ def test_another_data_set_of_the_same_layout_can_be_swapped_in() -> None:
     """What `with_data` relies on: after a swap the density is that of a model built with the other data."""
     import pymc as pm
 
-    spec = ModelSpec(family=PiecewiseExponential(cuts=(6.0, 12.0)), blocks={"history": Horseshoe(expected_nonzero=1)})
-    one, model = prepared_model(spec, trial_of(60, seed=1))
+    spec = ModelSpec(
+        family=PiecewiseExponential(cuts=(6.0, 12.0)), blocks={"history": Horseshoe(expected_nonzero=1)}
+    )
+    _, model = prepared_model(spec, trial_of(60, seed=1))
     other, fresh = prepared_model(spec, trial_of(45, seed=2))
     point = model.initial_point()
     assert model.compile_logp(mode="FAST_COMPILE")(point) != fresh.compile_logp(mode="FAST_COMPILE")(point)

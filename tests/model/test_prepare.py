@@ -40,14 +40,16 @@ def test_a_cohort_that_was_not_randomised_needs_a_confounding_strategy() -> None
     prepare(spec_of(confounding="measured"), observational, outcome="os", seed=1)
 
 
-@pytest.mark.parametrize(("family", "outcome"), [(Weibull(), "score"), (PiecewiseExponential(), "score"), (Gaussian(), "os")])
+@pytest.mark.parametrize(
+    ("family", "outcome"), [(Weibull(), "score"), (PiecewiseExponential(), "score"), (Gaussian(), "os")]
+)
 def test_a_family_of_another_kind_of_outcome_is_refused(cohort: Cohort, family: Any, outcome: str) -> None:
     with pytest.raises(SpecError, match=rf"{type(family).__name__} models a .*{outcome}"):
         prepare(spec_of(family=family), cohort, outcome=outcome, seed=1)
 
 
 def test_an_unknown_outcome_is_named_with_the_nearest_one(cohort: Cohort) -> None:
-    with pytest.raises(DataError, match="scores.*score"):
+    with pytest.raises(DataError, match=r"scores.*score"):
         prepare(spec_of(family=Gaussian()), cohort, outcome="scores", seed=1)
 
 
@@ -60,7 +62,9 @@ def test_an_unknown_outcome_is_named_with_the_nearest_one(cohort: Cohort) -> Non
         ("interactions", (("age", "weight"),), "weight"),
     ],
 )
-def test_a_name_that_the_cohort_does_not_have_is_refused(cohort: Cohort, entry: str, value: Any, named: str) -> None:
+def test_a_name_that_the_cohort_does_not_have_is_refused(
+    cohort: Cohort, entry: str, value: Any, named: str
+) -> None:
     with pytest.raises(SpecError, match=rf"spec\.{entry}: {named}"):
         prepare(spec_of(**{entry: value}), cohort, outcome="os", seed=1)
 
@@ -76,6 +80,7 @@ def test_slopes_of_a_feature_that_the_cohort_does_not_have_are_refused(cohort: C
         ({"blocks": {"habits": Normal()}}, "habits.*genomic"),
         ({"modifiers": {"genomic": Normal()}}, "genomic"),
         ({"slopes": {"site": ("age",)}}, "site"),
+        ({"centred": ("site",)}, "site"),
         ({"confounding": "none"}, "none"),
     ],
 )
@@ -147,4 +152,6 @@ def test_a_cohort_without_the_pooling_column_is_refused_by_name(cohort: Cohort) 
 
 def test_the_data_say_what_one_coefficient_could_be_known_to(cohort: Cohort) -> None:
     prepared = prepare(spec_of(), cohort, outcome="os", seed=1)
-    assert float(prepared.data[0]["unit_information_sd"]) == pytest.approx(1 / np.sqrt(40))  # 40 of 60 have the event
+    assert float(prepared.data[0]["unit_information_sd"]) == pytest.approx(
+        1 / np.sqrt(40)
+    )  # 40 of 60 have the event

@@ -28,7 +28,9 @@ def half_t(parts: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("df", [1.0, 3.0])
 def test_local_scales_are_half_t(df: float) -> None:
-    local = half_t(joint_draws(Horseshoe(expected_nonzero=3, local_df=df), size=20_000, unit_sd=0.1), "b_local")
+    local = half_t(
+        joint_draws(Horseshoe(expected_nonzero=3, local_df=df), size=20_000, unit_sd=0.1), "b_local"
+    )
     assert stats.kstest(local, lambda x: 2 * stats.t(df).cdf(x) - 1).pvalue > 1e-3
 
 
@@ -58,7 +60,9 @@ def test_coefficients_follow_the_papers_formula(expected_nonzero: float, size: i
 
 
 def test_a_coefficient_that_escapes_shrinkage_is_student_t_of_the_slabs_scale() -> None:
-    prior = Horseshoe(expected_nonzero=1e6, slab_scale=0.8, slab_df=4)  # tau so large that only the slab holds
+    prior = Horseshoe(
+        expected_nonzero=1e6, slab_scale=0.8, slab_df=4
+    )  # tau so large that only the slab holds
     draws = joint_draws(prior, size=1, unit_sd=10.0, draws=4000)["b"][:, 0]
     assert stats.kstest(draws, stats.t(4, scale=0.8).cdf).pvalue > 1e-3
 
@@ -77,7 +81,9 @@ def test_most_coefficients_are_small_and_about_as_many_as_expected_are_not() -> 
 
 def test_harder_halves_the_expected_number_and_the_slab() -> None:
     prior = Horseshoe(expected_nonzero=6, slab_scale=0.5, slab_df=3, local_df=2, global_df=3)
-    assert prior.harder() == Horseshoe(expected_nonzero=3, slab_scale=0.25, slab_df=3, local_df=2, global_df=3)
+    assert prior.harder() == Horseshoe(
+        expected_nonzero=3, slab_scale=0.25, slab_df=3, local_df=2, global_df=3
+    )
 
 
 @pytest.mark.parametrize("what", ["expected_nonzero", "slab_scale", "slab_df", "local_df", "global_df"])

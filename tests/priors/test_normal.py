@@ -27,11 +27,14 @@ def test_coefficients_have_the_stated_standard_deviation_whatever_the_data_could
     assert stats.kstest(values.ravel(), stats.norm(scale=0.4).cdf).pvalue > 1e-3
 
 
-def test_a_pooled_block_shares_a_half_normal_scale() -> None:
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_pooled_block_shares_a_half_normal_scale_however_it_is_sampled(centred: bool) -> None:
     import pymc as pm
 
     with pm.Model(coords={"term": range(50)}) as model:
-        b = Normal(sigma=0.4, pooled=True).coefficients("b", size=50, dims="term", unit_information_sd=1.0)
+        b = Normal(sigma=0.4, pooled=True, centred=centred).coefficients(
+            "b", size=50, dims="term", unit_information_sd=1.0
+        )
     values, scale = pm.draw([b, model["b_scale"]], draws=3000, random_seed=9, mode="FAST_COMPILE")
     assert stats.kstest(scale, stats.halfnorm(scale=0.4).cdf).pvalue > 1e-3
     assert stats.kstest((values / scale[:, None])[:, 0], stats.norm.cdf).pvalue > 1e-3
@@ -39,9 +42,14 @@ def test_a_pooled_block_shares_a_half_normal_scale() -> None:
     assert (values**2).mean() == pytest.approx(0.16, abs=4 * np.sqrt(2 * 0.16**2 * (1 + 2 / 50) / 3000))
 
 
-@pytest.mark.parametrize("pooled", [False, True])
-def test_harder_halves_the_scale(pooled: bool) -> None:
-    assert Normal(sigma=0.6, pooled=pooled).harder() == Normal(sigma=0.3, pooled=pooled)
+@pytest.mark.parametrize("form", [{}, {"pooled": True}, {"pooled": True, "centred": True}])
+def test_harder_halves_the_scale_and_nothing_else(form: dict[str, bool]) -> None:
+    assert Normal(sigma=0.6, **form).harder() == Normal(sigma=0.3, **form)
+
+
+def test_only_a_pooled_block_can_be_sampled_centred() -> None:
+    with pytest.raises(ValueError, match="pooled"):
+        Normal(centred=True)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ def survival(cohort: Cohort) -> Fit:
         spec, cohort, outcome="os", coefficients={}, log_scale=0.0, shape=1.0
     ).layout.contrast_matrix
     effect = np.linalg.pinv(contrasts) @ np.array([0.0, 0.6, -0.6])
-    coefficients: dict[str, Any] = {f"contrast {j + 1}": effect[j] + rng.normal(0, 0.1, draws) for j in range(2)}
+    coefficients: dict[str, Any] = {
+        f"contrast {j + 1}": effect[j] + rng.normal(0, 0.1, draws) for j in range(2)
+    }
     coefficients |= {"age": rng.normal(-0.3, 0.05, draws), "smoking=current": -0.4, "contrast 1 x age": 0.2}
     return hand_made_fit(
         spec, cohort, outcome="os", draws=draws, coefficients=coefficients, log_scale=rng.normal(2.5, 0.1, draws),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,18 @@ def training() -> Cohort:
 
 @pytest.fixture(scope="module")
 def fit(training: Cohort) -> Fit:
-    spec = ModelSpec(family=Gaussian(), blocks={"history": Normal(), "lifestyle": Normal()}, pooling=("site",))
+    spec = ModelSpec(
+        family=Gaussian(), blocks={"history": Normal(), "lifestyle": Normal()}, pooling=("site",)
+    )
     return hand_made_fit(
-        spec, training, outcome="score", coefficients={}, intercept=0.0, sigma=1.0, site_scale=0.1, site_treatment_scale=0.1
+        spec,
+        training,
+        outcome="score",
+        coefficients={},
+        intercept=0.0,
+        sigma=1.0,
+        site_scale=0.1,
+        site_treatment_scale=0.1,
     )
 
 
@@ -60,6 +70,17 @@ def test_a_level_that_training_hardly_saw_is_named(fit: Fit, training: Cohort) -
     assert found.unusual_levels == ("smoking",) and not found.within
 
 
+@pytest.mark.parametrize(("share", "unusual"), [(0.0099, True), (0.01, False)])
+def test_a_level_is_unusual_if_fewer_than_one_in_a_hundred_had_it(
+    fit: Fit, training: Cohort, share: float, unusual: bool
+) -> None:
+    features = tuple(
+        replace(f, shares=(share, 1 - share)) if f.name == "sex" else f for f in fit.encoding.features
+    )
+    other = replace(fit, encoding=replace(fit.encoding, features=features))
+    assert check(other, training, sex="f").unusual_levels == (("sex",) if unusual else ())
+
+
 def test_missing_inputs_are_named_and_do_not_put_a_patient_outside(fit: Fit, training: Cohort) -> None:
     found = check(fit, training, age=None, stage=None)
     assert found.missing == ("age", "stage") and found.n_inputs == 4
@@ -70,7 +91,9 @@ def test_a_site_that_training_never_saw_is_named(fit: Fit, training: Cohort) -> 
     assert check(fit, training, site="elsewhere").new_groups == ("site",)
 
 
-def test_the_distance_percentile_is_the_share_of_training_patients_nearer_the_centre(fit: Fit, training: Cohort) -> None:
+def test_the_distance_percentile_is_the_share_of_training_patients_nearer_the_centre(
+    fit: Fit, training: Cohort
+) -> None:
     """Mahalanobis distances by a second formula, on the training patients themselves."""
     columns = fit.encoding.columns(fit.encoding.codes(training))
     covariance = np.cov(columns.T) + 1e-3 * np.eye(columns.shape[1])
@@ -83,7 +106,9 @@ def test_the_distance_percentile_is_the_share_of_training_patients_nearer_the_ce
         row = order[int(share * len(order))]
         found = applicability(responses, training, responses.ids[row]).distance_percentile
         assert found == pytest.approx(100 * np.mean(distance < distance[row]), abs=1.5)  # whole percents
-    nearest, farthest = (applicability(responses, training, responses.ids[order[i]]).distance_percentile for i in (0, -1))
+    nearest, farthest = (
+        applicability(responses, training, responses.ids[order[i]]).distance_percentile for i in (0, -1)
+    )
     assert nearest < 50 and farthest == 99.0
 
 
@@ -93,11 +118,14 @@ def test_an_unusual_combination_of_usual_values_is_outside(training: Cohort) -> 
     stage = np.searchsorted(np.quantile(age, [1 / 3, 2 / 3]), age) + 1
     together = training.where(pl.lit(True))
     table = together.table.with_columns(pl.Series("stage", stage.astype(str), dtype=pl.Enum(["1", "2", "3"])))
-    from dataclasses import replace
-
     together = replace(together, table=table)
     fit = hand_made_fit(
-        ModelSpec(family=Gaussian(), blocks={"history": Normal()}), together, outcome="score", coefficients={}, intercept=0.0, sigma=1.0
+        ModelSpec(family=Gaussian(), blocks={"history": Normal()}),
+        together,
+        outcome="score",
+        coefficients={},
+        intercept=0.0,
+        sigma=1.0,
     )
     old = float(np.percentile(age, 97))
     for level, within in (("3", True), ("1", False)):

@@ -17,7 +17,9 @@ def test_a_curve_at_a_time_is_the_response_at_that_horizon(survival: Fit, cohort
     responses = respond(survival, cohort, horizon=12.0)
     curves = survival_curves(responses, times=TIMES, ids=["P010", "P003"])
     assert curves.dims == ("patient", "treatment", "time", "draw") and curves.shape == (2, 3, 4, 400)
-    assert curves["patient"].values.tolist() == ["P010", "P003"] and curves["time"].values.tolist() == list(TIMES)
+    assert curves["patient"].values.tolist() == ["P010", "P003"] and curves["time"].values.tolist() == list(
+        TIMES
+    )
     for time in TIMES:
         expected = responses.at(horizon=time).draws(["P010", "P003"])
         np.testing.assert_allclose(curves.sel(time=time).values, expected.values, rtol=1e-12)
@@ -26,7 +28,9 @@ def test_a_curve_at_a_time_is_the_response_at_that_horizon(survival: Fit, cohort
 
 def test_curves_do_not_depend_on_the_responses_own_horizon_or_estimand(survival: Fit, cohort: Cohort) -> None:
     one = survival_curves(respond(survival, cohort, horizon=12.0), times=TIMES, ids=["P010"])
-    other = survival_curves(respond(survival, cohort, horizon=1.0, unit="year", estimand="rmst"), times=TIMES, ids=["P010"])
+    other = survival_curves(
+        respond(survival, cohort, horizon=1.0, unit="year", estimand="rmst"), times=TIMES, ids=["P010"]
+    )
     np.testing.assert_array_equal(one.values, other.values)
 
 
@@ -34,11 +38,15 @@ def test_the_mean_curve_is_the_mean_of_the_curves_in_every_draw(survival: Fit, c
     responses = respond(survival, cohort, horizon=12.0)
     mean = mean_survival(responses, times=TIMES)
     assert mean.dims == ("treatment", "time", "draw")
-    np.testing.assert_allclose(mean.values, survival_curves(responses, times=TIMES).values.mean(axis=0), rtol=1e-10)
+    np.testing.assert_allclose(
+        mean.values, survival_curves(responses, times=TIMES).values.mean(axis=0), rtol=1e-10
+    )
     np.testing.assert_allclose(mean.sel(time=12.0).values, responses.mean_over_patients(), rtol=1e-10)
 
 
-def test_weighted_by_the_treatment_received_it_is_the_mean_over_each_arm(survival: Fit, cohort: Cohort) -> None:
+def test_weighted_by_the_treatment_received_it_is_the_mean_over_each_arm(
+    survival: Fit, cohort: Cohort
+) -> None:
     responses = respond(survival, cohort, horizon=12.0)
     received = np.eye(3)[cohort.treatment_idx]
     mean = mean_survival(responses, times=TIMES, weights=received)
@@ -61,7 +69,9 @@ def test_chunks_change_nothing(survival: Fit, cohort: Cohort, monkeypatch: pytes
     received = np.eye(3)[cohort.treatment_idx]
 
     def both() -> tuple[np.ndarray, np.ndarray]:
-        own = own_curves(responses, times=TIMES, treatment_idx=cohort.treatment_idx, summarise=lambda v: v.mean(axis=-1))
+        own = own_curves(
+            responses, times=TIMES, treatment_idx=cohort.treatment_idx, summarise=lambda v: v.mean(axis=-1)
+        )
         return own, mean_survival(responses, times=TIMES, weights=received).values
 
     whole = both()

@@ -65,13 +65,17 @@ def test_it_is_the_design_matrix_of_training_times_the_coefficients(linear: Fit,
     found = eta_of(linear, cohort)
     for k in range(3):
         design = linear.layout.matrix(columns, np.full(60, k), groups)
-        np.testing.assert_allclose(found[:, k], design @ linear.draws("coefficients").T, rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(
+            found[:, k], design @ linear.draws("coefficients").T, rtol=1e-11, atol=1e-11
+        )
 
 
 def test_a_single_arm_without_features_is_scored() -> None:
     single = trial_of(20, arms=("A",))
     spec = ModelSpec(family=Gaussian(), blocks={})
-    fit = hand_made_fit(spec, single, outcome="score", coefficients={}, draws=8, intercept=np.arange(8.0), sigma=1.0)
+    fit = hand_made_fit(
+        spec, single, outcome="score", coefficients={}, draws=8, intercept=np.arange(8.0), sigma=1.0
+    )
     values = respond(fit, single).draws()
     assert values.shape == (20, 1, 8) and list(values["treatment"].values) == ["all"]
     np.testing.assert_array_equal(values.values, np.broadcast_to(np.arange(8.0), (20, 1, 8)))
@@ -104,10 +108,17 @@ ONE = {"history": Normal()}
 ONLY_AGE = ("sex", "stage")
 
 
-def age_fit(cohort: Cohort, *, draws: int, imputation: list[int], means: list[float], sd: float = 1e-3, **changes: Any) -> Fit:
+def age_fit(
+    cohort: Cohort, *, draws: int, imputation: list[int], means: list[float], sd: float = 1e-3, **changes: Any
+) -> Fit:
     """One feature, age, with coefficient 1; parameter draw m puts a missing age at means[m]."""
     spec = ModelSpec(
-        family=Gaussian(), blocks=ONE, leave_out=ONLY_AGE, modifiers={}, missing=MultipleImputation(imputations=len(means)), **changes
+        family=Gaussian(),
+        blocks=ONE,
+        leave_out=ONLY_AGE,
+        modifiers={},
+        missing=MultipleImputation(imputations=len(means)),
+        **changes,
     )
     imputer = LatentNormal(np.array(means)[:, None], np.full((len(means), 1, 1), sd**2))
     return hand_made_fit(
@@ -119,14 +130,22 @@ def age_fit(cohort: Cohort, *, draws: int, imputation: list[int], means: list[fl
 def test_each_draw_uses_completions_of_its_own_imputation() -> None:
     """Chains in any order of imputations, as after an interrupt; draws not a multiple of the completions."""
     imputation = [2, 0, 1, 0]
-    fit = age_fit(trial_of(60, missing={"age": 10}), draws=4 * 55, imputation=imputation, means=[-100.0, 0.0, 100.0])
+    fit = age_fit(
+        trial_of(60, missing={"age": 10}), draws=4 * 55, imputation=imputation, means=[-100.0, 0.0, 100.0]
+    )
     new = patients_like(trial_of(60), [{"age": None}])
     values = eta_of(fit, new)[0, 0].reshape(4, 55)
     np.testing.assert_allclose(values, np.repeat([100.0, -100.0, 0.0, -100.0], 55).reshape(4, 55), atol=0.01)
 
 
 def test_completions_are_shared_out_evenly_over_the_draws_of_an_imputation() -> None:
-    fit = age_fit(trial_of(60, missing={"age": 10}), draws=4 * COMPLETIONS_EACH, imputation=[0, 0, 1, 1], means=[0.0, 0.0], sd=1.0)
+    fit = age_fit(
+        trial_of(60, missing={"age": 10}),
+        draws=4 * COMPLETIONS_EACH,
+        imputation=[0, 0, 1, 1],
+        means=[0.0, 0.0],
+        sd=1.0,
+    )
     values = eta_of(fit, patients_like(trial_of(60), [{"age": None}]))[0, 0]
     for half in values.reshape(2, 2 * COMPLETIONS_EACH):
         _, counts = np.unique(half, return_counts=True)
@@ -142,7 +161,9 @@ def test_with_nothing_missing_in_training_completions_of_all_parameter_draws_are
 
 
 def test_thinned_draws_keep_their_imputations() -> None:
-    fit = age_fit(trial_of(60, missing={"age": 10}), draws=4 * 60, imputation=[2, 0, 1, 0], means=[-100.0, 0.0, 100.0])
+    fit = age_fit(
+        trial_of(60, missing={"age": 10}), draws=4 * 60, imputation=[2, 0, 1, 0], means=[-100.0, 0.0, 100.0]
+    )
     responses = respond(fit, patients_like(trial_of(60), [{"age": None}]), draws=120)
     values = responses.draws().values[0, 0].reshape(4, 30)
     np.testing.assert_allclose(values, np.repeat([100.0, -100.0, 0.0, -100.0], 30).reshape(4, 30), atol=0.01)
@@ -154,7 +175,14 @@ def test_a_missing_feature_follows_what_is_known_of_the_patient(cohort: Cohort) 
     covariance = np.array([[1.0, 0.9], [0.9, 1.0]])
     imputer = LatentNormal(np.zeros((2, 2)), np.repeat(covariance[None], 2, axis=0))
     fit = hand_made_fit(
-        spec, cohort, outcome="score", draws=400, imputer=imputer, coefficients={"stage": 1.0}, intercept=0.0, sigma=1.0
+        spec,
+        cohort,
+        outcome="score",
+        draws=400,
+        imputer=imputer,
+        coefficients={"stage": 1.0},
+        intercept=0.0,
+        sigma=1.0,
     )
     age = cohort.table["age"]
     rows = [{"stage": None, "age": float(age.mean() + z * age.std())} for z in (-2.0, 0.0, 2.0)]  # type: ignore[operator]
@@ -162,7 +190,9 @@ def test_a_missing_feature_follows_what_is_known_of_the_patient(cohort: Cohort) 
     assert means[0] + 0.3 < means[1] < means[2] - 0.3
 
 
-def test_a_patient_with_a_missing_feature_has_a_wider_interval_than_with_any_value_known(cohort: Cohort) -> None:
+def test_a_patient_with_a_missing_feature_has_a_wider_interval_than_with_any_value_known(
+    cohort: Cohort,
+) -> None:
     rng = np.random.default_rng(3)
     spec = ModelSpec(family=Gaussian(), blocks=BLOCKS)
     fit = hand_made_fit(
@@ -184,7 +214,9 @@ def test_completions_belong_to_the_seed(cohort: Cohort) -> None:
     assert (first != other).any()
 
 
-def test_remembering_completions_of_few_patients_changes_nothing(linear: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remembering_completions_of_few_patients_changes_nothing(
+    linear: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cohort = trial_of(60, arms=ARMS, missing={"age": 20, "smoking": 15})
     whole = eta_of(linear, cohort)
     monkeypatch.setattr(predict, "_REMEMBERED", 3)
@@ -201,7 +233,14 @@ def test_remembering_completions_of_few_patients_changes_nothing(linear: Fit, mo
 @pytest.fixture(scope="module")
 def pooled(cohort: Cohort) -> Fit:
     """Nothing but sites: intercepts of scale 0.7, slopes of age of 0.4, treatment effects of 0.5; 4000 draws."""
-    spec = ModelSpec(family=Gaussian(), blocks=ONE, leave_out=ONLY_AGE, pooling=("site",), slopes={"site": ("age",)}, modifiers={})
+    spec = ModelSpec(
+        family=Gaussian(),
+        blocks=ONE,
+        leave_out=ONLY_AGE,
+        pooling=("site",),
+        slopes={"site": ("age",)},
+        modifiers={},
+    )
     return hand_made_fit(
         spec, cohort, outcome="score", draws=4000, coefficients={"site=north": 3.0}, intercept=0.0, sigma=1.0, site_scale=0.7,
         site_slope_scale=np.full((4000, 1), 0.4), site_treatment_scale=0.5,
@@ -210,7 +249,10 @@ def pooled(cohort: Cohort) -> Fit:
 
 def close_to_sd(values: np.ndarray, sd: float) -> bool:
     """Mean 0 and the stated standard deviation, to four Monte Carlo errors."""
-    return bool(abs(values.mean()) < 4 * sd / np.sqrt(values.size) and abs(values.std() - sd) < 4 * sd / np.sqrt(2 * values.size))
+    return bool(
+        abs(values.mean()) < 4 * sd / np.sqrt(values.size)
+        and abs(values.std() - sd) < 4 * sd / np.sqrt(2 * values.size)
+    )
 
 
 def test_a_new_site_draws_its_effects_from_the_population_of_sites(pooled: Fit, cohort: Cohort) -> None:
@@ -227,7 +269,9 @@ def test_a_new_site_draws_its_effects_from_the_population_of_sites(pooled: Fit, 
     assert (np.abs(off_diagonal) < 4 / np.sqrt(4000)).all()  # independent of one another
 
 
-def test_the_same_new_site_has_the_same_effect_for_all_its_patients_and_another_site_another(pooled: Fit, cohort: Cohort) -> None:
+def test_the_same_new_site_has_the_same_effect_for_all_its_patients_and_another_site_another(
+    pooled: Fit, cohort: Cohort
+) -> None:
     new = patients_like(cohort, [{"site": "elsewhere"}, {"site": "elsewhere"}, {"site": "yonder"}])
     first, second, other = eta_of(pooled, new)
     np.testing.assert_array_equal(first, second)
@@ -253,15 +297,17 @@ def with_schema(change: Any, cohort: Cohort) -> Cohort:
 
 
 def test_other_levels_than_in_training_are_refused(linear: Fit, cohort: Cohort) -> None:
-    other = with_schema(lambda f: f["lifestyle"]["smoking"].update(levels=["never", "current", "former"]), cohort)
-    with pytest.raises(DataError, match="smoking.*never, former, current") as caught:
+    other = with_schema(
+        lambda f: f["lifestyle"]["smoking"].update(levels=["never", "current", "former"]), cohort
+    )
+    with pytest.raises(DataError, match=r"smoking.*never, former, current") as caught:
         encode_patients(linear, other)
     assert caught.value.code == "unseen_category"
 
 
 def test_another_unit_than_in_training_is_refused(linear: Fit, cohort: Cohort) -> None:
     other = with_schema(lambda f: f["history"]["age"].update(unit="month"), cohort)
-    with pytest.raises(DataError, match="age.*month.*year") as caught:
+    with pytest.raises(DataError, match=r"age.*month.*year") as caught:
         encode_patients(linear, other)
     assert caught.value.code == "wrong_unit"
 

@@ -27,15 +27,23 @@ def responses(survival: Fit, cohort: Cohort) -> Responses:
 # --- what is asked for -------------------------------------------------------------------------------------------------
 
 
-def test_survival_is_the_default_for_a_time_to_event_and_its_unit_is_a_probability(responses: Responses) -> None:
-    assert (responses.estimand.kind, responses.unit, responses.horizon_unit) == ("survival", "probability", "month")
+def test_survival_is_the_default_for_a_time_to_event_and_its_unit_is_a_probability(
+    responses: Responses,
+) -> None:
+    assert (responses.estimand.kind, responses.unit, responses.horizon_unit) == (
+        "survival",
+        "probability",
+        "month",
+    )
     values = responses.draws()
     assert values.dims == ("patient", "treatment", "draw") and values.shape == (60, 3, 400)
     assert ((values > 0) & (values < 1)).all()
     assert values.attrs["unit"] == "probability"
 
 
-def test_a_horizon_in_another_unit_is_the_same_horizon(survival: Fit, cohort: Cohort, responses: Responses) -> None:
+def test_a_horizon_in_another_unit_is_the_same_horizon(
+    survival: Fit, cohort: Cohort, responses: Responses
+) -> None:
     in_years = respond(survival, cohort, horizon=1.0, unit="year")
     np.testing.assert_allclose(in_years.draws().values, responses.draws().values, rtol=1e-12)
     assert (in_years.horizon, in_years.horizon_unit) == (1.0, "year")
@@ -73,20 +81,24 @@ def test_a_continuous_outcome_has_a_mean_and_no_horizon(linear: Fit, cohort: Coh
         respond(linear, cohort, horizon=3.0)
 
 
-def test_an_estimand_that_the_family_does_not_have_is_refused_with_the_nearest(survival: Fit, cohort: Cohort) -> None:
-    with pytest.raises(SpecError, match="rmsd.*rmst"):
+def test_an_estimand_that_the_family_does_not_have_is_refused_with_the_nearest(
+    survival: Fit, cohort: Cohort
+) -> None:
+    with pytest.raises(SpecError, match=r"rmsd.*rmst"):
         respond(survival, cohort, horizon=3.0, estimand="rmsd")
 
 
 def test_an_unknown_unit_of_time_is_refused(survival: Fit, cohort: Cohort) -> None:
-    with pytest.raises(SchemaError, match="months.*month"):
+    with pytest.raises(SchemaError, match=r"months.*month"):
         respond(survival, cohort, horizon=3.0, unit="months")
 
 
 def test_another_horizon_or_kind_of_the_same_patients(survival: Fit, cohort: Cohort) -> None:
     years = respond(survival, cohort, horizon=1.0, unit="year")
     later = years.at(horizon=1.5)
-    np.testing.assert_allclose(later.draws().values, respond(survival, cohort, horizon=18.0).draws().values, rtol=1e-12)
+    np.testing.assert_allclose(
+        later.draws().values, respond(survival, cohort, horizon=18.0).draws().values, rtol=1e-12
+    )
     assert later.horizon == 1.5 and years.horizon == 1.0
     restricted = years.at(horizon=1.5, kind="rmst")
     assert restricted.unit == "year" and restricted.at(horizon=1.0, kind="survival").unit == "probability"
@@ -95,7 +107,7 @@ def test_another_horizon_or_kind_of_the_same_patients(survival: Fit, cohort: Coh
 
 
 def test_another_horizon_or_kind_is_checked_as_the_first_was(responses: Responses) -> None:
-    with pytest.raises(SpecError, match="rmsd.*rmst"):
+    with pytest.raises(SpecError, match=r"rmsd.*rmst"):
         responses.at(horizon=6.0, kind="rmsd")
     with pytest.raises(SpecError, match="mean"):
         responses.at(horizon=6.0, kind="mean")
@@ -110,14 +122,30 @@ def test_the_basis_says_what_the_estimates_rest_on(responses: Responses, linear:
     assert basis.population == "made-up trial (n = 60)"
     assert basis.adjusted_for == ("smoking", "age", "sex", "stage")
     single = trial_of(20, arms=("A",))
-    fit = hand_made_fit(ModelSpec(family=Gaussian(), blocks={}), single, outcome="score", coefficients={}, intercept=1.0, sigma=1.0)
+    fit = hand_made_fit(
+        ModelSpec(family=Gaussian(), blocks={}),
+        single,
+        outcome="score",
+        coefficients={},
+        intercept=1.0,
+        sigma=1.0,
+    )
     assert respond(fit, single).basis.assignment == "single arm"
 
 
-@pytest.mark.parametrize(("direction", "sign"), [("higher_is_better", 1), ("lower_is_better", -1), ("neither", 0)])
+@pytest.mark.parametrize(
+    ("direction", "sign"), [("higher_is_better", 1), ("lower_is_better", -1), ("neither", 0)]
+)
 def test_the_direction_is_the_schemas(direction: str, sign: int) -> None:
     cohort = trial_of(20, direction=direction)
-    fit = hand_made_fit(ModelSpec(family=Gaussian(), blocks={}), cohort, outcome="score", coefficients={}, intercept=1.0, sigma=1.0)
+    fit = hand_made_fit(
+        ModelSpec(family=Gaussian(), blocks={}),
+        cohort,
+        outcome="score",
+        coefficients={},
+        intercept=1.0,
+        sigma=1.0,
+    )
     assert respond(fit, cohort).direction == sign
 
 
@@ -135,7 +163,14 @@ def test_at_most_so_many_draws_are_used(survival: Fit, cohort: Cohort) -> None:
 def test_asking_for_fewer_draws_than_chains_still_gives_draws(cohort: Cohort) -> None:
     spec = ModelSpec(family=Gaussian(), blocks={})
     fit = hand_made_fit(
-        spec, cohort, outcome="score", draws=60, imputation=[0] * 6, coefficients={}, intercept=np.arange(60.0), sigma=1.0
+        spec,
+        cohort,
+        outcome="score",
+        draws=60,
+        imputation=[0] * 6,
+        coefficients={},
+        intercept=np.arange(60.0),
+        sigma=1.0,
     )
     assert respond(fit, cohort, draws=3).draws().sizes["draw"] >= 1
 
@@ -155,13 +190,17 @@ def test_the_summary_is_that_of_the_draws_patient_by_patient(responses: Response
 
 
 def test_the_average_over_patients_is_that_of_their_draws(responses: Responses) -> None:
-    np.testing.assert_allclose(responses.mean_over_patients(), responses.draws().values.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(
+        responses.mean_over_patients(), responses.draws().values.mean(axis=0), rtol=1e-12
+    )
 
 
 def test_a_selection_keeps_the_order_asked_for(responses: Responses) -> None:
     some = responses.select(["P031", "P002"])
     assert some.ids == ("P031", "P002")
-    np.testing.assert_allclose(some.draws().values, responses.draws().sel(patient=["P031", "P002"]).values, rtol=1e-12)
+    np.testing.assert_allclose(
+        some.draws().values, responses.draws().sel(patient=["P031", "P002"]).values, rtol=1e-12
+    )
     assert (some.horizon, some.unit, some.seed) == (responses.horizon, responses.unit, responses.seed)
 
 
@@ -173,12 +212,12 @@ def test_a_selection_keeps_what_is_averaged_out(responses: Responses) -> None:
 
 
 def test_an_unknown_patient_is_named(responses: Responses) -> None:
-    with pytest.raises(UnknownPatientError, match="2 patient.*X1"):
+    with pytest.raises(UnknownPatientError, match=r"2 patient.*X1"):
         responses.select(["P002", "X1", "X2"])
 
 
 def test_an_unknown_treatment_is_named_with_the_nearest(responses: Responses) -> None:
-    with pytest.raises(UnknownTreatmentError, match="'b'.*'B'"):
+    with pytest.raises(UnknownTreatmentError, match=r"'b'.*'B'"):
         responses.treatment_position("b")
     assert [responses.treatment_position(t) for t in "ABC"] == [0, 1, 2]
 
@@ -186,7 +225,9 @@ def test_an_unknown_treatment_is_named_with_the_nearest(responses: Responses) ->
 def test_a_feature_averaged_out_is_the_average_patients(survival: Fit, cohort: Cohort) -> None:
     """Whatever the patient's own value, missing or not, the response is that at the training mean."""
     mean = float(cohort.table["age"].mean())  # type: ignore[arg-type]
-    new = respond(survival, patients_like(cohort, [{"age": 30.0}, {"age": None}, {"age": mean}]), horizon=12.0)
+    new = respond(
+        survival, patients_like(cohort, [{"age": 30.0}, {"age": None}, {"age": mean}]), horizon=12.0
+    )
     averaged = replace(new, patients=replace(new.patients, averaged=("age",))).draws().values
     np.testing.assert_allclose(averaged[0], new.draws().values[2], rtol=1e-10)
     np.testing.assert_allclose(averaged[1], new.draws().values[2], rtol=1e-10)
@@ -216,7 +257,9 @@ def test_the_predictive_distribution_adds_the_residual_to_what_is_known(cohort: 
     np.testing.assert_allclose((predicting["upper"] - predicting["lower"]).to_numpy(), 2 * half, rtol=0.08)
 
 
-def test_predicted_event_times_exceed_the_horizon_as_often_as_survival_says(survival: Fit, cohort: Cohort) -> None:
+def test_predicted_event_times_exceed_the_horizon_as_often_as_survival_says(
+    survival: Fit, cohort: Cohort
+) -> None:
     responses = respond(survival, cohort, horizon=12.0)
     found = np.concatenate([(times > 12.0).mean(axis=-1) for _, times in responses.predictive_chunks()])
     expected = responses.draws().values.mean(axis=-1)
@@ -225,7 +268,9 @@ def test_predicted_event_times_exceed_the_horizon_as_often_as_survival_says(surv
     assert abs((found - expected).mean()) < 4 * 0.5 / np.sqrt(180 * 400)
 
 
-def test_a_patients_predicted_outcomes_do_not_depend_on_who_else_is_scored(survival: Fit, cohort: Cohort) -> None:
+def test_a_patients_predicted_outcomes_do_not_depend_on_who_else_is_scored(
+    survival: Fit, cohort: Cohort
+) -> None:
     whole = respond(survival, cohort, horizon=12.0)
     alone = whole.select(["P040", "P003"])
     expected = whole.predictive().filter(patient="P003")
@@ -236,19 +281,30 @@ def test_a_patients_predicted_outcomes_do_not_depend_on_who_else_is_scored(survi
     )
 
 
-def test_the_predictive_outcome_of_two_patients_is_independent_given_the_parameters(survival: Fit, cohort: Cohort) -> None:
+def test_the_predictive_outcome_of_two_patients_is_independent_given_the_parameters(
+    survival: Fit, cohort: Cohort
+) -> None:
     same = patients_like(cohort, [{}, {}])
     times = np.concatenate([t for _, t in respond(survival, same, horizon=12.0).predictive_chunks()])
-    assert abs(np.corrcoef(np.log(times[0, 0]), np.log(times[1, 0]))[0, 1]) < 0.3  # they share uncertain parameters alone
+    assert (
+        abs(np.corrcoef(np.log(times[0, 0]), np.log(times[1, 0]))[0, 1]) < 0.3
+    )  # they share uncertain parameters alone
     assert (times[0] != times[1]).all()
 
 
 def test_piecewise_hazards_are_scored_by_treatment(cohort: Cohort) -> None:
     """Different hazards by arm and interval: survival at the end of the second interval by hand."""
-    spec = ModelSpec(family=PiecewiseExponential(cuts=(6.0, 12.0)), blocks={"history": Normal()}, modifiers={})
+    spec = ModelSpec(
+        family=PiecewiseExponential(cuts=(6.0, 12.0)), blocks={"history": Normal()}, modifiers={}
+    )
     log_hazard = np.log(np.array([[0.1, 0.2, 0.3], [0.05, 0.1, 0.2], [0.3, 0.01, 0.1]]))
     fit = hand_made_fit(
-        spec, cohort, outcome="os", draws=4, coefficients={"age": 0.5}, log_hazard=np.repeat(log_hazard[None], 4, axis=0)
+        spec,
+        cohort,
+        outcome="os",
+        draws=4,
+        coefficients={"age": 0.5},
+        log_hazard=np.repeat(log_hazard[None], 4, axis=0),
     )
     values = respond(fit, cohort, horizon=9.0).draws().values[:, :, 0]
     age = fit.encoding.codes(cohort)[:, 0]

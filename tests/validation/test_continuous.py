@@ -49,7 +49,9 @@ def test_the_point_is_as_good_as_the_best_there_is(name: str, relative: float) -
     draws = law.rvs(size=(40, 4000), random_state=1)
     grid = law.ppf(np.linspace(0.01, 0.99, 3000))
     best = max(probability(law, point, relative) for point in grid)
-    found = np.array([probability(law, point, relative) for point in within_share_point(draws, relative=relative)])
+    found = np.array(
+        [probability(law, point, relative) for point in within_share_point(draws, relative=relative)]
+    )
     assert found.mean() > best - np.sqrt(best * (1 - best) / draws.shape[1])
 
 
@@ -65,7 +67,9 @@ def test_it_beats_the_median_on_skewed_outcomes() -> None:
     law = stats.lognorm(sigma)
     assert np.mean([probability(law, r, relative) for r in ratio]) > probability(law, 1.0, relative)
     # On 3000 outcomes the two are compared on the same patients: a difference, not two shares.
-    gain = within_share(observed, point, relative=relative) - within_share(observed, median, relative=relative)
+    gain = within_share(observed, point, relative=relative) - within_share(
+        observed, median, relative=relative
+    )
     assert gain > -2 * 0.5 / np.sqrt(3000)
 
 
@@ -74,7 +78,9 @@ def test_it_beats_the_median_clearly_on_a_right_skewed_dose() -> None:
     law = stats.gamma(2.0, scale=10.0)
     draws, observed = law.rvs(size=(2000, 2000), random_state=4), law.rvs(size=2000, random_state=rng)
     point = within_share_point(draws)
-    numeric = optimize.minimize_scalar(lambda p: -probability(law, p, 0.2), bounds=(1, 60), method="bounded").x
+    numeric = optimize.minimize_scalar(
+        lambda p: -probability(law, p, 0.2), bounds=(1, 60), method="bounded"
+    ).x
     assert point.mean() == pytest.approx(numeric, rel=0.1)
     assert within_share(observed, point) > within_share(observed, np.median(draws, axis=1)) - 0.01
     assert probability(law, float(point.mean()), 0.2) > probability(law, law.median(), 0.2)

@@ -36,7 +36,9 @@ def test_the_error_of_a_mean_of_autocorrelated_draws_is_that_of_theory(phi: floa
 def test_the_score_is_that_of_the_mean_prediction_not_the_mean_of_scores() -> None:
     predictions = np.array([[1.0, 3.0], [2.0, 6.0]])
     estimate = batched(lambda p: float((p**2).sum()), predictions, unit="points")
-    assert estimate == Estimate(2.0**2 + 4.0**2, pytest.approx(np.std([5.0, 45.0], ddof=1) / np.sqrt(2)), "points")
+    assert estimate == Estimate(
+        2.0**2 + 4.0**2, pytest.approx(np.std([5.0, 45.0], ddof=1) / np.sqrt(2)), "points"
+    )
 
 
 def test_batches_that_share_an_imputations_error_are_not_taken_for_independent() -> None:

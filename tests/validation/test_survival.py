@@ -60,7 +60,9 @@ def test_without_censoring_the_restricted_mean_is_the_mean_of_times_cut_off() ->
     mean, error = restricted_mean({"time": time, "event": np.ones(200, bool)}, 15.0)
     cut = np.minimum(time, 15.0)
     assert mean == pytest.approx(cut.mean(), rel=1e-12)
-    assert error == pytest.approx(cut.std() / np.sqrt(200), rel=1e-9)  # Greenwood without censoring is binomial
+    assert error == pytest.approx(
+        cut.std() / np.sqrt(200), rel=1e-9
+    )  # Greenwood without censoring is binomial
 
 
 @pytest.mark.parametrize("horizon", [3.0, 6.0])
@@ -87,7 +89,9 @@ def test_the_brier_score_of_kaplan_meier_is_scikit_survivals() -> None:
     grid = score_grid(outcome)
     curves = np.tile(kaplan_meier(outcome, grid)[0], (300, 1))
     y = Surv.from_arrays(outcome["event"], outcome["time"])
-    assert integrated_brier(outcome, curves, grid) == pytest.approx(integrated_brier_score(y, y, curves, grid), rel=1e-12)
+    assert integrated_brier(outcome, curves, grid) == pytest.approx(
+        integrated_brier_score(y, y, curves, grid), rel=1e-12
+    )
 
 
 def test_without_censoring_the_brier_score_is_the_mean_squared_error_over_time() -> None:
@@ -109,7 +113,9 @@ def test_the_truth_scores_better_than_the_average_and_that_better_than_the_oppos
     grid = score_grid(outcome)
     truth = np.exp(-grid / scale[:, None])
     average = np.tile(kaplan_meier(outcome, grid)[0], (500, 1))
-    scores = [integrated_brier(outcome, curves, grid) for curves in (truth, average, truth[np.argsort(scale)[::-1]])]
+    scores = [
+        integrated_brier(outcome, curves, grid) for curves in (truth, average, truth[np.argsort(scale)[::-1]])
+    ]
     assert scores[0] < scores[1] < scores[2] or scores[0] < min(scores[1:])
 
 

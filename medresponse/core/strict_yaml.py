@@ -71,4 +71,6 @@ def read_yaml(path: str | Path, *, what: str) -> Any:
         return load_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = getattr(error, "problem", None) or type(error).__name__
-        raise SchemaError(f"{file.name} is not readable as YAML: {reason}", code="file_not_as_named") from error
+        raise SchemaError(
+            f"{file.name} is not readable as YAML: {reason}", code="file_not_as_named"
+        ) from error

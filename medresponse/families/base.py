@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
 
 Arrays = Mapping[str, np.ndarray]
@@ -121,3 +122,16 @@ def event_companions(outcome: Arrays) -> np.ndarray:
     )
     spread = columns.std(axis=0)
     return (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+
+
+def checked_horizon(estimand: Estimand, end: float | np.ndarray) -> float:
+    """Return the horizon if it lies within the training follow-up, else raise `SpecError`.
+
+    The message does not give the follow-up's end, which is one patient's time.
+    """
+    if estimand.horizon is None or not 0 < estimand.horizon <= end:
+        raise SpecError(
+            f"horizon {estimand.horizon} is outside the follow-up of the training data; choose an earlier one",
+            code="horizon",
+        )
+    return float(estimand.horizon)

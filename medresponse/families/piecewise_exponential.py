@@ -8,10 +8,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Family, centred_walk, event_companions
+from medresponse.families.base import Arrays, Family, centred_walk, checked_horizon, event_companions
 from medresponse.priors import HalfNormal, ScalePrior
 
 
@@ -158,7 +157,7 @@ class PiecewiseExponential:
         SpecError
             If the horizon lies beyond the training follow-up: the hazard there is unknown.
         """
-        horizon = _checked_horizon(estimand, constants["edges"])
+        horizon = checked_horizon(estimand, constants["edges"][-1])
         spans = exposure_matrix(np.array([horizon]), constants["edges"])[0]
         if estimand.kind == "survival" and self.fading is None:
             return np.exp(-np.exp(eta) * np.einsum("skj,j->ks", np.exp(parameters["log_hazard"]), spans))
@@ -224,13 +223,3 @@ def exposure_matrix(time: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def interval_of(time: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return the interval (start, end] that each time falls into."""
     return np.searchsorted(edges[1:-1], time, side="left")
-
-
-def _checked_horizon(estimand: Estimand, edges: np.ndarray) -> float:
-    if estimand.horizon is None or not 0 < estimand.horizon <= edges[-1]:
-        raise SpecError(
-            f"horizon {estimand.horizon} is outside the follow-up of the training data (0 to {edges[-1]:g}); "
-            "choose a horizon within it",
-            code="horizon",
-        )
-    return float(estimand.horizon)

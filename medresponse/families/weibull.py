@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import gamma, gammainc
 
-from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Family, event_companions
+from medresponse.families.base import Arrays, Family, checked_horizon, event_companions
 from medresponse.priors import LogNormal, ScalePrior
 
 
@@ -79,13 +78,7 @@ class Weibull:
 
         The restricted mean is the incomplete-gamma form of the area under the Weibull survival curve.
         """
-        horizon = estimand.horizon
-        if horizon is None or not 0 < horizon <= constants["end"]:
-            raise SpecError(
-                f"horizon {horizon} is outside the follow-up of the training data (0 to {float(constants['end']):g}); "
-                "choose a horizon within it",
-                code="horizon",
-            )
+        horizon = checked_horizon(estimand, constants["end"])
         shape = parameters["shape"]
         scale = np.exp(parameters["log_scale"] + eta)
         cumulative = (horizon / scale) ** shape

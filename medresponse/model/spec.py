@@ -91,6 +91,10 @@ class ModelSpec:
         loose = sorted(set(self.centred) - set(self.pooling))
         if loose:
             raise ValueError(f"centred names {', '.join(loose)}, which pooling does not")
+        for name in ("pooling", "interactions", "leave_out"):
+            entries = [frozenset(e) if isinstance(e, tuple) else e for e in getattr(self, name)]
+            if len(set(entries)) < len(entries):
+                raise ValueError(f"{name} names something twice")
         if self.confounding not in (None, "measured"):
             raise ValueError(f"confounding {self.confounding!r} is not known; valid is 'measured'")
 

@@ -226,6 +226,8 @@ def _evidence(predicted: Predicted, observed: np.ndarray) -> list[Evidence]:
     return [
         calibration_evidence(table, name="Weekly dose", detail=detail, per=1, unit="mg/week"),
         Evidence(
-            name="90% range for one person", value=f"held {inside:.0f}% of held-out doses", detail=detail
+            name="90% range for one person",
+            value=f"held {inside:.0f}% of held-out doses",
+            detail="the same patients",
         ),
     ]

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 Placement = Literal["full", "half", "appendix"]
 
 
+# Words for the levels of a two-level feature whose schema gives none.
+YES_NO: dict[tuple[str, ...], dict[str, str]] = {
+    ("0", "1"): {"0": "no", "1": "yes"},
+    ("false", "true"): {"false": "no", "true": "yes"},
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One result of calibration or validation, in words; made by an experiment, printed as it is.
@@ -148,7 +155,8 @@ class ReportContext:
         if value is None:
             return "not recorded"
         if feature.is_discrete:
-            return feature.labels.get(str(value), str(value))
+            plain = YES_NO.get(feature.level_names, {})
+            return feature.labels.get(str(value), plain.get(str(value), str(value)))
         return with_unit(plain_number(float(value)), feature.unit or "")
 
 

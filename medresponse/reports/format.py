@@ -52,6 +52,10 @@ def signed_per_100(difference: float) -> str:
     return signed(100.0 * difference, 1.0)
 
 
+# No clinical unit has a ninth decimal; what is narrower is rounding error.
+_NARROWEST = 1e-8
+
+
 def step_for(lower: float, upper: float) -> float:
     """Return the power of ten to round to, between 1% and 10% of the interval's width.
 
@@ -61,6 +65,7 @@ def step_for(lower: float, upper: float) -> float:
     if width == 0.0:
         largest = max(abs(lower), abs(upper))
         width = largest / 10 if largest else 10.0
+    width = max(width, _NARROWEST)
     return float(10.0 ** math.floor(math.log10(width / 10.0) + 1e-12))
 
 

@@ -41,7 +41,7 @@ def test_amounts_lie_within_half_a_step_of_the_value(value: float, other: float)
     step = fmt.step_for(value, other)
     printed = float(fmt.amount(value, step).replace(fmt.MINUS, "-").replace(",", ""))
     assert abs(printed - value) <= 0.5 * step * (1 + 1e-6) + 1e-9
-    if value != other:
+    if abs(value - other) > 1e-7:
         assert 0.009 <= step / abs(value - other) <= 0.101
 
 

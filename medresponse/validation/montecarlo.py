@@ -46,12 +46,22 @@ def batched(
 
     Notes
     -----
-    The score of the mean over batches is reported; the spread of the batches' own scores over the root of
-    their number estimates its Monte Carlo standard error (batch means; Flegal, Haran & Jones 2008, Stat Sci
-    23:250), which needs batches longer than the autocorrelation.
+    The score of the mean over batches is reported. Its Monte Carlo standard error is the delete-one-batch
+    jackknife: scores are not linear in the predictions, and some jump (patients change groups of a calibration
+    table), so that the spread of scores of single batches, each from few draws, would not speak of the score
+    of all. For a smooth score the two agree (batch means: Flegal, Haran & Jones 2008, Stat Sci 23:250).
     """
-    each = [score(predictions[..., b]) for b in range(predictions.shape[-1])]
-    return Estimate(float(score(predictions.mean(axis=-1))), batch_error(each, clusters=clusters), unit)
+    error = _jackknife(score, predictions)
+    if clusters > 1:
+        groups = np.array_split(predictions, clusters, axis=-1)
+        error = max(error, _jackknife(score, np.stack([group.mean(axis=-1) for group in groups], axis=-1)))
+    return Estimate(float(score(predictions.mean(axis=-1))), error, unit)
+
+
+def _jackknife(score: Callable[[np.ndarray], float], predictions: np.ndarray) -> float:
+    n, total = predictions.shape[-1], predictions.sum(axis=-1)
+    values = np.array([score((total - predictions[..., b]) / (n - 1)) for b in range(n)])
+    return float(np.sqrt((n - 1) / n * ((values - values.mean()) ** 2).sum()))
 
 
 def batch_error(each: Sequence[float], *, clusters: int = 1) -> float:

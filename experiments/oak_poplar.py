@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ FEWEST = 11  # smaller groups are not shown
 
 def load(study: Study, trial: str) -> Cohort:
     """Return one trial's patients; the genes are those that the schema declares."""
-    schema = from_plain(Schema, study.config["source"]["schema"])
+    # Reports name the trial that was learned from, so each cohort bears its own trial's name.
+    schema = replace(from_plain(Schema, study.config["source"]["schema"]), name=trial.upper())
     folder = study.data_folder() / study.config["source"]["folder"]
     if not folder.is_dir():
         raise DataError(

@@ -18,7 +18,7 @@ SUPPRESSED = f"<{FLOOR}"
 WITHHELD = "not shown"
 
 _UNITS = {
-    "1": "", "kg/m2": "kg/m²", "m2": "m²", "mm3": "mm³", "Cel": "°C", "ug": "µg", "umol/L": "µmol/L", "10*9/L": "×10⁹/L",
+    "1": "", "count": "", "kg/m2": "kg/m²", "m2": "m²", "mm3": "mm³", "Cel": "°C", "ug": "µg", "umol/L": "µmol/L", "10*9/L": "×10⁹/L",
     "10*6/mL": "×10⁶/mL", "cells/mm3": "cells/mm³",
 }  # fmt: skip
 _COUNTED = ("day", "week", "month", "year", "decade")

@@ -2,30 +2,34 @@
 
 from medresponse.cohort.checks import cohort_from_frame
 from medresponse.cohort.cohort import Cohort, Exclusion
+from medresponse.cohort.feature import TRANSFORMS, Feature
 from medresponse.cohort.findings import Finding, describe, findings_table
-from medresponse.cohort.schema import (
-    BLOCKS,
+from medresponse.cohort.outcomes import (
+    Binary,
+    CompetingRisks,
     Continuous,
-    Eligibility,
-    Feature,
-    Level,
+    Count,
+    Ordinal,
     OutcomeSchema,
-    Schema,
     TimeToEvent,
-    Treatment,
-    load_schema,
 )
+from medresponse.cohort.schema import BLOCKS, Eligibility, Level, Schema, Treatment, load_schema
 from medresponse.cohort.splits import grouped_folds, random_folds
 
 __all__ = [
     "BLOCKS",
+    "TRANSFORMS",
+    "Binary",
     "Cohort",
+    "CompetingRisks",
     "Continuous",
+    "Count",
     "Eligibility",
     "Exclusion",
     "Feature",
     "Finding",
     "Level",
+    "Ordinal",
     "OutcomeSchema",
     "Schema",
     "TimeToEvent",

@@ -7,11 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from medresponse.cohort.schema import Continuous, OutcomeSchema, Schema, TimeToEvent
+from medresponse.cohort.outcomes import OutcomeSchema
+from medresponse.cohort.roles import error_columns
+from medresponse.cohort.schema import Schema
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import DataError
 from medresponse.core.registry import did_you_mean
@@ -36,8 +39,9 @@ class Cohort:
     Parameters
     ----------
     table : polars.DataFrame
-        Canonical columns: id ``String``, continuous ``Float64``, discrete ``Enum`` of the schema's levels,
-        event ``Boolean``, sites ``String``. Nulls are missing values.
+        Canonical columns: id ``String``; numbers (continuous features, their standard errors, times, counts)
+        ``Float64``; levels and causes an ``Enum`` of the schema's; events ``Boolean``; sites ``String``. Nulls
+        are missing values.
     schema : Schema
     flow : tuple of Exclusion
         Rows left out, with reasons.
@@ -108,9 +112,14 @@ class Cohort:
         return outcomes[name]
 
     def outcome(self, name: str) -> dict[str, np.ndarray]:
-        """Return one outcome as arrays of shape (patient,).
+        """Return one outcome as arrays of shape (patient,), times in the schema's unit.
 
-        ``time`` (in the schema's unit) and ``event`` (bool) for a time to event; ``value`` for a continuous one.
+        - continuous, binary (1.0 with the event): ``value``
+        - ordinal: ``value``, the position of the level, and ``n_levels``, shape ()
+        - count: ``value`` and ``exposure``
+        - time to event: ``time``, ``event`` (bool), ``entry`` (0 if from the start), and the interval that holds
+          the event, from ``lower`` to ``upper`` (infinite if censored)
+        - competing risks: ``time``, ``event``, ``cause`` (-1 if censored), ``entry``, and ``n_causes``, shape ()
 
         Raises
         ------
@@ -118,15 +127,18 @@ class Cohort:
             If the cohort has no such outcome, or was read for prediction without it.
         """
         schema = self.outcome_schema(name)
-        absent = [column for column in schema.columns if column not in self.table.columns]
-        if absent:
-            raise DataError(
-                f"these patients have no outcome {name!r} (column {absent[0]})", code="no_outcome"
-            )
-        if isinstance(schema, TimeToEvent):
-            return {"time": self.table[schema.time].to_numpy(), "event": self.table[schema.event].to_numpy()}
-        assert isinstance(schema, Continuous)
-        return {"value": self.table[schema.column].to_numpy()}
+        for column, reading in schema.reads.items():
+            if column not in self.table.columns:
+                raise DataError(
+                    f"these patients have no outcome {name!r} (column {column})", code="no_outcome"
+                )
+            n_missing = 0 if reading.may_be_empty else self.table[column].null_count()
+            if n_missing:
+                raise DataError(
+                    f"{n_missing} of {self.n} patients have no outcome {name!r} (column {column}): select the others",
+                    code="outcome_missing",
+                )
+        return schema.arrays(self.table)
 
     def where(self, keep: pl.Expr | Sequence[bool] | np.ndarray) -> Cohort:
         """Return the patients for whom `keep` (an expression or a mask of length n) holds; for splits."""
@@ -146,7 +158,7 @@ class Cohort:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the canonical rows and the schema; the same for any row or column order of the file."""
-        digest = hashlib.sha256(json.dumps(to_plain(self.schema), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(_stated(to_plain(self.schema)), sort_keys=True).encode())
         for name in sorted(self.table.columns):
             column = self.table[name].cast(pl.String)
             digest.update(name.encode())
@@ -160,7 +172,8 @@ class Cohort:
         if schema.treatment:
             roles[schema.treatment.column] = "treatment"
         for name, outcome in schema.outcomes.items():
-            roles |= {column: f"outcome {name}" for column in outcome.columns}
+            roles |= {column: f"outcome {name}" for column in outcome.reads}
+        roles |= {column: "standard error" for column in error_columns(schema)}
         for column in self.table.columns:
             feature = schema.feature_columns.get(column)
             role = roles.get(column) or (schema.block_of(column) if feature else "")
@@ -186,3 +199,10 @@ class Cohort:
         with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
             body = table._repr_html_()
         return f"<p><b>{escape(repr(self)[1:-1])}</b><br>{arms}</p>{body}"
+
+
+def _stated(plain: Any) -> Any:
+    """Return plain data without entries that say nothing, so that new optional ones change no fingerprint."""
+    if isinstance(plain, dict):
+        return {key: _stated(value) for key, value in plain.items() if value not in (None, [], {})}
+    return [_stated(item) for item in plain] if isinstance(plain, list) else plain

@@ -63,8 +63,9 @@ def grouped_folds(cohort: Cohort, *, by: str) -> tuple[tuple[str, np.ndarray], .
     DataError
         If the column is unknown, is no grouping, misses values, or has fewer than two groups.
     """
-    text = (pl.String, pl.Enum)
-    grouping = [c for c, t in cohort.table.schema.items() if t in text and c != cohort.schema.id]
+    schema, text = cohort.schema, (pl.String, pl.Enum)
+    others = {schema.id, *(column for outcome in schema.outcomes.values() for column in outcome.reads)}
+    grouping = [c for c, t in cohort.table.schema.items() if t in text and c not in others]
     if by not in grouping:
         raise DataError(f"no grouping column {by!r}; {did_you_mean(by, grouping)}", code="unknown_group")
     values = cohort.table[by].cast(pl.String)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from medresponse.cohort import Cohort, Schema, TimeToEvent, cohort_from_frame, load_schema
+from medresponse.cohort import Cohort, Schema, cohort_from_frame, load_schema
 from medresponse.core.errors import DataError
 from medresponse.core.text import canonical_text
 from medresponse.readers.files import GIB, Contents, read_contents
@@ -145,9 +145,8 @@ def _declared_values(schema: Schema) -> Mapping[str, set[str]]:
     if schema.treatment is not None:
         meant[schema.treatment.column] = set(schema.treatment.levels)
     for outcome in schema.outcomes.values():
-        if isinstance(outcome, TimeToEvent):
-            values = (outcome.event_value, outcome.censored_value)
-            meant.setdefault(outcome.event, set()).update(canonical_text(value) for value in values)
+        for column, reading in outcome.reads.items():
+            meant.setdefault(column, set()).update(reading.written)
     for rule in schema.eligibility:
         meant.setdefault(rule.column, set()).update(canonical_text(value) for value in rule.keep)
     return meant

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medresponse.cohort import Cohort, cohort_from_frame, describe
+from medresponse.cohort import Cohort, Schema, cohort_from_frame, describe
+from medresponse.core.codec import from_plain
 from medresponse.core.errors import DataError
 
 
@@ -47,6 +50,20 @@ def test_a_column_that_is_not_kept_does_not_change_the_fingerprint(
 ) -> None:
     other = trial_frame.with_columns(pl.lit("something else").alias("comment"))
     assert cohort_from_frame(other, trial_cohort.schema).fingerprint == trial_cohort.fingerprint
+
+
+def test_entries_of_a_schema_that_say_nothing_do_not_change_the_fingerprint(
+    plain_schema: dict[str, Any], trial_frame: pl.DataFrame, trial_cohort: Cohort
+) -> None:
+    # A schema may gain an optional entry: cohorts that do not use it keep their fingerprint.
+    feature = plain_schema["features"]["history"]["age"]
+    feature |= {"labels": {}, "path": [], "label": None}
+    same = cohort_from_frame(trial_frame, from_plain(Schema, plain_schema))
+    assert same.fingerprint == trial_cohort.fingerprint
+    assert trial_cohort.fingerprint.startswith("32b5c7e70985")
+    feature["path"] = ["demography"]
+    other = cohort_from_frame(trial_frame, from_plain(Schema, plain_schema))
+    assert other.fingerprint != trial_cohort.fingerprint
 
 
 def test_treatment_codes_follow_the_order_of_the_schema(trial_cohort: Cohort) -> None:

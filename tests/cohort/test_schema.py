@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from medresponse.cohort import Feature, Level, Schema, Treatment, load_schema
+from medresponse.cohort.groups import check_groups
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import MedresponseError, SchemaError, SpecError
 
@@ -19,7 +22,7 @@ def test_a_schema_survives_the_round_trip_through_plain_data(trial_schema: Schem
 @pytest.mark.parametrize("key", ["event_value", "censored_value"])
 def test_polarity_has_no_default(key: str, plain_schema: dict[str, Any]) -> None:
     del plain_schema["outcomes"]["os"][key]
-    with pytest.raises(SpecError, match=rf"schema\.outcomes\.os\.{key}: missing; every TimeToEvent needs it"):
+    with pytest.raises(SpecError, match=rf"schema\.outcomes\.os: {key}: missing; every TimeToEvent needs it"):
         from_plain(Schema, plain_schema)
 
 
@@ -83,6 +86,20 @@ def test_an_unquoted_reference_is_answered_with_how_to_write_it(plain_schema: di
         ("outcomes.os.event_val", 1, "did you mean 'event_value'"),
         ("outcomes.os.kind", "time_to_evnt", "did you mean 'time_to_event'"),
         ("patient_id", "x", r"schema\.patient_id: unknown entry"),
+        ("features.history.age.error", 0, "a standard error is greater than 0"),
+        ("features.history.age.error", -1.5, "a standard error is greater than 0"),
+        ("features.history.age.error", float("inf"), "a standard error is greater than 0"),
+        ("features.history.age.error", float("nan"), "a standard error is greater than 0"),
+        ("features.history.age.error", " ", "name the column"),
+        ("features.history.age.error", True, "expected float or str, found bool"),
+        ("features.history.sex.error", 1.0, "only a continuous feature has a standard error"),
+        ("features.history.age.error", "weight", "column weight is both a feature and a standard error"),
+        ("features.history.age.error", "arm", "column arm is both the treatment and a standard error"),
+        ("features.history.age.error", "time", "column time is both an outcome and a standard error"),
+        ("features.history.age.error", "site", "column site is both a site and a standard error"),
+        ("features.history.age.error", "comment", "column comment is both a column to ignore and a standard error"),
+        ("features.history.age.error", "weight_day", "both a standard error and a unit or day of measurement"),
+        ("features.genomic.snp.path", ["TP53", ""], "path: a group has no name"),
     ],
 )  # fmt: skip
 def test_a_wrong_entry_is_refused_by_its_path(
@@ -104,6 +121,81 @@ def test_one_event_column_cannot_have_two_polarities(plain_schema: dict[str, Any
         from_plain(Schema, plain_schema)
     plain_schema["outcomes"]["pfs"] = os | {"event": "progressed"}
     assert set(from_plain(Schema, plain_schema).outcomes) == {"os", "pfs"}
+
+
+def paths(plain_schema: dict[str, Any], **path_of: list[str]) -> dict[str, Any]:
+    plain_schema["features"]["genomic"] = {
+        name: {"type": "dosage", "path": path} for name, path in path_of.items()
+    }
+    return plain_schema
+
+
+@pytest.mark.parametrize(
+    ("path_of", "message"),
+    [
+        (
+            {"v1": ["TP53", "cell cycle"], "v2": ["cell cycle", "growth"]},
+            "v2.path: cell cycle is a group at depth 2 and at depth 1",
+        ),
+        ({"v1": ["TP53", "TP53"]}, "v1.path: TP53 is a group at depth 1 and at depth 2"),
+        (
+            {"v1": ["TP53", "cell cycle"], "v2": ["TP53", "apoptosis"]},
+            "v2.path: TP53 lies within apoptosis here and within cell cycle elsewhere",
+        ),
+        (
+            {"v1": ["TP53", "cell cycle"], "v2": ["TP53"]},
+            "v2.path: TP53 lies within no coarser group here and within cell cycle elsewhere",
+        ),
+        (
+            {"v1": ["TP53", "cell cycle", "cancer"], "v2": ["RB1", "cell cycle", "growth"]},
+            "v2.path: cell cycle lies within growth here and within cancer elsewhere",
+        ),
+    ],
+)
+def test_overlapping_groups_are_refused_by_name(
+    path_of: dict[str, list[str]], message: str, plain_schema: dict[str, Any]
+) -> None:
+    with pytest.raises(SchemaError, match=rf"schema\.features\.genomic\.{message}") as caught:
+        from_plain(Schema, paths(plain_schema, **path_of))
+    assert caught.value.code == "overlapping_groups"
+
+
+def test_nested_groups_are_kept_from_fine_to_coarse(plain_schema: dict[str, Any]) -> None:
+    path_of = {
+        "v1": ["TP53", "cell cycle"],
+        "v2": ["TP53", "cell cycle"],
+        "v3": ["RB1", "cell cycle"],
+        "v4": ["X"],
+    }
+    schema = from_plain(Schema, paths(plain_schema, **path_of) | {"groups": []})
+    assert schema.feature_columns["v3"].path == ("RB1", "cell cycle")
+    assert schema.feature_columns["sex"].path == ()
+    assert from_plain(Schema, to_plain(schema)) == schema
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    genes=st.lists(st.integers(0, 5), min_size=1, max_size=12),
+    pathway_of=st.lists(st.integers(0, 2), min_size=6, max_size=6),
+)
+def test_groups_overlap_only_if_a_gene_has_two_pathways(genes: list[int], pathway_of: list[int]) -> None:
+    nested = {f"v{i}": feature_of(f"gene {g}", f"pathway {pathway_of[g]}") for i, g in enumerate(genes)}
+    check_groups({"genomic": nested})
+    with pytest.raises(SchemaError, match="overlapping_groups"):
+        check_groups({"genomic": nested, "imaging": {"w": feature_of(f"gene {genes[0]}", "pathway 3")}})
+
+
+def feature_of(*path: str) -> Feature:
+    return Feature(type="dosage", path=path)
+
+
+def test_a_standard_error_may_be_a_number_or_the_name_of_a_column(plain_schema: dict[str, Any]) -> None:
+    history = plain_schema["features"]["history"]
+    history["age"]["error"], history["weight"]["error"] = 1, "weight_se"
+    schema = from_plain(Schema, plain_schema)
+    assert (schema.feature_columns["age"].error, schema.feature_columns["age"].error_column) == (1.0, None)
+    assert schema.feature_columns["weight"].error_column == "weight_se"
+    assert from_plain(Schema, to_plain(schema)) == schema
 
 
 def test_an_error_in_a_continuous_outcome_speaks_of_that_kind(plain_schema: dict[str, Any]) -> None:

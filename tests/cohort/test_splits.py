@@ -8,6 +8,7 @@ import pytest
 
 from medresponse.cohort import Cohort, cohort_from_frame, grouped_folds, random_folds
 from medresponse.core.errors import DataError
+from tests.cohort.kinds import trial
 
 
 def folds_by_patient(cohort: Cohort, *, seed: int = 7) -> dict[str, int]:
@@ -60,6 +61,12 @@ def test_each_group_is_left_out_once(by: str, labels: list[str], trial_cohort: C
 def test_a_column_that_does_not_group_is_refused(by: str, trial_cohort: Cohort) -> None:
     with pytest.raises(DataError, match="no grouping column"):
         grouped_folds(trial_cohort, by=by)
+
+
+@pytest.mark.parametrize(("kind", "column"), [("ordinal", "response"), ("competing_risks", "ending")])
+def test_an_outcome_is_no_group(kind: str, column: str) -> None:
+    with pytest.raises(DataError, match="no grouping column"):
+        grouped_folds(trial(kind), by=column)
 
 
 def test_groups_must_be_known_for_all_and_at_least_two(

@@ -8,16 +8,18 @@ from dataclasses import replace
 import polars as pl
 
 from medresponse.cohort.checks.eligibility import apply_eligibility
-from medresponse.cohort.checks.features import FEATURE_VALUES, INFORMATION
+from medresponse.cohort.checks.features import FEATURE_VALUES
 from medresponse.cohort.checks.identity import IDENTITY, check_id_values, identifying_ids
+from medresponse.cohort.checks.information import INFORMATION
 from medresponse.cohort.checks.intake import Check, Intake, run
 from medresponse.cohort.checks.outcomes import OUTCOME_VALUES, OUTCOMES
-from medresponse.cohort.checks.parsing import read_events, read_levels
 from medresponse.cohort.checks.structure import STRUCTURE
 from medresponse.cohort.checks.treatment import ARMS, TREATMENT_VALUES
 from medresponse.cohort.cohort import Cohort, Exclusion
 from medresponse.cohort.findings import Finding, describe, findings_table
-from medresponse.cohort.schema import Schema, TimeToEvent
+from medresponse.cohort.parsing import read_levels
+from medresponse.cohort.roles import error_columns
+from medresponse.cohort.schema import Schema
 from medresponse.core.errors import DataError
 
 _WHOLE: tuple[Check, ...] = (*STRUCTURE, check_id_values)
@@ -93,16 +95,12 @@ def _canonical(intake: Intake) -> pl.DataFrame:
     if intake.treatment is not None:
         name, levels = intake.treatment.column, tuple(intake.treatment.levels)
         columns[name] = read_levels(intake.text(name), levels)
-    for outcome in intake.outcomes.values():
-        if isinstance(outcome, TimeToEvent):
-            columns[outcome.time] = intake.numbers(outcome.time).values
-            columns[outcome.event] = read_events(intake.text(outcome.event), outcome)
-        else:
-            columns[outcome.column] = intake.numbers(outcome.column).values
+    columns |= {column: how.read(intake, column) for column, how in intake.outcome_columns.items()}
     for name, feature in intake.features.items():
         if feature.is_discrete:
             columns[name] = read_levels(intake.text(name), feature.level_names)
         else:
             columns[name] = intake.numbers(name).values
+    columns |= {error: intake.numbers(error).values for error in error_columns(intake.schema)}
     columns |= {site: intake.text(site) for site in intake.sites}
     return pl.DataFrame(columns).sort(intake.schema.id)

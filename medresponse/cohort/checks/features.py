@@ -1,15 +1,11 @@
-"""Checks of the feature columns: values one by one, and what a column can tell at all."""
+"""Checks of the feature columns, value by value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import polars as pl
-
 from medresponse.cohort.checks.intake import Check, Intake, shown
 from medresponse.cohort.findings import Finding
-
-MOSTLY_MISSING = 0.5
 
 
 def check_categories(intake: Intake) -> Iterator[Finding]:
@@ -31,19 +27,7 @@ def check_numbers(intake: Intake) -> Iterator[Finding]:
     """not_numeric: text or infinity in a continuous feature."""
     for name, feature in intake.features.items():
         if not feature.is_discrete:
-            yield from not_numeric(intake, name)
-
-
-def not_numeric(intake: Intake, column: str) -> Iterator[Finding]:
-    """Yield not_numeric for one column, text and infinity apart."""
-    numbers = intake.numbers(column)
-    action = (
-        "a number is needed, with a decimal point and no unit or sign such as <; correct them or "
-        "make them missing"
-    )
-    yield from intake.in_rows(numbers.text, "not_numeric", column, action)
-    action = "the number is infinite; correct it or make it missing"
-    yield from intake.in_rows(numbers.infinite, "not_numeric", column, action)
+            yield from intake.not_numeric(name)
 
 
 def check_ranges(intake: Intake) -> Iterator[Finding]:
@@ -51,16 +35,7 @@ def check_ranges(intake: Intake) -> Iterator[Finding]:
     for name, feature in intake.features.items():
         if feature.range is not None and not feature.is_discrete:
             action = "correct the values or make them missing, after checking the unit; or widen the range"
-            yield from outside(intake, name, feature.range, "impossible_range", action)
-
-
-def outside(
-    intake: Intake, column: str, limits: tuple[float, float], code: str, action: str
-) -> Iterator[Finding]:
-    """Yield one finding for the values of a column outside `limits`."""
-    values = intake.numbers(column).values
-    rows = ~values.is_between(*limits).fill_null(True)
-    yield from intake.in_rows(rows, code, column, f"outside {limits[0]:g} to {limits[1]:g}: {action}")
+            yield from intake.outside(name, feature.range, "impossible_range", action)
 
 
 def check_units(intake: Intake) -> Iterator[Finding]:
@@ -69,7 +44,7 @@ def check_units(intake: Intake) -> Iterator[Finding]:
         if feature.unit_column is None or feature.unit is None or not intake.has(feature.unit_column):
             continue
         stated = intake.text(feature.unit_column)
-        rows = _present(intake, name) & ~(stated == feature.unit).fill_null(False)
+        rows = intake.present(name) & ~(stated == feature.unit).fill_null(False)
         action = (
             f"column {feature.unit_column} must say {feature.unit} in every row with a value: convert "
             "the values, or state the unit"
@@ -92,8 +67,8 @@ def check_times(intake: Intake) -> Iterator[Finding]:
 
 
 def _days(intake: Intake, name: str, column: str) -> Iterator[Finding]:
-    days, present = intake.numbers(column), _present(intake, name)
-    yield from not_numeric(intake, column)
+    days, present = intake.numbers(column), intake.present(name)
+    yield from intake.not_numeric(column)
     action = (
         f"column {column} says that it was measured after the index time: make these values missing, "
         "or use earlier ones"
@@ -105,52 +80,29 @@ def _days(intake: Intake, name: str, column: str) -> Iterator[Finding]:
     yield from intake.in_rows(present & days.missing, "measured_at_missing", name, action)
 
 
-def check_information(intake: Intake) -> Iterator[Finding]:
-    """all_missing_column, mostly_missing, constant_column: warnings on what a column can tell."""
-    for name in intake.features:
-        n_missing = intake.n - int(_present(intake, name).sum())
-        if n_missing == intake.n:
-            action = "no patient has a value: leave it out of the schema"
-            yield Finding("warning", "all_missing_column", name, n_missing, (), action)
-            continue
-        if n_missing > MOSTLY_MISSING * intake.n:
-            action = (
-                "more than half of the patients have no value: its effect rests on the others and on "
-                "the prior"
-            )
-            yield Finding("warning", "mostly_missing", name, n_missing, (), action)
-        if _readable(intake, name).n_unique() == 1:
-            action = "every patient has the same value: it carries no information, leave it out"
-            yield Finding("warning", "constant_column", name, intake.n - n_missing, (), action)
-
-
-def check_rare_levels(intake: Intake) -> Iterator[Finding]:
-    """one_patient_level: levels with a single patient, counted but neither named nor attributed."""
+def check_errors(intake: Intake) -> Iterator[Finding]:
+    """error_missing and error_not_positive: a value needs a standard error of measurement that can be one."""
     for name, feature in intake.features.items():
-        if not feature.is_discrete:
+        column = feature.error_column
+        if column is None or not intake.has(column):
             continue
-        text = intake.text(name)
-        counts = text.filter(text.is_in(list(feature.level_names))).value_counts()["count"]
-        n = int((counts == 1).sum())
-        if n:
-            action = (
-                f"{n} level(s) have one patient each: merge them with others, or rely on the prior for them"
-            )
-            yield Finding("warning", "one_patient_level", name, n, (), action)
+        yield from intake.not_numeric(column)
+        errors, present = intake.numbers(column), intake.present(name)
+        action = f"column {column} does not say how uncertain the value is: fill it in, or make these values missing"
+        yield from intake.in_rows(present & errors.missing, "error_missing", name, action)
+        action = (
+            f"column {column} must be greater than 0, in the unit of {name}: correct it; a value known without error "
+            "takes a very small one"
+        )
+        rows = present & (errors.values <= 0).fill_null(False)
+        yield from intake.in_rows(rows, "error_not_positive", name, action)
 
 
-def _present(intake: Intake, name: str) -> pl.Series:
-    """Return the mask of rows with a value, readable or not."""
-    if intake.features[name].is_discrete:
-        return intake.text(name).is_not_null()
-    return ~intake.numbers(name).missing
-
-
-def _readable(intake: Intake, name: str) -> pl.Series:
-    """Return the values that could be read, in rows that have one."""
-    discrete = intake.features[name].is_discrete
-    return (intake.text(name) if discrete else intake.numbers(name).values).drop_nulls()
-
-
-FEATURE_VALUES: tuple[Check, ...] = (check_categories, check_numbers, check_ranges, check_units, check_times)
-INFORMATION: tuple[Check, ...] = (check_information, check_rare_levels)
+FEATURE_VALUES: tuple[Check, ...] = (
+    check_categories,
+    check_numbers,
+    check_ranges,
+    check_units,
+    check_times,
+    check_errors,
+)

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
-from medresponse.cohort.checks.parsing import Numbers, read_ids, read_numbers, read_text
+from medresponse.cohort.feature import TRANSFORMS, Feature
 from medresponse.cohort.findings import Finding
-from medresponse.cohort.schema import Feature, OutcomeSchema, Schema, Treatment
+from medresponse.cohort.outcomes import Outcome, Reading
+from medresponse.cohort.parsing import Numbers, read_ids, read_levels, read_numbers, read_text
+from medresponse.cohort.schema import Schema, Treatment
 
 type Check = Callable[[Intake], Iterable[Finding]]
 
@@ -49,7 +52,7 @@ class Intake:
             return read_ids(self.frame[self.schema.id])
         return pl.Series(self.schema.id, [None] * self.n, dtype=pl.String)
 
-    @property
+    @cached_property
     def features(self) -> Mapping[str, Feature]:
         """Feature columns that the frame has."""
         return {name: feature for name, feature in self.schema.feature_columns.items() if self.has(name)}
@@ -65,14 +68,37 @@ class Intake:
         treatment = self.schema.treatment
         return treatment if treatment and self.has(treatment.column) else None
 
+    @cached_property
+    def arms(self) -> tuple[tuple[str, pl.Series], ...]:
+        """Each treatment level with the mask of its patients; empty without a treatment."""
+        if self.treatment is None:
+            return ()
+        given = self.text(self.treatment.column)
+        return tuple((level, (given == level).fill_null(False)) for level in self.treatment.levels)
+
     @property
-    def outcomes(self) -> Mapping[str, OutcomeSchema]:
+    def outcomes(self) -> Mapping[str, Outcome]:
         """Outcomes of which the frame has every column."""
-        return {name: outcome for name, outcome in self.schema.outcomes.items() if self.has(*outcome.columns)}
+        return {name: outcome for name, outcome in self.schema.outcomes.items() if self.has(*outcome.reads)}
+
+    @property
+    def outcome_columns(self) -> Mapping[str, Reading]:
+        """Columns of those outcomes, each once, with how it is read."""
+        return {column: how for outcome in self.outcomes.values() for column, how in outcome.reads.items()}
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the features give a model at least as many columns as there are patients."""
+        sizes = (len(f.levels) - 1 if f.type == "categorical" else 1 for f in self.features.values())
+        return sum(sizes) >= self.n
 
     def has(self, *columns: str) -> bool:
         """Say whether the frame has all `columns`."""
-        return all(column in self.frame.columns for column in columns)
+        return self._columns.issuperset(columns)
+
+    @cached_property
+    def _columns(self) -> frozenset[str]:
+        return frozenset(self.frame.columns)
 
     def text(self, column: str) -> pl.Series:
         """Return one column in canonical text."""
@@ -85,6 +111,22 @@ class Intake:
         if column not in self._numbers:
             self._numbers[column] = read_numbers(self.frame[column])
         return self._numbers[column]
+
+    def present(self, name: str) -> pl.Series:
+        """Return the mask of rows in which a feature has a value, readable or not."""
+        if self.features[name].is_discrete:
+            return self.text(name).is_not_null()
+        return ~self.numbers(name).missing
+
+    def codes(self, name: str) -> np.ndarray:
+        """Return a feature as numbers, shape (row,): transformed, or the position of the level; NaN if unknown."""
+        feature = self.features[name]
+        if feature.is_discrete:
+            levels = read_levels(self.text(name), feature.level_names)
+            return levels.to_physical().cast(pl.Float64).to_numpy()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            codes = TRANSFORMS[feature.transform](self.numbers(name).values.to_numpy())
+        return np.where(np.isfinite(codes), codes, np.nan)
 
     def filter(self, keep: pl.Series) -> Intake:
         """Return the rows for which the mask `keep` holds."""
@@ -109,6 +151,22 @@ class Intake:
         n = int(rows.sum())
         if n:
             yield Finding(severity, code, column, n, self.patients(rows), action)
+
+    def not_numeric(self, column: str) -> Iterator[Finding]:
+        """Yield not_numeric for one column, text and infinity apart."""
+        numbers = self.numbers(column)
+        action = (
+            "a number is needed, with a decimal point and no unit or sign such as <; correct them or make them "
+            "missing"
+        )
+        yield from self.in_rows(numbers.text, "not_numeric", column, action)
+        action = "the number is infinite; correct it or make it missing"
+        yield from self.in_rows(numbers.infinite, "not_numeric", column, action)
+
+    def outside(self, column: str, limits: tuple[float, float], code: str, action: str) -> Iterator[Finding]:
+        """Yield one finding for the values of a column outside `limits`."""
+        rows = ~self.numbers(column).values.is_between(*limits).fill_null(True)
+        yield from self.in_rows(rows, code, column, f"outside {limits[0]:g} to {limits[1]:g}: {action}")
 
 
 def run(checks: Iterable[Check], intake: Intake) -> list[Finding]:

@@ -8,22 +8,21 @@ from collections.abc import Iterator
 from medresponse.cohort.checks.identity import is_identifier_name
 from medresponse.cohort.checks.intake import Check, Intake
 from medresponse.cohort.findings import Finding
+from medresponse.cohort.roles import error_columns, helper_columns
 from medresponse.cohort.schema import Schema
 
 
 def optional_columns(schema: Schema) -> tuple[str, ...]:
     """Return the columns that a table read for prediction may lack: treatment and outcomes."""
     treatment = (schema.treatment.column,) if schema.treatment else ()
-    return (*treatment, *(column for outcome in schema.outcomes.values() for column in outcome.columns))
+    return (*treatment, *(column for outcome in schema.outcomes.values() for column in outcome.reads))
 
 
 def declared_columns(schema: Schema) -> tuple[str, ...]:
     """Return every column that the schema reads, each once, in the schema's order."""
-    features = schema.feature_columns
-    helpers = [f.unit_column for f in features.values() if f.unit_column]
-    helpers += [f.measured_at for f in features.values() if isinstance(f.measured_at, str)]
+    helpers = (*helper_columns(schema), *error_columns(schema))
     rules = [rule.column for rule in schema.eligibility]
-    every = (schema.id, *optional_columns(schema), *features, *schema.sites, *helpers, *rules)
+    every = (schema.id, *optional_columns(schema), *schema.feature_columns, *schema.sites, *helpers, *rules)
     return tuple(dict.fromkeys(every))
 
 

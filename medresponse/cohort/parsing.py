@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from medresponse.cohort.schema import TimeToEvent
 from medresponse.core.text import canonical_text, event_text
 
 _NOT_A_LEVEL = "\ufffd"  # stands for a list, a struct or bytes, which no level can equal
@@ -75,9 +74,9 @@ def read_levels(text: pl.Series, levels: tuple[str, ...]) -> pl.Series:
     return text.set(~text.is_in(list(levels)).fill_null(True), None).cast(pl.Enum(list(levels)))
 
 
-def read_events(text: pl.Series, outcome: TimeToEvent) -> pl.Series:
-    """Return canonical text as ``Boolean``, True for the event; null where it is neither declared value."""
-    flags = {event_text(outcome.event_value): True, event_text(outcome.censored_value): False}
+def read_flags(text: pl.Series, *, yes: str, no: str) -> pl.Series:
+    """Return canonical text as ``Boolean``, null where it is neither `yes` nor `no` (event spelling)."""
+    flags = {yes: True, no: False}
     values = [None if value is None else flags.get(event_text(value)) for value in text.to_list()]
     return pl.Series(text.name, values, dtype=pl.Boolean)
 

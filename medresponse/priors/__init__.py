@@ -1,8 +1,38 @@
 """Priors: one file a prior, registered by name."""
 
-from medresponse.priors.base import Prior, ScalePrior
+from medresponse.priors.base import Column, Prior, ScalePrior, Scales
+from medresponse.priors.grouped import Grouped
 from medresponse.priors.horseshoe import Horseshoe
 from medresponse.priors.normal import Normal
-from medresponse.priors.scales import HalfNormal, LogNormal
+from medresponse.priors.r2d2 import R2D2
+from medresponse.priors.scales import Exponential, Gamma, HalfNormal, HalfStudentT, LogNormal
+from medresponse.priors.student_t import StudentT
+from medresponse.priors.treatments import (
+    ByClass,
+    Exchangeable,
+    MonotoneDose,
+    TreatmentLevel,
+    TreatmentStructure,
+)
 
-__all__ = ["HalfNormal", "Horseshoe", "LogNormal", "Normal", "Prior", "ScalePrior"]
+__all__ = [
+    "Prior",
+    "Column",
+    "Scales",
+    "Normal",
+    "StudentT",
+    "R2D2",
+    "Horseshoe",
+    "Grouped",
+    "ScalePrior",
+    "HalfNormal",
+    "HalfStudentT",
+    "LogNormal",
+    "Exponential",
+    "Gamma",
+    "TreatmentStructure",
+    "TreatmentLevel",
+    "Exchangeable",
+    "ByClass",
+    "MonotoneDose",
+]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from medresponse.core.registry import register
-from medresponse.priors.base import Prior, require_positive
+from medresponse.priors.base import Column, Prior, Scales, require_positive
+from medresponse.priors.shrinkage import global_scale, half_t, slab_coefficients
 
 
 @register(Prior, "horseshoe")
@@ -22,9 +23,11 @@ class Horseshoe:
     Parameters
     ----------
     expected_nonzero : float
-        p0, the number of coefficients expected to matter.
+        p0, the number of coefficients expected to matter. It may exceed the number of columns: nothing is then
+        shrunk by more than the slab.
     slab_scale, slab_df : float
-        Size of those that do, on the scale of the linear predictor.
+        Size of those that do, on the scale of the linear predictor. The default believes 95% of them to lie
+        within 1.4 of zero: an odds or hazard ratio between 0.25 and 4.
     local_df, global_df : float
         Degrees of freedom of the local and global half-t scales; 1 is the half-Cauchy of the paper, larger
         values sample better and shrink the very large less lightly.
@@ -44,37 +47,20 @@ class Horseshoe:
         for what in ("expected_nonzero", "slab_scale", "slab_df", "local_df", "global_df"):
             require_positive(getattr(self, what), what)
 
-    def coefficients(self, name: str, *, size: int, dims: str, unit_information_sd: Any) -> Any:
-        """Add the coefficients; see `Prior.coefficients`.
-
-        With no more columns than `expected_nonzero` the ratio p0 / (p - p0) is taken at p - p0 = 1.
-        """
-        import pymc as pm
-        import pytensor.tensor as pt
-
-        tau0 = self.expected_nonzero / max(size - self.expected_nonzero, 1.0) * unit_information_sd
-        tau = tau0 * _half_t(f"{name}_global", self.global_df)
-        local = _half_t(f"{name}_local", self.local_df, shape=size, dims=dims)
-        slab = pm.InverseGamma(f"{name}_slab", self.slab_df / 2, self.slab_df / 2)
-        c2 = self.slab_scale**2 * slab
-        raw = pm.Normal(f"{name}_raw", 0.0, 1.0, shape=size, dims=dims)
-        shrunk = pt.sqrt(c2 * local**2 / (c2 + tau**2 * local**2))
-        return pm.Deterministic(name, raw * tau * shrunk, dims=dims)
+    def coefficients(
+        self, name: str, *, columns: tuple[Column, ...], dims: str, scales: Scales, positive: bool = False
+    ) -> Any:
+        """Add the coefficients; see `Prior.coefficients`."""
+        p = len(columns)
+        tau = global_scale(
+            name, expected_nonzero=self.expected_nonzero, df=self.global_df, size=p, scales=scales
+        )
+        local = half_t(f"{name}_local", self.local_df, shape=p, dims=dims)
+        return slab_coefficients(
+            name, tau=tau, local=local, slab_scale=self.slab_scale, slab_df=self.slab_df, size=p, dims=dims,
+            positive=positive,
+        )  # fmt: skip
 
     def harder(self) -> Horseshoe:
         """Return the prior with half as many expected non-zeros and half the slab."""
         return replace(self, expected_nonzero=self.expected_nonzero / 2, slab_scale=self.slab_scale / 2)
-
-
-def _half_t(name: str, df: float, **kwargs: Any) -> Any:
-    """Add a half-t variable as half-normal times the root of an inverse gamma.
-
-    The same law as a half-t, whose tails are spread over two light-tailed variables that NUTS can cross
-    (Peltola et al. 2014; Betancourt 2018, "Bayes sparse regression").
-    """
-    import pymc as pm
-    import pytensor.tensor as pt
-
-    base = pm.HalfNormal(f"{name}_base", 1.0, **kwargs)
-    mix = pm.InverseGamma(f"{name}_mix", df / 2, df / 2, **kwargs)
-    return base * pt.sqrt(mix)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from medresponse.core.registry import register
-from medresponse.priors.base import Prior, require_positive
+from medresponse.priors.base import Column, Prior, Scales, require_positive, unit_normal
 
 
 @register(Prior, "normal")
@@ -17,7 +17,8 @@ class Normal:
     Parameters
     ----------
     sigma : float
-        Standard deviation of a coefficient, on the scale of the linear predictor.
+        Standard deviation of a coefficient, on the scale of the linear predictor. The default believes 95% of
+        coefficients to lie within 1.0 of zero: an odds or hazard ratio between 0.38 and 2.7.
     pooled : bool
         If True the block's common scale is estimated, half-normal with scale `sigma`: partial pooling of the
         block's coefficients towards zero.
@@ -35,18 +36,23 @@ class Normal:
         if self.centred and not self.pooled:
             raise ValueError("centred says how a pooled block is sampled; set pooled as well")
 
-    def coefficients(self, name: str, *, size: int, dims: str, unit_information_sd: Any) -> Any:
+    def coefficients(
+        self, name: str, *, columns: tuple[Column, ...], dims: str, scales: Scales, positive: bool = False
+    ) -> Any:
         """Add the coefficients; see `Prior.coefficients`."""
         import pymc as pm
 
+        p = len(columns)
         if not self.pooled:
             # The unit-scale parameter gives the sampler's first steps the right size for any sigma.
-            raw = pm.Normal(f"{name}_raw", 0.0, 1.0, shape=size, dims=dims)
+            raw = unit_normal(f"{name}_raw", size=p, dims=dims, positive=positive)
             return pm.Deterministic(name, self.sigma * raw, dims=dims)
         scale = pm.HalfNormal(f"{name}_scale", self.sigma)
         if self.centred:
-            return pm.Normal(name, 0.0, scale, shape=size, dims=dims)
-        raw = pm.Normal(f"{name}_raw", 0.0, 1.0, shape=size, dims=dims)
+            if positive:
+                return pm.HalfNormal(name, scale, shape=p, dims=dims)
+            return pm.Normal(name, 0.0, scale, shape=p, dims=dims)
+        raw = unit_normal(f"{name}_raw", size=p, dims=dims, positive=positive)
         return pm.Deterministic(name, scale * raw, dims=dims)
 
     def harder(self) -> Normal:

@@ -9,17 +9,12 @@ import pytest
 from scipy import stats
 
 from medresponse.priors import Horseshoe
+from tests.priors.graph import block_model, joint_draws, scales_of
 
 
-def joint_draws(prior: Horseshoe, *, size: int, unit_sd: float, draws: int = 1) -> dict[str, np.ndarray]:
+def draws_of(prior: Horseshoe, *, size: int, unit_sd: float, draws: int = 1) -> dict[str, np.ndarray]:
     """Joint draws of the coefficients and everything they are made of."""
-    import pymc as pm
-
-    with pm.Model(coords={"term": range(size)}) as model:
-        prior.coefficients("b", size=size, dims="term", unit_information_sd=unit_sd)
-    names = list(model.named_vars)
-    values = pm.draw([model[name] for name in names], draws=draws, random_seed=4, mode="FAST_COMPILE")
-    return dict(zip(names, values, strict=True))
+    return joint_draws(block_model(prior, size, scales=scales_of(size, unit_sd=unit_sd)), draws=draws)
 
 
 def half_t(parts: dict[str, np.ndarray], name: str) -> np.ndarray:
@@ -28,15 +23,13 @@ def half_t(parts: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("df", [1.0, 3.0])
 def test_local_scales_are_half_t(df: float) -> None:
-    local = half_t(
-        joint_draws(Horseshoe(expected_nonzero=3, local_df=df), size=20_000, unit_sd=0.1), "b_local"
-    )
+    local = half_t(draws_of(Horseshoe(expected_nonzero=3, local_df=df), size=20_000, unit_sd=0.1), "b_local")
     assert stats.kstest(local, lambda x: 2 * stats.t(df).cdf(x) - 1).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("df", [1.0, 4.0])
 def test_the_global_scale_is_half_t(df: float) -> None:
-    parts = joint_draws(Horseshoe(expected_nonzero=3, global_df=df), size=5, unit_sd=0.1, draws=4000)
+    parts = draws_of(Horseshoe(expected_nonzero=3, global_df=df), size=5, unit_sd=0.1, draws=4000)
     assert stats.kstest(half_t(parts, "b_global"), lambda x: 2 * stats.t(df).cdf(x) - 1).pvalue > 1e-3
 
 
@@ -48,7 +41,7 @@ def test_coefficients_follow_the_papers_formula(expected_nonzero: float, size: i
     """Eq. 2.8, with tau0 = p0 / (p - p0) * sigma / sqrt(n) of eq. 3.12."""
     unit_sd, slab_scale = 0.07, 0.8
     prior = Horseshoe(expected_nonzero=expected_nonzero, slab_scale=slab_scale)
-    p = joint_draws(prior, size=size, unit_sd=unit_sd, draws=20)
+    p = draws_of(prior, size=size, unit_sd=unit_sd, draws=20)
     for d in range(20):
         at: Any = {name: values[d] for name, values in p.items()}
         tau = ratio * unit_sd * half_t(at, "b_global")
@@ -63,13 +56,13 @@ def test_a_coefficient_that_escapes_shrinkage_is_student_t_of_the_slabs_scale() 
     prior = Horseshoe(
         expected_nonzero=1e6, slab_scale=0.8, slab_df=4
     )  # tau so large that only the slab holds
-    draws = joint_draws(prior, size=1, unit_sd=10.0, draws=4000)["b"][:, 0]
+    draws = draws_of(prior, size=1, unit_sd=10.0, draws=4000)["b"][:, 0]
     assert stats.kstest(draws, stats.t(4, scale=0.8).cdf).pvalue > 1e-3
 
 
 def test_most_coefficients_are_small_and_about_as_many_as_expected_are_not() -> None:
     size, expected, unit_sd, draws = 200, 5.0, 1 / np.sqrt(400), 2000
-    p = joint_draws(Horseshoe(expected_nonzero=expected), size=size, unit_sd=unit_sd, draws=draws)
+    p = draws_of(Horseshoe(expected_nonzero=expected), size=size, unit_sd=unit_sd, draws=draws)
     assert np.median(np.abs(p["b"])) < unit_sd / 10  # far under what the data could tell from zero
     tau = expected / (size - expected) * unit_sd * half_t(p, "b_global")
     shrinkage = 1 / (1 + (tau[:, None] * half_t(p, "b_local") / unit_sd) ** 2)

@@ -1,8 +1,36 @@
 """Outcome families: one file a family, registered by name."""
 
-from medresponse.families.base import Arrays, Family
+from medresponse.families.augmented import Augmented
+from medresponse.families.base import Arrays, Compressing, Family, Predictor
+from medresponse.families.bernoulli import Bernoulli
+from medresponse.families.competing_risks import CompetingRisks
+from medresponse.families.cure import Cure
 from medresponse.families.gaussian import Gaussian
+from medresponse.families.loglogistic import Loglogistic
+from medresponse.families.lognormal import Lognormal
+from medresponse.families.negative_binomial import NegativeBinomial
+from medresponse.families.ordinal import Ordinal
 from medresponse.families.piecewise_exponential import PiecewiseExponential
+from medresponse.families.poisson import Poisson
+from medresponse.families.student_t import StudentT
 from medresponse.families.weibull import Weibull
 
-__all__ = ["Arrays", "Family", "Gaussian", "PiecewiseExponential", "Weibull"]
+__all__ = [
+    "Arrays",
+    "Augmented",
+    "Bernoulli",
+    "CompetingRisks",
+    "Compressing",
+    "Cure",
+    "Family",
+    "Gaussian",
+    "Loglogistic",
+    "Lognormal",
+    "NegativeBinomial",
+    "Ordinal",
+    "PiecewiseExponential",
+    "Poisson",
+    "Predictor",
+    "StudentT",
+    "Weibull",
+]

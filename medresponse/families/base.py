@@ -6,7 +6,8 @@ without it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +16,27 @@ from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
 
 Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The linear predictor as a likelihood reads it.
+
+    Parameters
+    ----------
+    coefficients : tensor
+        In the order of the layout, shape (coefficient,), or (coefficient, predictor) for several predictors.
+    compute : callable
+        Builds `eta`; not called where a compressed likelihood reads the coefficients alone.
+    """
+
+    coefficients: Any
+    compute: Callable[[], Any]
+
+    @property
+    def eta(self) -> Any:
+        """Predictor of every training patient, shape (patient,), or (patient, predictor) for several."""
+        return self.compute()
 
 
 @runtime_checkable
@@ -29,6 +51,10 @@ class Family(Protocol):
         """Posterior variables that scoring needs."""
         ...
 
+    def predictors(self, constants: Arrays) -> tuple[str, ...]:
+        """Return the names of the linear predictors; ``("",)`` where there is one."""
+        ...
+
     def learn(self, outcome: Arrays) -> dict[str, np.ndarray]:
         """Return the constants taken from training outcomes (cut points, centres); saved with the fit."""
         ...
@@ -37,23 +63,24 @@ class Family(Protocol):
         """Return the standard error of one coefficient if all data spoke of it (for sparse priors)."""
         ...
 
+    def latent_sd(self, outcome: Arrays) -> float:
+        """Return the sd of the outcome given the predictor, on the predictor's scale (for priors of R^2)."""
+        ...
+
     def companions(self, outcome: Arrays) -> np.ndarray:
         """Return what missing features are imputed from besides features, shape (patient, companion)."""
         ...
 
-    def observe(
-        self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays
-    ) -> Arrays:
-        """Return the arrays that `likelihood` reads: data or their sufficient statistics."""
+    def observe(self, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays) -> Arrays:
+        """Return the arrays that `likelihood` reads besides the predictor."""
         ...
 
-    def likelihood(self, coefficients: Any, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:
+    def likelihood(self, predictor: Predictor, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:
         """Add intercepts, family parameters and the likelihood to the current PyMC model.
 
         Parameters
         ----------
-        coefficients : tensor
-            Shape (coefficient,), in the order of the design's columns.
+        predictor : Predictor
         data : mapping
             The arrays of `observe` as shared variables.
         contrasts : numpy.ndarray
@@ -70,7 +97,8 @@ class Family(Protocol):
         ----------
         estimand : Estimand
         eta : numpy.ndarray
-            Linear predictor without the family's intercept, shape (patient, treatment, draw).
+            Linear predictor without the family's intercept, shape (patient, treatment, draw), or
+            (predictor, patient, treatment, draw) for several predictors.
         parameters : mapping
             The family's `parameters`, draws first.
         constants : mapping
@@ -81,7 +109,10 @@ class Family(Protocol):
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray
     ) -> np.ndarray:
-        """Return one outcome a draw from the predictive distribution, shape of `eta`; `uniform` in (0, 1)."""
+        """Return one outcome a draw from the predictive distribution, shape of `uniform`, which is in (0, 1).
+
+        `eta` is as in `response`; `uniform` has shape (patient, treatment, draw).
+        """
         ...
 
     def log_likelihood(
@@ -92,7 +123,25 @@ class Family(Protocol):
         parameters: Arrays,
         constants: Arrays,
     ) -> np.ndarray:
-        """Return pointwise log-likelihoods, shape (patient, draw), from `eta` of shape (patient, draw)."""
+        """Return pointwise log-likelihoods, shape (patient, draw).
+
+        `eta` has shape (patient, draw), or (predictor, patient, draw) for several predictors.
+        """
+        ...
+
+
+@runtime_checkable
+class Compressing(Protocol):
+    """A family whose likelihood needs only sufficient statistics of the design, whatever the number of patients.
+
+    Where there are more patients than coefficients, `compress` takes the place of `observe`, and `likelihood` reads
+    `Predictor.coefficients`.
+    """
+
+    def compress(
+        self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays
+    ) -> Arrays:
+        """Return the arrays that `likelihood` reads, from a design of shape (patient, coefficient)."""
         ...
 
 

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from medresponse.core.errors import DataError
 from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Family
+from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.outcome_scale import from_scale, to_scale
 from medresponse.priors import HalfNormal, ScalePrior
-
-_Scale = Callable[[np.ndarray], np.ndarray]
-
-_FORWARD: dict[str, _Scale] = {"identity": lambda v: v, "log": np.log, "sqrt": np.sqrt, "cbrt": np.cbrt}
-_INVERSE: dict[str, _Scale] = {
-    "identity": lambda z: z,
-    "log": np.exp,
-    "sqrt": lambda z: np.maximum(z, 0.0) ** 2,
-    "cbrt": lambda z: np.maximum(z, 0.0) ** 3,
-}
 
 
 @register(Family, "gaussian")
@@ -48,6 +38,10 @@ class Gaussian:
     estimands: ClassVar[tuple[str, ...]] = ("mean",)
     parameters: ClassVar[tuple[str, ...]] = ("intercept", "sigma")
 
+    def predictors(self, constants: Arrays) -> tuple[str, ...]:
+        """Return the one nameless predictor."""
+        return ("",)
+
     def learn(self, outcome: Arrays) -> dict[str, np.ndarray]:
         """Return ``center`` and ``spread`` of the transformed training outcome."""
         z = self._transform(outcome["value"])
@@ -57,21 +51,33 @@ class Gaussian:
         """Return sd(y) / sqrt(n) on the model's scale."""
         return float(self._transform(outcome["value"]).std(ddof=1) / np.sqrt(len(outcome["value"])))
 
+    def latent_sd(self, outcome: Arrays) -> float:
+        """Return the outcome's standard deviation on the model's scale, the unit of the residual's prior."""
+        return float(self._transform(outcome["value"]).std(ddof=1))
+
     def companions(self, outcome: Arrays) -> np.ndarray:
         """Return the transformed outcome, standardised."""
         z = self._transform(outcome["value"])
         return ((z - z.mean()) / z.std())[:, None]
 
-    def observe(
+    def observe(self, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays) -> Arrays:
+        """Return the transformed outcome and its centre and spread."""
+        return {
+            "outcome": self._transform(outcome["value"]) - constants["center"],
+            "center": np.asarray(constants["center"]),
+            "spread": np.asarray(constants["spread"]),
+        }
+
+    def compress(
         self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays
     ) -> Arrays:
         """Return the QR compression of [1 | design | y], whose size does not depend on the number of patients.
 
         ``||y - X b||^2 = ||Q'y - R b||^2 + rss``: the likelihood is unchanged, to rounding.
         """
-        y = (self._transform(outcome["value"]) - constants["center"])[:, None]
+        rows = self.observe(outcome, treatment_idx, constants)
         x = np.column_stack([np.ones(len(design)), design])
-        triangle = np.linalg.qr(np.hstack([x, y]), mode="r")
+        triangle = np.linalg.qr(np.column_stack([x, rows["outcome"]]), mode="r")
         p = x.shape[1]
         padded = np.zeros((p + 1, p + 1))
         padded[: len(triangle)] = triangle
@@ -80,11 +86,11 @@ class Gaussian:
             "rotated": padded[:p, p],
             "residual_ss": np.asarray(padded[p, p] ** 2),
             "n_patients": np.asarray(float(len(design))),
-            "center": np.asarray(constants["center"]),
-            "spread": np.asarray(constants["spread"]),
+            "center": rows["center"],
+            "spread": rows["spread"],
         }
 
-    def likelihood(self, coefficients: Any, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:
+    def likelihood(self, predictor: Predictor, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:
         """Add intercept, residual scale and the likelihood; see `Family.likelihood`."""
         import pymc as pm
         import pytensor.tensor as pt
@@ -92,9 +98,13 @@ class Gaussian:
         alpha = pm.Normal("alpha", 0.0, 2.5)  # in outcome standard deviations, around the outcome's mean
         sigma = pm.Deterministic("sigma", data["spread"] * self.residual.sample("residual"))
         pm.Deterministic("intercept", data["center"] + data["spread"] * alpha)
-        b = pt.concatenate([(data["spread"] * alpha)[None], coefficients])
-        misfit = ((data["rotated"] - pt.dot(data["triangle"], b)) ** 2).sum() + data["residual_ss"]
-        n = data["n_patients"]
+        if "triangle" in data:
+            b = pt.concatenate([(data["spread"] * alpha)[None], predictor.coefficients])
+            misfit = ((data["rotated"] - pt.dot(data["triangle"], b)) ** 2).sum() + data["residual_ss"]
+            n = data["n_patients"]
+        else:
+            misfit = ((data["outcome"] - data["spread"] * alpha - predictor.eta) ** 2).sum()
+            n = data["outcome"].shape[0]
         pm.Potential("likelihood", -n * pt.log(sigma) - misfit / (2 * sigma**2) - n / 2 * np.log(2 * np.pi))
 
     def response(
@@ -117,7 +127,7 @@ class Gaussian:
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray
     ) -> np.ndarray:
         """Return outcomes on the original scale."""
-        return _INVERSE[self.scale](parameters["intercept"] + eta + parameters["sigma"] * ndtri(uniform))
+        return from_scale(parameters["intercept"] + eta + parameters["sigma"] * ndtri(uniform), self.scale)
 
     def log_likelihood(
         self,
@@ -133,11 +143,34 @@ class Gaussian:
         standard = (z - parameters["intercept"] - eta) / sigma
         return -0.5 * standard**2 - np.log(sigma) - 0.5 * np.log(2 * np.pi)
 
+    @property
+    def intercept_name(self) -> str:
+        """Name of the intercept."""
+        return "intercept"
+
+    @property
+    def free(self) -> Mapping[str, ScalePrior]:
+        """Residual standard deviation in units of the outcome's; see `Augmented`."""
+        return {"residual": self.residual}
+
+    def intercept_prior(self, outcome: Arrays, constants: Arrays) -> tuple[float, float]:
+        """Return the outcome's mean and 2.5 of its standard deviations."""
+        return float(constants["center"]), 2.5 * float(constants["spread"])
+
+    def from_free(self, free: Mapping[str, float], constants: Arrays) -> dict[str, float]:
+        """Return sigma."""
+        return {"sigma": float(constants["spread"]) * free["residual"]}
+
+    def augment(
+        self,
+        mean: np.ndarray,
+        outcome: Arrays,
+        parameters: Mapping[str, float],
+        constants: Arrays,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the transformed outcome itself and 1 / sigma^2."""
+        return self._transform(outcome["value"]), np.full(len(mean), parameters["sigma"] ** -2)
+
     def _transform(self, value: np.ndarray) -> np.ndarray:
-        lowest = {"identity": -np.inf, "log": np.nextafter(0, 1)}.get(self.scale, 0.0)
-        bad = int((~(value >= lowest)).sum())
-        if bad:
-            raise DataError(
-                f"the outcome's {self.scale} scale is not defined for {bad} row(s)", code="outcome_scale"
-            )
-        return _FORWARD[self.scale](value)
+        return to_scale(value, self.scale)

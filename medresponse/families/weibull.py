@@ -1,4 +1,4 @@
-"""Weibull time to event with right censoring (accelerated failure time)."""
+"""Weibull time to event (accelerated failure time)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import gamma, gammainc
 
 from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Family, checked_horizon, event_companions
+from medresponse.families import log_time
+from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.censoring import event_companions
 from medresponse.priors import LogNormal, ScalePrior
 
 
@@ -21,7 +22,7 @@ class Weibull:
     """Weibull event times; `eta` shifts the log scale, so higher means later.
 
     ``S(t) = exp(-(t / s)^shape)``, ``log s = centre + alpha + eta``, with the centre at the log of the mean
-    observed time per event.
+    observed time per event. Rows may be exact, right-, left- or interval-censored and left-truncated.
 
     Parameters
     ----------
@@ -35,62 +36,52 @@ class Weibull:
     estimands: ClassVar[tuple[str, ...]] = ("survival", "rmst")
     parameters: ClassVar[tuple[str, ...]] = ("log_scale", "shape")
 
+    def predictors(self, constants: Arrays) -> tuple[str, ...]:
+        """Return the one predictor, of the log scale."""
+        return ("",)
+
     def learn(self, outcome: Arrays) -> dict[str, np.ndarray]:
         """Return ``end``, the longest follow-up."""
-        return {"end": np.asarray(outcome["time"].max())}
+        return log_time.learn(outcome)
 
     def unit_information_sd(self, outcome: Arrays) -> float:
         """Return 1 / sqrt(events), at shape 1."""
         return float(1.0 / np.sqrt(max(outcome["event"].sum(), 1)))
 
+    def latent_sd(self, outcome: Arrays) -> float:
+        """Return the sd of log time given the predictor at shape 1, pi / sqrt(6)."""
+        return log_time.WEIBULL.sd
+
     def companions(self, outcome: Arrays) -> np.ndarray:
         """Return event and Nelson-Aalen estimate, standardised."""
         return event_companions(outcome)
 
-    def observe(
-        self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays
-    ) -> Arrays:
-        """Return design, log time, event indicator and the centre of the log scale."""
-        event = outcome["event"].astype(float)
-        return {
-            "design": design,
-            "log_time": np.log(outcome["time"]),
-            "event": event,
-            "crude_log_scale": np.asarray(np.log(outcome["time"].sum() / max(event.sum(), 0.5))),
-        }
+    def observe(self, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays) -> Arrays:
+        """Return what `log_time.observe` does."""
+        return log_time.observe(outcome)
 
-    def likelihood(self, coefficients: Any, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:
+    def likelihood(self, predictor: Predictor, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:
         """Add shape, scale and the likelihood; see `Family.likelihood`."""
         import pymc as pm
-        import pytensor.tensor as pt
 
         shape = self.shape.sample("shape")
         log_scale = pm.Deterministic("log_scale", data["crude_log_scale"] + pm.Normal("alpha", 0.0, 2.0))
-        standard = data["log_time"] - log_scale - pt.dot(data["design"], coefficients)
-        # log h(t) = log(shape) + shape * (log t - log s) - log t; H(t) = (t / s)^shape.
-        log_hazard = pt.log(shape) + shape * standard - data["log_time"]
-        pm.Potential("likelihood", (data["event"] * log_hazard - pt.exp(shape * standard)).sum())
+        log_time.add_likelihood(log_time.WEIBULL, data, log_scale + predictor.eta, shape)
 
     def response(
         self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays
     ) -> np.ndarray:
-        """Return survival probability or restricted mean time; see `Family.response`.
-
-        The restricted mean is the incomplete-gamma form of the area under the Weibull survival curve.
-        """
-        horizon = checked_horizon(estimand, constants["end"])
-        shape = parameters["shape"]
-        scale = np.exp(parameters["log_scale"] + eta)
-        cumulative = (horizon / scale) ** shape
-        if estimand.kind == "survival":
-            return np.exp(-cumulative)
-        return scale * gamma(1 + 1 / shape) * gammainc(1 / shape, cumulative)
+        """Return survival probability or restricted mean time; see `Family.response`."""
+        location = parameters["log_scale"] + eta
+        return log_time.respond(log_time.WEIBULL, estimand, constants, location, parameters["shape"])
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray
     ) -> np.ndarray:
         """Return event times by inversion."""
-        return np.exp(parameters["log_scale"] + eta) * (-np.log(uniform)) ** (1 / parameters["shape"])
+        return log_time.simulate(
+            log_time.WEIBULL, parameters["log_scale"] + eta, parameters["shape"], uniform
+        )
 
     def log_likelihood(
         self,
@@ -101,7 +92,5 @@ class Weibull:
         constants: Arrays,
     ) -> np.ndarray:
         """Return pointwise log-likelihoods, shape (patient, draw)."""
-        log_time, event = np.log(outcome["time"])[:, None], outcome["event"].astype(float)[:, None]
-        shape = parameters["shape"]
-        standard = log_time - parameters["log_scale"] - eta
-        return event * (np.log(shape) + shape * standard - log_time) - np.exp(shape * standard)
+        location = parameters["log_scale"] + eta
+        return log_time.log_likelihood(log_time.WEIBULL, outcome, location, parameters["shape"])

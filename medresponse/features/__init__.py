@@ -1,16 +1,28 @@
-"""Features: encoding learned on training rows, imputation of missing values, and the design."""
+"""Features: encodings, bases of curves, propensity scores, treatment contrasts, design layout and imputation."""
 
+from medresponse.features.basis import Basis
 from medresponse.features.design import Grouping, Layout, treatment_contrasts
-from medresponse.features.encoding import Encoding, FeatureEncoding, fit_encoding
+from medresponse.features.encoding import PROPENSITY, Curve, Encoding, FeatureEncoding, fit_encoding
+from medresponse.features.forest import Forest
+from medresponse.features.groups import group_indices, group_labels
 from medresponse.features.latent_normal import LatentNormal, fit_latent_normal
+from medresponse.features.propensity import Propensity, fit_propensity
 
 __all__ = [
+    "PROPENSITY",
+    "Basis",
+    "Curve",
     "Encoding",
     "FeatureEncoding",
+    "Forest",
     "Grouping",
     "LatentNormal",
     "Layout",
+    "Propensity",
     "fit_encoding",
     "fit_latent_normal",
+    "fit_propensity",
+    "group_indices",
+    "group_labels",
     "treatment_contrasts",
 ]

@@ -33,14 +33,26 @@ def treatment_contrasts(n_treatments: int) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class Grouping:
-    """One pooled grouping column (site, study) with the labels seen in training.
+    """One pooled grouping (site, study) with the labels seen in training.
 
-    `slopes` are positions of the feature columns whose coefficients vary over the groups.
+    Parameters
+    ----------
+    column : str
+        A site column, or several joined by ``/`` for groups nested in others (``country/hospital``): then a group
+        is a combination of their values.
+    labels : tuple of str
+    slopes : tuple of int
+        Positions of the feature columns whose coefficients vary over the groups.
     """
 
     column: str
     labels: tuple[str, ...]
     slopes: tuple[int, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """Start of the names of this grouping's variables."""
+        return self.column.replace("/", "_in_")
 
     def index(self, values: list[str]) -> np.ndarray:
         """Return each value's position among `labels`, -1 for a group that training never saw."""
@@ -117,6 +129,16 @@ class Layout:
             labels += [f"{c} x {grouping.column}={g}" for c in contrasts for g in grouping.labels]
         return tuple(labels)
 
+    @property
+    def n_dense(self) -> int:
+        """Number of coefficients before those of the groupings."""
+        return self.slices["modifier"].stop
+
+    def dense(self, columns: np.ndarray, treatment_idx: np.ndarray) -> np.ndarray:
+        """Return the part of the design without groupings, shape (patient, n_dense)."""
+        contrast = self.contrast_matrix[treatment_idx]
+        return np.concatenate([columns, contrast, _interact(contrast, columns[:, list(self.modifiers)])], axis=1)
+
     def matrix(
         self, columns: np.ndarray, treatment_idx: np.ndarray, groups: dict[str, np.ndarray]
     ) -> np.ndarray:
@@ -132,7 +154,7 @@ class Layout:
             Grouping column -> index of each patient's group, shape (patient,).
         """
         contrast = self.contrast_matrix[treatment_idx]
-        parts = [columns, contrast, _interact(contrast, columns[:, list(self.modifiers)])]
+        parts = [self.dense(columns, treatment_idx)]
         for grouping in self.groupings:
             onehot = np.eye(len(grouping.labels))[groups[grouping.column]]
             parts += [
@@ -141,6 +163,35 @@ class Layout:
                 _interact(contrast, onehot),
             ]
         return np.concatenate(parts, axis=1)
+
+    def linear_predictor(
+        self,
+        columns: np.ndarray,
+        treatment_idx: np.ndarray,
+        groups: dict[str, np.ndarray],
+        coefficients: np.ndarray,
+    ) -> np.ndarray:
+        """Return ``matrix(...) @ coefficients.T``, shape (patient, draw), without forming the groups' columns.
+
+        Parameters
+        ----------
+        columns, treatment_idx, groups
+            As for `matrix`.
+        coefficients : numpy.ndarray
+            Shape (draw, coefficient).
+        """
+        parts, contrast, draws = self.slices, self.contrast_matrix[treatment_idx], len(coefficients)
+        eta = self.dense(columns, treatment_idx) @ coefficients[:, : self.n_dense].T
+        for grouping in self.groupings:
+            own, n = groups[grouping.column], len(grouping.labels)
+            eta += coefficients[:, parts[f"{grouping.column}.intercept"]].T[own]
+            slopes = coefficients[:, parts[f"{grouping.column}.slope"]].T.reshape(len(grouping.slopes), n, draws)
+            for position, slope in zip(grouping.slopes, slopes, strict=True):
+                eta += columns[:, [position]] * slope[own]
+            effects = coefficients[:, parts[f"{grouping.column}.treatment"]].T.reshape(self.n_contrasts, n, draws)
+            for j, effect in enumerate(effects):
+                eta += contrast[:, [j]] * effect[own]
+        return eta
 
 
 def _interact(contrast: np.ndarray, columns: np.ndarray) -> np.ndarray:

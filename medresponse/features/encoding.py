@@ -8,7 +8,7 @@ categorical one, all centred on the training rows so that an intercept speaks of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ import polars as pl
 
 from medresponse.cohort import Cohort, Feature
 from medresponse.core.errors import DataError
+from medresponse.features.basis import Basis
+from medresponse.features.propensity import Propensity
 
 _FORWARD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda x: x,
@@ -40,6 +42,10 @@ class FeatureEncoding:
         (binary, ordinal, dosage). Unused for a categorical feature.
     shares : tuple of float
         Training share of each level.
+    error : float or str, optional
+        Standard error of measurement as in the schema.
+    path : tuple of str
+        Groups that the feature belongs to, from fine to coarse (gene, pathway).
     baseline : int
         Index of the level without a column (categorical): the most frequent in training.
     low, high : float
@@ -55,6 +61,8 @@ class FeatureEncoding:
     center: float = 0.0
     scale: float = 1.0
     shares: tuple[float, ...] = ()
+    error: float | str | None = None
+    path: tuple[str, ...] = ()
     baseline: int = 0
     low: float = float("nan")
     high: float = float("nan")
@@ -82,20 +90,45 @@ class FeatureEncoding:
         return np.stack([(codes == i) - self.shares[i] for i in others], axis=-1)
 
 
+PROPENSITY = "propensity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Basis functions of the one column of a feature (or of the propensity score)."""
+
+    feature: str
+    column: int
+    basis: Basis
+
+    @property
+    def name(self) -> str:
+        """Name of the block that the coefficients form."""
+        return f"curve_{self.feature}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
     """Encodings of every feature that a model uses, block by block.
+
+    Columns come in this order: main (one or more a feature), products, propensity score, curves.
 
     Attributes
     ----------
     features : tuple of FeatureEncoding
         Grouped by block, in the order of the schema.
     interactions : tuple of (str, str)
-        Pairs of features whose columns' products are further columns, after all others.
+        Pairs of features whose columns' products are further columns.
+    propensity : Propensity, optional
+        Propensity scores made of the main columns, where the spec adjusts for them.
+    curves : tuple of Curve
+        Basis functions of single columns.
     """
 
     features: tuple[FeatureEncoding, ...]
     interactions: tuple[tuple[str, str], ...] = ()
+    propensity: Propensity | None = None
+    curves: tuple[Curve, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -108,22 +141,44 @@ class Encoding:
         return tuple(label for feature in self.features for label in feature.column_labels)
 
     @property
+    def n_linear(self) -> int:
+        """Number of columns before those of curves."""
+        return len(self.column_labels) - sum(curve.basis.size for curve in self.curves)
+
+    @property
     def column_labels(self) -> tuple[str, ...]:
         """Labels of all columns, the order of `columns`."""
         main = self.main_labels
-        return main + tuple(f"{main[i]} : {main[j]}" for i, j in self._products)
+        return (
+            *main,
+            *(f"{main[i]} : {main[j]}" for i, j in self._products),
+            *(self.propensity.labels if self.propensity else ()),
+            *(f"{curve.name} {j + 1}" for curve in self.curves for j in range(curve.basis.size)),
+        )
 
     @property
     def column_features(self) -> tuple[tuple[str, ...], ...]:
-        """Feature or features that each column depends on."""
+        """Feature or features that each column is made of; none for a propensity score, which stands for itself."""
         main = [(feature.name,) for feature in self.features for _ in feature.column_labels]
-        return tuple(main + [(*main[i], *main[j]) for i, j in self._products])
+        scores = [()] * (len(self.propensity.labels) if self.propensity else 0)
+        linear = main + [(*main[i], *main[j]) for i, j in self._products] + scores
+        curves = [linear[curve.column] for curve in self.curves for _ in range(curve.basis.size)]
+        return tuple(linear + curves)
 
     @property
     def column_blocks(self) -> tuple[str, ...]:
-        """Block that each column belongs to; a product belongs to that of its first feature."""
+        """Block that each column belongs to: that of a product's first feature; a propensity score and each curve
+        are blocks of their own."""
         main = [feature.block for feature in self.features for _ in feature.column_labels]
-        return tuple(main + [main[i] for i, _ in self._products])
+        scores = [PROPENSITY] * (len(self.propensity.labels) if self.propensity else 0)
+        curves = [curve.name for curve in self.curves for _ in range(curve.basis.size)]
+        return tuple(main + [main[i] for i, _ in self._products] + scores + curves)
+
+    @property
+    def column_paths(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of each column, from fine to coarse; empty for products, scores and curves."""
+        main = [feature.path for feature in self.features for _ in feature.column_labels]
+        return tuple(main + [()] * (len(self.column_blocks) - len(main)))
 
     @property
     def _products(self) -> tuple[tuple[int, int], ...]:
@@ -156,15 +211,55 @@ class Encoding:
             return np.empty((cohort.n, 0))
         return np.column_stack([feature.codes(cohort.table[feature.name]) for feature in self.features])
 
+    def errors(self, cohort: Cohort) -> np.ndarray | None:
+        """Return standard errors of measurement on the scale of codes, (patient, feature), 0 where exact.
+
+        None if no feature has one. Through a transform by the delta method: ``se * |g'(reading)|``.
+        """
+        if all(feature.error is None for feature in self.features):
+            return None
+        return np.column_stack([_code_errors(feature, cohort) for feature in self.features])
+
+    def code_shifts(self, shifts: Mapping[str, float]) -> dict[int, float]:
+        """Return feature position -> shift on the scale of codes (of the latent normal for a discrete feature)."""
+        return {
+            i: shifts[feature.name] / (feature.scale if feature.type == "continuous" else 1.0)
+            for i, feature in enumerate(self.features)
+            if feature.name in shifts
+        }
+
     def columns(self, codes: np.ndarray) -> np.ndarray:
         """Return columns of shape (..., column) from codes of shape (..., feature)."""
         if not self.features:
             return np.empty((*codes.shape[:-1], 0))
         main = np.concatenate([f.columns(codes[..., i]) for i, f in enumerate(self.features)], axis=-1)
-        if not self.interactions:
+        if not (self.interactions or self.propensity or self.curves):
             return main
-        first, second = (list(positions) for positions in zip(*self._products, strict=True))
-        return np.concatenate([main, main[..., first] * main[..., second]], axis=-1)
+        parts = [main]
+        if self.interactions:
+            first, second = (list(positions) for positions in zip(*self._products, strict=True))
+            parts.append(main[..., first] * main[..., second])
+        if self.propensity:
+            parts.append(self.propensity.columns(main))
+        linear = np.concatenate(parts, axis=-1)
+        return np.concatenate([linear, *(c.basis.columns(linear[..., c.column]) for c in self.curves)], axis=-1)
+
+    def position_of(self, name: str) -> int:
+        """Return the position of the one column of a feature, or of the propensity score.
+
+        Raises
+        ------
+        ValueError
+            If it has no column, or several (a categorical feature, the scores of three treatments).
+        """
+        owners = [(f.name, label) for f in self.features for label in f.column_labels]
+        own = [i for i, (owner, _) in enumerate(owners) if owner == name]
+        if name == PROPENSITY and self.propensity:
+            start = len(owners) + len(self._products)
+            own = list(range(start, start + len(self.propensity.labels)))
+        if len(own) != 1:
+            raise ValueError(f"has {len(own)} columns; a curve is drawn over one")
+        return own[0]
 
 
 def fit_encoding(
@@ -208,14 +303,39 @@ def _fit_feature(name: str, block: str, feature: Feature, known: pl.Series) -> F
         low, high = np.quantile(known.cast(pl.Float64).to_numpy(), [0.01, 0.99])
         return FeatureEncoding(
             name=name, block=block, type=feature.type, transform=feature.transform, low=float(low), high=float(high),
-            center=float(transformed.mean()), scale=float(transformed.std()),
+            center=float(transformed.mean()), scale=float(transformed.std()), path=feature.path,
+            error=feature.error,
         )  # fmt: skip
     codes = known.to_physical().cast(pl.Int64).to_numpy()
     shares = np.bincount(codes, minlength=len(feature.level_names)) / len(codes)
     return FeatureEncoding(
         name=name, block=block, type=feature.type, levels=feature.level_names, center=float(codes.mean()),
-        shares=tuple(float(share) for share in shares), baseline=int(shares.argmax()),
+        shares=tuple(float(share) for share in shares), baseline=int(shares.argmax()), path=feature.path,
     )  # fmt: skip
+
+
+_SLOPE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "none": np.ones_like,
+    "log": lambda x: 1 / x,
+    "log1p": lambda x: 1 / (1 + x),
+    "sqrt": lambda x: 0.5 / np.sqrt(np.maximum(x, np.finfo(float).tiny)),
+}
+
+
+def _code_errors(feature: FeatureEncoding, cohort: Cohort) -> np.ndarray:
+    if feature.error is None:
+        return np.zeros(cohort.n)
+    reading = cohort.table[feature.name].cast(pl.Float64).to_numpy()
+    if isinstance(feature.error, str):
+        if feature.error not in cohort.table.columns:
+            raise DataError(
+                f"column {feature.error}: absent; it holds the standard errors of {feature.name}",
+                code="missing_column",
+            )
+        error = cohort.table[feature.error].cast(pl.Float64).to_numpy()
+    else:
+        error = np.full(cohort.n, feature.error)
+    return np.where(np.isnan(reading), 0.0, error * _SLOPE[feature.transform](reading) / feature.scale)
 
 
 def _transformed(name: str, transform: str, values: pl.Series) -> np.ndarray:

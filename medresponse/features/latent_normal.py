@@ -1,4 +1,4 @@
-"""Missing features by a joint latent-normal model of mixed types, drawn by Gibbs sampling.
+"""Missing and noisily measured features by a joint latent-normal model of mixed types, by Gibbs sampling.
 
 Every feature has one or more latent normal variables: a continuous feature is its own latent; a binary,
 ordinal or dosage feature is a latent cut at the normal quantiles of its training shares; a categorical
@@ -8,41 +8,75 @@ drawn from its conditional distribution given everything observed. In training t
 take part as further variables (leaving the outcome out would pull imputed associations to zero); for a new
 patient they are marginalised.
 
+*Measurement error.* A continuous value with a standard error is a reading w of its latent, w ~ N(latent,
+error^2), independent of all else given the latent (classical, non-differential error). Its true value is drawn
+in every sweep, like a missing one but held near the reading: multiple overimputation. Mean and covariance are
+those of true values. What is approximate: the outcome enters as a companion, that is through a linear
+regression with constant variance of the true value on it. That is exact for a Gaussian outcome, and close for
+events and counts unless the feature's effect is strong; and an error that is 0 or unknown is taken as none.
+
+*Values missing not at random.* `shifts` moves drawn missing values by a constant as they leave the sampler,
+known values and noisy readings never. The chain itself keeps to the unshifted values, so it remains that of
+the model under missingness at random, and one feature's shift reaches no other feature's imputations. The unit
+is the code for a continuous feature; for a binary, ordinal or dosage one, standard deviations of its latent,
+since the data do not determine the scale of a latent with one cut.
+
+*Many features.* Beyond `DENSE_LATENTS` latents the covariance has the low-rank form of `latent_factor`.
+
 References
 ----------
 Carpenter, Goldstein & Kenward (2011), REALCOM-IMPUTE, J Stat Softw 45(5). Quartagno & Carpenter (2019), Stat
 Med 38:2455 (latent normals for nominal variables). Hoff (2007), Ann Appl Stat 1:265 (copula with latent
-normals). White & Royston (2009), Stat Med 28:1982 (event and Nelson-Aalen estimate as predictors).
+normals). White & Royston (2009), Stat Med 28:1982 (event and Nelson-Aalen estimate as predictors). Blackwell,
+Honaker & King (2017), Sociol Methods Res 46:303 (multiple overimputation). Carpenter & Kenward (2013), Multiple
+Imputation and its Application, ch. 10, and van Buuren (2018), Flexible Imputation of Missing Data, section 3.8
+(shifts).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
-from medresponse.features.encoding import Encoding, FeatureEncoding
+from medresponse.features.encoding import Encoding
+from medresponse.features.latent_dense import SWEEPS_NEW, complete_dense, fit_dense
+from medresponse.features.latent_factor import complete_low_rank, fit_low_rank
+from medresponse.features.readings import Readings, checked_shifts
 
-BURN_IN = 100
-THINNING = 25
-SWEEPS_NEW = 20
+DENSE_LATENTS = 200
+_NUMBERS_AT_ONCE = 200_000_000  # random numbers of new patients held at once (1.6 GB)
 
 
 @dataclass(frozen=True)
 class LatentNormal:
-    """Posterior draws of the joint latent-normal model, enough to impute a new patient.
+    """Posterior draws of the joint latent-normal model of true values, enough to impute a new patient.
+
+    The covariance is given in full or, where there are many latents, as
+    ``loadings @ loadings.T + diag(uniqueness)``.
 
     Parameters
     ----------
     mean : numpy.ndarray
         Shape (imputation, latent).
-    covariance : numpy.ndarray
+    covariance : numpy.ndarray, optional
         Shape (imputation, latent, latent).
+    loadings : numpy.ndarray, optional
+        Shape (imputation, latent, factor).
+    uniqueness : numpy.ndarray, optional
+        Shape (imputation, latent).
     """
 
     mean: np.ndarray
-    covariance: np.ndarray
+    covariance: np.ndarray | None = None
+    loadings: np.ndarray | None = None
+    uniqueness: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        low_rank = self.loadings is not None and self.uniqueness is not None
+        if low_rank == (self.covariance is not None):
+            raise ValueError("give either covariance, or loadings and uniqueness")
 
     @property
     def imputations(self) -> int:
@@ -50,9 +84,16 @@ class LatentNormal:
         return len(self.mean)
 
     def complete(
-        self, encoding: Encoding, codes: np.ndarray, *, each: int, generators: list[np.random.Generator]
+        self,
+        encoding: Encoding,
+        codes: np.ndarray,
+        *,
+        each: int,
+        generators: list[np.random.Generator],
+        errors: np.ndarray | None = None,
+        shifts: Mapping[int, float] | None = None,
     ) -> np.ndarray:
-        """Draw completions of patients with missing features.
+        """Draw completions of patients with missing or noisily measured features.
 
         Parameters
         ----------
@@ -63,25 +104,58 @@ class LatentNormal:
             Completions under each parameter draw.
         generators : list of numpy.random.Generator
             One a patient, so that a patient's draws do not depend on who else is scored.
+        errors : numpy.ndarray, optional
+            Standard errors of measurement on the code scale, shape of `codes`; 0 or NaN is exact.
+        shifts : mapping, optional
+            Position of a feature -> shift of its drawn missing values, as in `fit_latent_normal`.
 
         Returns
         -------
         numpy.ndarray
             Shape (patient, imputation * each, feature), without NaN; imputation-major.
+
+        Raises
+        ------
+        DataError
+            As `fit_latent_normal`.
         """
+        shifts = checked_shifts(encoding, shifts)
         n, q = len(codes), self.mean.shape[1]
         results = np.empty((n, self.imputations, each, codes.shape[1]))
-        uniforms = np.stack([g.random((self.imputations, SWEEPS_NEW + 1, each, q)) for g in generators])
-        repeated = np.repeat(codes, each, axis=0)
-        for m in range(self.imputations):
-            sampler = _Latents(encoding, repeated, np.empty((n * each, 0)))
-            noise = iter(uniforms[:, m].transpose(1, 0, 2, 3).reshape(SWEEPS_NEW + 1, n * each, q))
-            sampler.start(next(noise))
-            precision = np.linalg.inv(self.covariance[m])
-            for uniform in noise:
-                sampler.sweep(self.mean[m], precision, uniform)
-            results[:, m] = sampler.completed_codes().reshape(n, each, -1)
+        size = max(1, _NUMBERS_AT_ONCE // max(self.imputations * (SWEEPS_NEW + 1) * each * q, 1))
+        for start in range(0, n, size):
+            rows = slice(start, start + size)
+            own = None if errors is None else errors[rows]
+            results[rows] = self._complete(encoding, codes[rows], own, each, generators[rows], shifts)
         return results.reshape(n, self.imputations * each, -1)
+
+    def _complete(
+        self,
+        encoding: Encoding,
+        codes: np.ndarray,
+        errors: np.ndarray | None,
+        each: int,
+        generators: list[np.random.Generator],
+        shifts: Mapping[int, float],
+    ) -> np.ndarray:
+        """Return completions of some patients, shape (patient, imputation, each, feature)."""
+        if self.loadings is not None and self.uniqueness is not None:
+            readings = Readings(encoding, codes, errors)
+            return complete_low_rank(
+                self.mean,
+                self.loadings,
+                self.uniqueness,
+                readings,
+                each=each,
+                generators=generators,
+                shifts=shifts,
+            )
+        assert self.covariance is not None
+        repeated = None if errors is None else np.repeat(errors, each, axis=0)
+        readings = Readings(encoding, np.repeat(codes, each, axis=0), repeated)
+        return complete_dense(
+            self.mean, self.covariance, readings, each=each, generators=generators, shifts=shifts
+        )
 
 
 def fit_latent_normal(
@@ -91,6 +165,8 @@ def fit_latent_normal(
     *,
     imputations: int,
     rng: np.random.Generator,
+    errors: np.ndarray | None = None,
+    shifts: Mapping[int, float] | None = None,
 ) -> tuple[LatentNormal, np.ndarray]:
     """Fit the joint model to training rows and draw completed codes.
 
@@ -103,147 +179,37 @@ def fit_latent_normal(
         Fully observed numbers that imputation conditions on in training (outcome, treatment), shape
         (patient, companion), roughly standardised.
     imputations : int
-        Completed data sets to draw, `THINNING` Gibbs sweeps apart after `BURN_IN`.
+        Completed data sets to draw.
     rng : numpy.random.Generator
+    errors : numpy.ndarray, optional
+        Standard errors of measurement on the code scale, shape of `codes`; 0 or NaN is exact. Codes are
+        standardised by the spread of the readings, so true values spread less than 1.
+    shifts : mapping, optional
+        Position of a feature -> shift of its drawn missing values: in codes (continuous), or in standard
+        deviations of the latent (binary, ordinal, dosage).
 
     Returns
     -------
     model : LatentNormal
+        Of true values, before any shift.
     completed : numpy.ndarray
-        Shape (imputation, patient, feature), equal to `codes` where those are known.
+        Shape (imputation, patient, feature), equal to `codes` where those are known and exact. Read-only
+        where there are many latents and nothing to draw.
+
+    Raises
+    ------
+    DataError
+        If a shift is one of a categorical feature or not finite, or an error is negative, infinite or one of
+        a feature that is not continuous.
     """
-    sampler = _Latents(encoding, codes, companions)
-    sampler.start(rng.random((len(codes), sampler.n_latents)))
-    keep = sampler.n_features_latents
-    means, covariances, completed = [], [], []
-    for step in range(BURN_IN + THINNING * imputations):
-        mean, covariance = _draw_parameters(sampler.z, rng)
-        sampler.sweep(mean, np.linalg.inv(covariance), rng.random((len(codes), sampler.n_latents)))
-        if step >= BURN_IN and (step - BURN_IN) % THINNING == THINNING - 1:
-            means.append(mean[:keep])
-            covariances.append(covariance[:keep, :keep])
-            completed.append(sampler.completed_codes())
-    return LatentNormal(np.array(means), np.array(covariances)), np.array(completed)
-
-
-def _draw_parameters(z: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw (mean, covariance) given latents: flat prior on the mean, IW(q + 2, I) on the covariance."""
-    n, q = z.shape
-    average = z.mean(axis=0)
-    scatter = np.eye(q) + (z - average).T @ (z - average)
-    # Bartlett's decomposition of a Wishart draw of the precision, df = n - 1 + q + 2.
-    lower = np.linalg.cholesky(np.linalg.inv(scatter))
-    bartlett = np.tril(rng.standard_normal((q, q)), k=-1)
-    bartlett[np.diag_indices(q)] = np.sqrt(rng.chisquare(n + q + 1 - np.arange(q)))
-    factor = lower @ bartlett
-    covariance = np.linalg.inv(factor @ factor.T)
-    covariance = (covariance + covariance.T) / 2
-    mean = average + np.linalg.cholesky(covariance / n) @ rng.standard_normal(q)
-    return mean, covariance
-
-
-class _Latents:
-    """Gibbs state: latents `z` of shape (row, latent), features first, companions last."""
-
-    def __init__(self, encoding: Encoding, codes: np.ndarray, companions: np.ndarray) -> None:
-        self.encoding, self.codes = encoding, codes
-        self.missing = np.isnan(codes)
-        self.slices: list[slice] = []
-        position = 0
-        for feature in encoding.features:
-            width = len(feature.levels) - 1 if feature.type == "categorical" else 1
-            self.slices.append(slice(position, position + width))
-            position += width
-        self.n_features_latents = position
-        self.n_latents = position + companions.shape[1]
-        self.z = np.zeros((len(codes), self.n_latents))
-        self.z[:, position:] = companions
-        self.cuts = [_cuts(feature) for feature in encoding.features]
-
-    def start(self, uniform: np.ndarray) -> None:
-        """Start from independent draws within the bounds that the known values set."""
-        flat_mean, unit = np.zeros(self.n_latents), np.eye(self.n_latents)
-        for i, feature in enumerate(self.encoding.features):
-            if feature.type == "continuous":
-                self.z[:, self.slices[i]] = np.where(self.missing[:, i], 0.0, self.codes[:, i])[:, None]
-        self.sweep(flat_mean, unit, uniform)
-
-    def sweep(self, mean: np.ndarray, precision: np.ndarray, uniform: np.ndarray) -> None:
-        """Draw each feature's latents given all the others, in turn."""
-        for i, feature in enumerate(self.encoding.features):
-            for j in range(self.slices[i].start, self.slices[i].stop):
-                rows: np.ndarray | slice = slice(None)
-                if feature.type == "continuous":
-                    if not self.missing[:, i].any():
-                        continue
-                    rows = self.missing[:, i]
-                spread = 1.0 / np.sqrt(precision[j, j])
-                pull = self.z[rows] @ precision[:, j] - mean @ precision[:, j]
-                location = self.z[rows, j] - pull / precision[j, j]
-                lower, upper = self._bounds(i, j, feature)
-                self.z[rows, j] = _truncated(location, spread, lower, upper, uniform[rows, j])
-
-    def _bounds(
-        self, i: int, j: int, feature: FeatureEncoding
-    ) -> tuple[np.ndarray | float, np.ndarray | float]:
-        if feature.type == "continuous":
-            return -np.inf, np.inf
-        known = ~self.missing[:, i]
-        code = np.where(known, self.codes[:, i], 0).astype(int)
-        if feature.type != "categorical":
-            edges = self.cuts[i]
-            return np.where(known, edges[code], -np.inf), np.where(known, edges[code + 1], np.inf)
-        # Level a wins if its latent is the largest and positive; the baseline wins if all are negative.
-        order = [level for level in range(len(feature.levels)) if level != feature.baseline]
-        mine = order[j - self.slices[i].start]
-        others = self.z[:, self.slices[i]].copy()
-        others[:, j - self.slices[i].start] = 0.0  # also the threshold against the baseline
-        winner = np.zeros(len(code))
-        for k, level in enumerate(order):
-            winner = np.where(code == level, self.z[:, self.slices[i].start + k], winner)
-        lower = np.where(known & (code == mine), others.max(axis=1), -np.inf)
-        upper = np.where(known & (code != mine), winner, np.inf)
-        return lower, upper
-
-    def completed_codes(self) -> np.ndarray:
-        """Return codes with the missing ones read off the latents."""
-        completed = self.codes.copy()
-        for i, feature in enumerate(self.encoding.features):
-            rows = self.missing[:, i]
-            latent = self.z[rows, self.slices[i]]
-            if feature.type == "continuous":
-                completed[rows, i] = latent[:, 0]
-            elif feature.type == "categorical":
-                order = np.array([k for k in range(len(feature.levels)) if k != feature.baseline])
-                best = order[latent.argmax(axis=1)] if len(latent) else np.empty(0)
-                completed[rows, i] = np.where(latent.max(axis=1, initial=-np.inf) > 0, best, feature.baseline)
-            else:
-                completed[rows, i] = np.searchsorted(self.cuts[i][1:-1], latent[:, 0], side="left")
-        return completed
-
-
-def _cuts(feature: FeatureEncoding) -> np.ndarray:
-    """Return cut points -inf, ..., inf at the normal quantiles of the cumulative training shares."""
-    if feature.type in ("continuous", "categorical"):
-        return np.empty(0)
-    # A level that training never saw keeps a sliver, so that its latent interval is not empty.
-    shares = np.maximum(np.array(feature.shares), 1e-4)
-    cumulative = np.cumsum(shares / shares.sum())[:-1]
-    return np.concatenate([[-np.inf], ndtri(cumulative), [np.inf]])
-
-
-def _truncated(
-    location: np.ndarray,
-    spread: float,
-    lower: np.ndarray | float,
-    upper: np.ndarray | float,
-    uniform: np.ndarray,
-) -> np.ndarray:
-    """Draw normals truncated to (lower, upper) by inversion, in the tail where that is exact."""
-    a, b = (lower - location) / spread, (upper - location) / spread
-    flip = a > 0  # invert in the lower tail, where ndtr keeps its digits
-    a, b = np.where(flip, -b, a), np.where(flip, -a, b)
-    low, high = ndtr(a), ndtr(b)
-    draw = ndtri(low + uniform * (high - low))
-    draw = np.clip(draw, np.maximum(a, -38.0), np.minimum(b, 38.0))
-    return location + spread * np.where(flip, -draw, draw)
+    shifts = checked_shifts(encoding, shifts)
+    readings = Readings(encoding, codes, errors)
+    if readings.n_latents > DENSE_LATENTS:
+        mean, loadings, uniqueness, completed = fit_low_rank(
+            readings, companions, imputations=imputations, rng=rng, shifts=shifts
+        )
+        return LatentNormal(mean, loadings=loadings, uniqueness=uniqueness), completed
+    mean, covariance, completed = fit_dense(
+        readings, companions, imputations=imputations, rng=rng, shifts=shifts
+    )
+    return LatentNormal(mean, covariance), completed

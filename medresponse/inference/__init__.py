@@ -4,12 +4,14 @@ from medresponse.inference.diagnostics import Diagnostics, Limits, diagnose
 from medresponse.inference.engines import Engine, Nuts
 from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.fitting import fit, fit_many
+from medresponse.inference.gibbs import Gibbs
 from medresponse.inference.store import load_fit, save_fit
 
 __all__ = [
     "Diagnostics",
     "Engine",
     "Fit",
+    "Gibbs",
     "Limits",
     "Nuts",
     "Support",

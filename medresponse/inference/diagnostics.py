@@ -36,8 +36,8 @@ class Diagnostics:
     ess_p5 : float
         5th percentile of the bulk effective sample sizes over parameters.
     divergences : int
-    bfmi : float
-        Smallest energy Bayesian fraction of missing information over chains.
+    bfmi : float or None
+        Smallest energy Bayesian fraction of missing information over chains; None for a sampler without energy.
     chains, chains_asked : int
         Chains that finished and that were asked for.
     pareto_k : float, optional
@@ -57,7 +57,7 @@ class Diagnostics:
     ess_tail_parameter: str
     ess_p5: float
     divergences: int
-    bfmi: float
+    bfmi: float | None
     chains: int
     chains_asked: int
     pareto_k: float | None = None
@@ -80,7 +80,7 @@ class Diagnostics:
                 found.append(f"{name} {value:{form}} of {parameter} {verdict}")
         if not self.divergences <= limits.max_divergences:
             found.append(f"{self.divergences} divergent transition(s)")
-        if not self.bfmi >= limits.min_bfmi:
+        if self.bfmi is not None and not self.bfmi >= limits.min_bfmi:
             found.append(f"E-BFMI {self.bfmi:.2f} is under {limits.min_bfmi}")
         if self.chains != self.chains_asked:
             found.append(f"only {self.chains} of {self.chains_asked} chains finished")
@@ -127,14 +127,16 @@ def diagnose(
         bulk[m] = array_stats.ess(draws, method="bulk", **axes)
         tail[m] = array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)
     rhat, bulk, tail = rhat.max(axis=0), bulk.min(axis=0), tail.min(axis=0)
-    bfmi = array_stats.bfmi(stats["energy"].values, chain_axis=0, draw_axis=1)
+    bfmi = None
+    if "energy" in stats:
+        bfmi = float(np.min(array_stats.bfmi(stats["energy"].values, chain_axis=0, draw_axis=1)))
     worst_rhat, worst_bulk, worst_tail = (_arg(rhat, np.argmax), _arg(bulk, np.argmin), _arg(tail, np.argmin))
     diagnostics = Diagnostics(
         rhat=float(rhat[worst_rhat]), rhat_parameter=kept[worst_rhat],
         ess_bulk=float(bulk[worst_bulk]), ess_bulk_parameter=kept[worst_bulk],
         ess_tail=float(tail[worst_tail]), ess_tail_parameter=kept[worst_tail],
         ess_p5=float(np.quantile(bulk, 0.05)), divergences=int(stats["diverging"].values.sum()),
-        bfmi=float(np.min(bfmi)), chains=posterior.sizes["chain"], chains_asked=chains_asked,
+        bfmi=bfmi, chains=posterior.sizes["chain"], chains_asked=chains_asked,
         limits=limits or Limits(),
     )  # fmt: skip
     table = pl.DataFrame({"parameter": kept, "rhat": rhat, "ess_bulk": bulk, "ess_tail": tail})
@@ -153,11 +155,27 @@ def pareto_k(log_likelihood: np.ndarray) -> np.ndarray:
     ----------
     Vehtari, Gelman & Gabry (2017), Stat Comput 27:1413.
     """
-    from arviz_stats.base import array_stats
+    return psis_loo(log_likelihood)[1]
 
-    # psislw turns the sign itself: the weights are 1 / likelihood.
-    _, shapes = array_stats.psislw(log_likelihood, axis=-1)
-    return np.asarray(shapes)
+
+def psis_loo(log_likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return leave-one-out log predictive densities and Pareto k, both of shape (patient,).
+
+    Parameters
+    ----------
+    log_likelihood : numpy.ndarray
+        Pointwise, shape (patient, draw).
+
+    References
+    ----------
+    Vehtari, Gelman & Gabry (2017), Stat Comput 27:1413, eq. 10.
+    """
+    from arviz_stats.base import array_stats
+    from scipy.special import logsumexp
+
+    # psislw turns the sign itself (the weights are 1 / likelihood) and returns normalised log weights.
+    log_weights, shapes = array_stats.psislw(log_likelihood, axis=-1)
+    return logsumexp(log_weights + log_likelihood, axis=-1), np.asarray(shapes)
 
 
 def _arg(values: np.ndarray, pick: object) -> int:

@@ -148,7 +148,7 @@ def sample_chains(
     """
     started = time.perf_counter()
     waiting = [(m, c) for m in range(len(data_sets)) for c in range(engine.chains)]
-    finished = {job: run for job in waiting if (run := _load_chain(checkpoint, *job)) is not None}
+    finished = {job: run for job in waiting if (run := load_chain(checkpoint, *job)) is not None}
     waiting = [job for job in waiting if job not in finished]
     total, cores = len(waiting) + len(finished), engine.cores or available_cores()
     running: dict[tuple[int, int], Any] = {}
@@ -160,7 +160,7 @@ def sample_chains(
                 running[m, c] = compiled.start(data_sets[m], engine, derive_seed(seed, "chain", m, c))
             for job in [job for job, handle in running.items() if _is_finished(handle)]:
                 run = _collect(running.pop(job), job, engine)
-                _save_chain(checkpoint, run)
+                save_chain(checkpoint, run)
                 finished[job] = run
                 divergences = int(run.stats["diverging"].sum())
                 elapsed = time.perf_counter() - started
@@ -221,7 +221,8 @@ def _chain_file(folder: Path, data_idx: int, chain_idx: int) -> Path:
     return folder / f"imputation-{data_idx:02d}-chain-{chain_idx:02d}.npz"
 
 
-def _save_chain(folder: Path | None, run: ChainRun) -> None:
+def save_chain(folder: Path | None, run: ChainRun) -> None:
+    """Keep a finished chain in the checkpoint folder, where there is one."""
     if folder is None:
         return
     arrays = {f"posterior.{k}": v for k, v in run.posterior.items()} | {
@@ -234,7 +235,8 @@ def _save_chain(folder: Path | None, run: ChainRun) -> None:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
-def _load_chain(folder: Path | None, data_idx: int, chain_idx: int) -> ChainRun | None:
+def load_chain(folder: Path | None, data_idx: int, chain_idx: int) -> ChainRun | None:
+    """Return a chain that the checkpoint folder holds, or None."""
     if folder is None or not (file := _chain_file(folder, data_idx, chain_idx)).is_file():
         return None
     with np.load(file, allow_pickle=False) as stored:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ import xarray as xr
 
 from medresponse.cohort import Schema
 from medresponse.core.provenance import Provenance
-from medresponse.features import Encoding, LatentNormal, Layout
+from medresponse.features import Encoding, Forest, LatentNormal, Layout
 from medresponse.inference.diagnostics import Diagnostics
 from medresponse.model.spec import ModelSpec
 
@@ -24,21 +25,32 @@ class Support:
     Parameters
     ----------
     mean : numpy.ndarray
-        Training mean of the feature columns, shape (column,).
-    precision : numpy.ndarray
-        Inverse of their (ridge-stabilised) covariance, shape (column, column).
+        Training mean of the feature columns (without those of curves), shape (column,).
+    directions : numpy.ndarray
+        Principal directions of the training columns, at most 200, shape (direction, column).
+    precisions : numpy.ndarray
+        Inverse variance along each direction (with a small ridge), shape (direction,).
+    beyond : float
+        Inverse variance along every other direction.
     distances : numpy.ndarray
         Training quantiles 0.50, 0.51, ..., 0.99 of the Mahalanobis distance, shape (50,).
     """
 
     mean: np.ndarray
-    precision: np.ndarray
+    directions: np.ndarray
+    precisions: np.ndarray
+    beyond: float | np.ndarray
     distances: np.ndarray
 
     def distance(self, columns: np.ndarray) -> np.ndarray:
-        """Return the Mahalanobis distance of rows of feature columns, shape of their leading dims."""
-        deviation = columns - self.mean
-        return np.sqrt(np.einsum("...i,ij,...j->...", deviation, self.precision, deviation))
+        """Return the Mahalanobis distance of rows of feature columns, shape of their leading dims.
+
+        Further columns (those of curves) are not looked at: they are functions of the first ones.
+        """
+        deviation = columns[..., : len(self.mean)] - self.mean
+        scores = deviation @ self.directions.T
+        elsewhere = np.maximum((deviation**2).sum(axis=-1) - (scores**2).sum(axis=-1), 0.0)
+        return np.sqrt((scores**2 * self.precisions).sum(axis=-1) + elsewhere * self.beyond)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +73,9 @@ class Fit:
     codes : numpy.ndarray or None
         Completed training codes (imputation, patient, feature); held in memory for checks on the training
         rows, never saved, since they are patients' rows.
+    forests : xarray.Dataset or None
+        Nodes of the sums of trees where the spec has them: for each sum ``<name>_column`` and ``<name>_value``, dims (chain,
+        draw, node), as `features.Forest` says. The sums are ``prognostic`` and ``predictive_0``, ... a contrast.
     diagnostics : Diagnostics
     diagnostics_table : polars.DataFrame
     provenance : Provenance
@@ -80,6 +95,7 @@ class Fit:
     diagnostics_table: pl.DataFrame
     provenance: Provenance
     codes: np.ndarray | None = None
+    forests: xr.Dataset | None = None
 
     @property
     def treatments(self) -> tuple[str, ...]:
@@ -109,8 +125,49 @@ class Fit:
         step = min(-(-self.n_draws // most), self.posterior.sizes["draw"])
         if step == 1:
             return self
-        keep = {"draw": slice(step - 1, None, step)}
-        return replace(self, posterior=self.posterior.isel(keep), sample_stats=self.sample_stats.isel(keep))
+        return self.kept(draw=slice(step - 1, None, step))
+
+    def kept(self, **keep: Any) -> Fit:
+        """Return the fit with some of its draws, chosen by position along ``chain`` or ``draw``."""
+        parts = {"posterior": self.posterior.isel(keep), "sample_stats": self.sample_stats.isel(keep)}
+        if self.forests is not None:
+            parts["forests"] = self.forests.isel(keep)
+        return replace(self, **parts)
+
+    def forest_values(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return prognosis (patient, draw) and effects (patient, contrast, draw) by the sums of trees.
+
+        Parameters
+        ----------
+        columns : numpy.ndarray
+            Feature columns, shape (patient, column), or (draw, patient, column) where they differ from draw to draw.
+        """
+        trees, r = self.spec.trees, self.layout.n_contrasts
+        assert trees is not None
+        prognosis = self._forest("prognostic", trees.prognostic.trees).values(columns)
+        if trees.predictive is None:
+            return prognosis, np.zeros((len(prognosis), r, prognosis.shape[1]))
+        each = [self._forest(f"predictive_{j}", trees.predictive.trees).values(columns) for j in range(r)]
+        return prognosis, np.stack(each, axis=1) if each else np.zeros((len(prognosis), 0, prognosis.shape[1]))
+
+    def _forest(self, name: str, trees: int) -> Forest:
+        assert self.forests is not None
+        column, value = (
+            self.forests[f"{name}_{part}"].transpose("chain", "draw", ...).values for part in ("column", "value")
+        )
+        return Forest(column.reshape(self.n_draws, -1), value.reshape(self.n_draws, -1), trees)
+
+    def coefficient_draws(self) -> tuple[np.ndarray, ...]:
+        """Return the coefficients of each linear predictor, shape (draw, coefficient)."""
+        values = self.draws("coefficients")
+        if values.ndim == 2:
+            return (values,)
+        return tuple(np.ascontiguousarray(values[:, :, p]) for p in range(values.shape[2]))
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Names of the family's linear predictors; ``("",)`` where there is one."""
+        return self.spec.family.predictors(self.constants)
 
     def family_draws(self) -> dict[str, np.ndarray]:
         """Return the family's parameters, draws first."""
@@ -128,7 +185,7 @@ class Fit:
             ("ESS bulk, smallest", f"{d.ess_bulk:.0f}", d.ess_bulk_parameter),
             ("ESS tail, smallest", f"{d.ess_tail:.0f}", d.ess_tail_parameter),
             ("divergences", str(d.divergences), ""),
-            ("E-BFMI, smallest", f"{d.bfmi:.2f}", ""),
+            ("E-BFMI, smallest", "-" if d.bfmi is None else f"{d.bfmi:.2f}", ""),
             (
                 "Pareto k, largest",
                 "" if d.pareto_k is None else f"{d.pareto_k:.2f}",

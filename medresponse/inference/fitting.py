@@ -18,9 +18,11 @@ from medresponse.core.codec import to_plain
 from medresponse.core.errors import SpecError
 from medresponse.core.provenance import Provenance, utc_now, versions
 from medresponse.inference.diagnostics import Limits, diagnose, pareto_k
-from medresponse.inference.engines import Compiled, Nuts, Sampled, sample_chains
+from medresponse.inference.engines import Compiled, Engine, Nuts, Sampled, sample_chains
 from medresponse.inference.fitted import Fit, Support
-from medresponse.model import ModelSpec, Prepared, build_model, group_indices, prepare
+from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
+from medresponse.features import group_indices
+from medresponse.model import ModelSpec, Prepared, build_model, prepare
 
 log = logging.getLogger("medresponse.inference")
 
@@ -30,7 +32,7 @@ def fit(
     cohort: Cohort,
     *,
     outcome: str | None = None,
-    engine: Nuts | None = None,
+    engine: Engine | None = None,
     seed: int,
     checkpoint: str | Path | None = None,
     limits: Limits | None = None,
@@ -43,8 +45,8 @@ def fit(
     cohort : Cohort
     outcome : str, optional
         Which of the schema's outcomes; may be left out if there is one.
-    engine : Nuts, optional
-        Sampler settings; 4 chains of 1,000 + 1,000 by default.
+    engine : Engine, optional
+        Sampler settings: `Nuts`, 4 chains of 1,000 + 1,000 by default, or `Gibbs` for a spec with trees.
     seed : int
         Same seed, data, spec and software give the same draws.
     checkpoint : path, optional
@@ -75,7 +77,7 @@ def fit_many(
     cohorts: Sequence[Cohort],
     *,
     outcome: str | None = None,
-    engine: Nuts | None = None,
+    engine: Engine | None = None,
     seed: int,
     checkpoint: str | Path | None = None,
     limits: Limits | None = None,
@@ -84,20 +86,33 @@ def fit_many(
 
     Same parameters as `fit`. Fold i gets the same draws as ``fit(spec, cohorts[i], ...)`` would give.
     """
-    engine = engine or Nuts()
+    engine = engine or (Nuts() if spec.trees is None else Gibbs())
     fits = []
     for cohort in cohorts:
         name = outcome or only_outcome(cohort)
         prepared = prepare(spec, cohort, outcome=name, seed=seed)
         identity = fit_identity(spec, cohort, name, to_plain(engine), seed)
         folder = Path(checkpoint) / identity[:16] if checkpoint is not None else None
-        sampled = sample_chains(
-            _compiled(spec, prepared), prepared.data, engine=engine, seed=seed, checkpoint=folder
-        )
+        sampled = _sample(spec, cohort, name, prepared, engine, seed, folder)
         fits.append(_assemble(spec, cohort, name, engine, seed, prepared, sampled, limits, identity))
         if sampled.interrupted:
             break  # the fit's status says so; what was not begun is not there
     return tuple(fits)
+
+
+def _sample(
+    spec: ModelSpec, cohort: Cohort, outcome: str, prepared: Prepared, engine: Engine, seed: int, folder: Path | None
+) -> Sampled:
+    if isinstance(engine, Gibbs) != (spec.trees is not None):
+        raise SpecError("the Gibbs engine is for specs with trees, and they need it; leave engine out for the right one")
+    if isinstance(engine, Gibbs):
+        groups = group_indices(prepared.layout, cohort)
+        return sample_trees(
+            spec, prepared, cohort.outcome(outcome), cohort.treatment_idx, groups, engine=engine, seed=seed,
+            checkpoint=folder,
+        )  # fmt: skip
+    assert isinstance(engine, Nuts)
+    return sample_chains(_compiled(spec, prepared), prepared.data, engine=engine, seed=seed, checkpoint=folder)
 
 
 # Compiled models of this process, oldest first: a refit of the same graph costs its sampling alone.
@@ -106,6 +121,8 @@ _COMPILED_LIMIT = 8
 _INFLUENCE_DRAWS = 1000  # enough for k, and its cost grows with patients x draws
 _FEWEST_INFLUENCE_DRAWS = 100  # below, there is no tail to fit k to
 _INFLUENTIAL = 0.7
+_SUPPORT_DIRECTIONS = 200  # keeps what is saved of thousands of columns small
+_SUPPORT_RIDGE = 1e-3
 
 
 def _compiled(spec: ModelSpec, prepared: Prepared) -> Compiled:
@@ -114,7 +131,11 @@ def _compiled(spec: ModelSpec, prepared: Prepared) -> Compiled:
     if key not in _COMPILED:
         if len(_COMPILED) >= _COMPILED_LIMIT:
             _COMPILED.pop(next(iter(_COMPILED)))
-        _COMPILED[key] = Compiled(build_model(spec, prepared.encoding, prepared.layout, prepared.data[0]))
+        model = build_model(
+            spec, prepared.encoding, prepared.layout, prepared.data[0], levels=prepared.levels,
+            predictors=prepared.predictors,
+        )  # fmt: skip
+        _COMPILED[key] = Compiled(model)
         log.info("model compiled in %.1f s", _COMPILED[key].seconds)
     return _COMPILED[key]
 
@@ -124,32 +145,47 @@ def _graph_key(prepared: Prepared) -> list[Any]:
     layout = prepared.layout
     shapes = [(name, np.ndim(value), np.shape(value)[1:]) for name, value in prepared.data[0].items()]
     groups = [(len(grouping.labels), grouping.slopes) for grouping in layout.groupings]
-    return [prepared.encoding.column_blocks, layout.modifiers, layout.contrasts, groups, shapes]
+    bases = [(c.feature, c.basis.size, c.basis.prior_key) for c in prepared.encoding.curves]
+    paths, levels = prepared.encoding.column_paths, to_plain(prepared.levels)
+    blocks = prepared.encoding.column_blocks
+    return [blocks, paths, bases, levels, prepared.predictors, layout.modifiers, layout.contrasts, groups, shapes]
 
 
 def _with_influence(fitted: Fit, cohort: Cohort) -> Fit:
     """Add the Pareto k of the training patients to the diagnostics, from the draws of the first imputation that finished."""
     assert fitted.codes is not None
-    layout, family = fitted.layout, fitted.spec.family
+    family = fitted.spec.family
     imputation = fitted.posterior["imputation"].values
     first = int(imputation.min())  # after an interrupt not always 0
-    one = replace(fitted, posterior=fitted.posterior.isel(chain=imputation == first)).thinned(
-        _INFLUENCE_DRAWS
-    )
+    one = fitted.kept(chain=imputation == first).thinned(_INFLUENCE_DRAWS)
     if one.n_draws < _FEWEST_INFLUENCE_DRAWS:
         return fitted
-    columns = fitted.encoding.columns(fitted.codes[first])
-    design = layout.matrix(columns, cohort.treatment_idx, group_indices(layout, cohort))
-    eta = design @ one.draws("coefficients").T
-    outcome = cohort.outcome(fitted.outcome)
-    pointwise = family.log_likelihood(
-        eta, outcome, cohort.treatment_idx, one.family_draws(), fitted.constants
-    )
-    shapes = pareto_k(pointwise)
+    shapes = pareto_k(pointwise_log_likelihood(one, cohort, imputation=first))
     diagnostics = replace(
         fitted.diagnostics, pareto_k=float(shapes.max()), influential=int((~(shapes <= _INFLUENTIAL)).sum())
     )
     return replace(fitted, diagnostics=diagnostics)
+
+
+def pointwise_log_likelihood(fitted: Fit, cohort: Cohort, *, imputation: int) -> np.ndarray:
+    """Return log-likelihoods of the training patients, shape (patient, draw), on one imputation's features.
+
+    `fitted` must hold the draws of that imputation alone.
+    """
+    assert fitted.codes is not None
+    layout, family = fitted.layout, fitted.spec.family
+    columns, groups = fitted.encoding.columns(fitted.codes[imputation]), group_indices(layout, cohort)
+    every = [
+        layout.linear_predictor(columns, cohort.treatment_idx, groups, coefficients)
+        for coefficients in fitted.coefficient_draws()
+    ]
+    if fitted.forests is not None:
+        prognosis, effects = fitted.forest_values(columns)
+        contrast = layout.contrast_matrix[cohort.treatment_idx]
+        every[0] += prognosis + np.einsum("ir,irs->is", contrast, effects)
+    eta = every[0] if len(every) == 1 else np.stack(every)
+    outcome = cohort.outcome(fitted.outcome)
+    return family.log_likelihood(eta, outcome, cohort.treatment_idx, fitted.family_draws(), fitted.constants)
 
 
 def only_outcome(cohort: Cohort) -> str:
@@ -183,10 +219,10 @@ def make_provenance(
 
 
 def _assemble(
-    spec: ModelSpec, cohort: Cohort, outcome: str, engine: Nuts, seed: int, prepared: Prepared, sampled: Sampled,
+    spec: ModelSpec, cohort: Cohort, outcome: str, engine: Engine, seed: int, prepared: Prepared, sampled: Sampled,
     limits: Limits | None, identity: str,
 ) -> Fit:  # fmt: skip
-    posterior, stats = _datasets(sampled, prepared)
+    posterior, stats, forests = _datasets(sampled, prepared)
     asked = engine.chains * len(prepared.data)
     diagnostics, table = diagnose(posterior, stats, chains_asked=asked, limits=limits)
     for failure in diagnostics.failures:
@@ -199,18 +235,23 @@ def _assemble(
         spec=spec, outcome=outcome, schema=cohort.schema, encoding=prepared.encoding, layout=prepared.layout,
         constants=prepared.constants, imputer=prepared.imputer, support=make_support(prepared), posterior=posterior,
         sample_stats=stats, diagnostics=diagnostics, diagnostics_table=table, provenance=provenance,
-        codes=prepared.codes,
+        codes=prepared.codes, forests=forests,
     )  # fmt: skip
 
 
-def _datasets(sampled: Sampled, prepared: Prepared) -> tuple[xr.Dataset, xr.Dataset]:
-    """Stack chains; coefficients are labelled, other dimensions are named after their variable."""
+def _datasets(sampled: Sampled, prepared: Prepared) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset | None]:
+    """Stack chains, nodes of trees apart; coefficients are labelled, other dimensions are named after their variable."""
     imputation = ("chain", [run.data_idx for run in sampled.chains])
-    posterior, stats = {}, {}
+    posterior, stats, forests = {}, {}, {}
     for name in sampled.chains[0].posterior:
+        if name.startswith(FOREST):
+            forest, part = name.removeprefix(FOREST).rsplit("_", 1)
+            every = stack_nodes([run.posterior[name] for run in sampled.chains], part)
+            forests[f"{forest}_{part}"] = (("chain", "draw", f"{forest}_node"), every)
+            continue
         stacked = np.stack([run.posterior[name] for run in sampled.chains])
         dims = (
-            ["coefficient"]
+            ["coefficient", "predictor"][: stacked.ndim - 2]
             if name == "coefficients"
             else [f"{name}_dim_{i}" for i in range(stacked.ndim - 2)]
         )
@@ -218,16 +259,21 @@ def _datasets(sampled: Sampled, prepared: Prepared) -> tuple[xr.Dataset, xr.Data
     for name in sampled.chains[0].stats:
         stats[name] = (("chain", "draw"), np.stack([run.stats[name] for run in sampled.chains]))
     coords = {"coefficient": list(prepared.layout.coefficient_labels), "imputation": imputation}
-    return xr.Dataset(posterior, coords), xr.Dataset(stats, {"imputation": imputation})
+    sample_stats = xr.Dataset(stats, {"imputation": imputation})
+    return xr.Dataset(posterior, coords), sample_stats, xr.Dataset(forests) if forests else None
 
 
 def make_support(prepared: Prepared) -> Support:
     """Return where the training patients lie, from the first completed data set."""
-    columns = prepared.encoding.columns(prepared.codes[0])
+    columns = prepared.encoding.columns(prepared.codes[0])[:, : prepared.encoding.n_linear]
     mean = columns.mean(axis=0)
-    centred = columns - mean
-    # A little ridge keeps rare or collinear columns from giving infinite distances.
-    covariance = centred.T @ centred / max(len(columns) - 1, 1) + 1e-3 * np.eye(columns.shape[1])
-    support = Support(mean, np.linalg.inv(covariance), np.empty(0))
+    # Principal directions by the singular values; a little ridge keeps rare or collinear columns from giving
+    # infinite distances. Past the first directions, the same small variance is all that is known.
+    _, singular, directions = np.linalg.svd(columns - mean, full_matrices=False)
+    kept = slice(None, _SUPPORT_DIRECTIONS)
+    variances = singular[kept] ** 2 / max(len(columns) - 1, 1) + _SUPPORT_RIDGE
+    rest = (singular[_SUPPORT_DIRECTIONS:] ** 2).sum() / max(len(columns) - 1, 1)
+    beyond = _SUPPORT_RIDGE + rest / max(columns.shape[1] - len(variances), 1)
+    support = Support(mean, directions[kept], 1 / variances, 1 / beyond, np.empty(0))
     distances = np.quantile(support.distance(columns), np.arange(0.50, 0.995, 0.01))
-    return Support(mean, support.precision, distances)
+    return replace(support, distances=distances)

@@ -34,11 +34,16 @@ def prior_fit(
 
     name = outcome or only_outcome(cohort)
     prepared = prepare(spec, cohort, outcome=name, seed=seed)
-    model = build_model(spec, prepared.encoding, prepared.layout, prepared.data[0])
+    model = build_model(
+        spec, prepared.encoding, prepared.layout, prepared.data[0], levels=prepared.levels, predictors=prepared.predictors
+    )  # fmt: skip
     wanted = ["coefficients", *spec.family.parameters]
-    for grouping in prepared.layout.groupings:
-        scales = [f"{grouping.column}_{part}" for part in ("scale", "slope_scale", "treatment_scale")]
-        wanted += [v for v in scales if v in model.named_vars]
+    for predictor in prepared.predictors:
+        stem = f"{predictor}_" if predictor else ""
+        for grouping in prepared.layout.groupings:
+            parts = ("scale", "slope_scale", "treatment_scale")
+            scales = [f"{stem}{grouping.stem}_{part}" for part in parts]
+            wanted += [v for v in scales if v in model.named_vars]
     sampled = pm.draw([model[v] for v in wanted], draws=draws, random_seed=derive_seed(seed, "prior") % 2**32)
     arrays = {}
     for variable, values in zip(wanted, sampled, strict=True):

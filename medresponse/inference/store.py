@@ -8,6 +8,7 @@ not in it.
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from medresponse.inference.diagnostics import Diagnostics
 from medresponse.inference.fitted import Fit, Support
 from medresponse.model.spec import ModelSpec
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_fit(fit: Fit, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -63,18 +64,26 @@ def load_fit(path: str | Path) -> Fit:
         )
     tree = xr.open_datatree(folder / "arrays.zarr", engine="zarr", consolidated=False).load()
     learned = tree["learned"].to_dataset()
-    imputer = LatentNormal(learned["imputer_mean"].values, learned["imputer_covariance"].values)
+    imputer = LatentNormal(**_named(learned, "imputer_"))
     return Fit(
         spec=from_plain(ModelSpec, plain["spec"]), outcome=plain["outcome"], schema=from_plain(Schema, plain["schema"]),
         encoding=from_plain(Encoding, plain["encoding"]), layout=from_plain(Layout, plain["layout"]),
-        constants={n[9:]: v.values for n, v in learned.data_vars.items() if str(n).startswith("constant_")},  # type: ignore[index]
-        imputer=imputer,
-        support=Support(*(learned[f"support_{part}"].values for part in ("mean", "precision", "distances"))),
+        constants=_named(learned, "constant_"), imputer=imputer, support=Support(**_named(learned, "support_")),
         posterior=tree["posterior"].to_dataset(), sample_stats=tree["sample_stats"].to_dataset(),
         diagnostics=from_plain(Diagnostics, plain["diagnostics"]),
         diagnostics_table=pl.DataFrame(plain["diagnostics_table"]),
         provenance=from_plain(Provenance, plain["provenance"]),
+        forests=tree["forests"].to_dataset() if "forests" in tree.children else None,
     )  # fmt: skip
+
+
+def _named(learned: xr.Dataset, prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays whose names start with `prefix`, without it."""
+    return {
+        str(name).removeprefix(prefix): variable.values
+        for name, variable in learned.data_vars.items()
+        if str(name).startswith(prefix)
+    }
 
 
 def _plain(fit: Fit) -> dict[str, Any]:
@@ -87,9 +96,11 @@ def _tree(fit: Fit) -> xr.DataTree:
     arrays: dict[str, np.ndarray] = {
         f"constant_{name}": np.asarray(value) for name, value in fit.constants.items()
     }
-    arrays |= {f"support_{part}": getattr(fit.support, part) for part in ("mean", "precision", "distances")}
-    arrays |= {"imputer_mean": fit.imputer.mean, "imputer_covariance": fit.imputer.covariance}
+    for part, holder in (("support", fit.support), ("imputer", fit.imputer)):
+        values = {f"{part}_{field.name}": getattr(holder, field.name) for field in fields(holder)}
+        arrays |= {name: np.asarray(value) for name, value in values.items() if value is not None}
     learned = xr.Dataset({n: (tuple(f"{n}_{i}" for i in range(a.ndim)), a) for n, a in arrays.items()})
-    return xr.DataTree.from_dict(
-        {"posterior": fit.posterior, "sample_stats": fit.sample_stats, "learned": learned}
-    )
+    groups = {"posterior": fit.posterior, "sample_stats": fit.sample_stats, "learned": learned}
+    if fit.forests is not None:
+        groups["forests"] = fit.forests
+    return xr.DataTree.from_dict(groups)

@@ -1,15 +1,18 @@
 """The model: spec, preparation of training data, and the PyMC graph."""
 
 from medresponse.model.build import build_model
-from medresponse.model.prepare import Prepared, group_indices, make_layout, prepare
-from medresponse.model.spec import ModelSpec, MultipleImputation
+from medresponse.model.prepare import Prepared, make_layout, prepare
+from medresponse.model.spec import ModelSpec, MultipleImputation, PropensityScore
+from medresponse.model.trees import SumOfTrees, Trees
 
 __all__ = [
     "ModelSpec",
     "MultipleImputation",
     "Prepared",
+    "PropensityScore",
+    "SumOfTrees",
+    "Trees",
     "build_model",
-    "group_indices",
     "make_layout",
     "prepare",
 ]

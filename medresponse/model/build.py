@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from medresponse.families import Arrays
-from medresponse.features import Encoding, Grouping, Layout
-from medresponse.model.spec import ModelSpec
+from medresponse.families import Arrays, Predictor
+from medresponse.features import PROPENSITY, Encoding, Grouping, Layout
+from medresponse.model.spec import ModelSpec, PropensityScore
+from medresponse.priors import Column, Scales, TreatmentLevel
 
 
-def build_model(spec: ModelSpec, encoding: Encoding, layout: Layout, data: Arrays) -> Any:
+def build_model(
+    spec: ModelSpec,
+    encoding: Encoding,
+    layout: Layout,
+    data: Arrays,
+    *,
+    levels: tuple[TreatmentLevel, ...] = (),
+    predictors: tuple[str, ...] = ("",),
+) -> Any:
     """Return the PyMC model.
 
     Parameters
@@ -21,95 +31,204 @@ def build_model(spec: ModelSpec, encoding: Encoding, layout: Layout, data: Array
         For the blocks of the feature columns.
     layout : Layout
     data : mapping
-        The family's `observe`d arrays plus ``unit_information_sd``; each becomes a `pymc.Data` of the same
-        name, so that any other data set of this layout refits the compiled model.
+        The arrays of `model.prepare`; each becomes a `pymc.Data` of the same name, so that any other data set of
+        this layout refits the compiled model.
+    levels : tuple of TreatmentLevel
+        The treatments, in the order of the layout's contrasts.
+    predictors : tuple of str
+        Names of the family's linear predictors. Each has coefficients of its own under the same priors.
 
     Returns
     -------
     pymc.Model
-        With ``coefficients`` (dims ``coefficient``) in the order of `layout`.
+        With ``coefficients`` (dims ``coefficient``, and ``predictor`` where there are several) in the order of
+        `layout`.
     """
     import pymc as pm
     import pytensor.tensor as pt
 
-    blocks = np.array(encoding.column_blocks)
-    coords: dict[str, Any] = {"coefficient": list(layout.coefficient_labels)}
-    with pm.Model(coords=coords) as model:
+    with pm.Model(coords={"coefficient": list(layout.coefficient_labels)}) as model:
         shared = {name: pm.Data(name, value) for name, value in data.items()}
-        unit_sd = shared["unit_information_sd"]
-
-        def block_coefficients(name: str, prior: Any, labels: list[str]) -> Any:
-            dim = f"{name}_term"
-            model.add_coord(dim, labels)
-            return prior.coefficients(name, size=len(labels), dims=dim, unit_information_sd=unit_sd)
-
-        parts = _prognostic(spec, blocks, layout, block_coefficients)
-        contrasts = [f"contrast {j + 1}" for j in range(layout.n_contrasts)]
-        if contrasts:
-            parts.append(block_coefficients("treatment_effect", spec.treatment, contrasts))
-            parts += _modifiers(spec, blocks, layout, contrasts, block_coefficients)
-        for grouping in layout.groupings:
-            parts += _grouping(spec, grouping, contrasts, model)
-        coefficients = pt.concatenate(parts) if parts else pt.zeros(0)
-        pm.Deterministic("coefficients", coefficients, dims="coefficient")
-        spec.family.likelihood(coefficients, shared, contrasts=layout.contrast_matrix)
+        parts = [_Coefficients(spec, encoding, layout, levels, shared, model, name).all() for name in predictors]
+        if len(predictors) == 1:
+            coefficients = pm.Deterministic("coefficients", parts[0], dims="coefficient")
+        else:
+            model.add_coord("predictor", list(predictors))
+            coefficients = pm.Deterministic(
+                "coefficients", pt.stack(parts, axis=1), dims=("coefficient", "predictor")
+            )
+        predictor = Predictor(coefficients, _eta_of(layout, shared, coefficients, len(predictors)))
+        spec.family.likelihood(predictor, shared, contrasts=layout.contrast_matrix)
     return model
 
 
-def _prognostic(spec: ModelSpec, blocks: np.ndarray, layout: Layout, add: Any) -> list[Any]:
-    """Add the prognostic coefficients block by block and return them in the order of the columns."""
-    import pytensor.tensor as pt
+def _eta_of(layout: Layout, shared: dict[str, Any], coefficients: Any, count: int) -> Callable[[], Any]:
+    """Return what computes the predictor of every training patient.
 
-    parts, positions = [], []
-    for block, prior in spec.blocks.items():
-        own = np.flatnonzero(blocks == block)
-        if len(own):
-            parts.append(add(f"prognostic_{block}", prior, [layout.columns[i] for i in own]))
-            positions.append(own)
-    if not parts:
-        return []
-    order = np.argsort(np.concatenate(positions))
-    joined = pt.concatenate(parts)
-    return [joined if (order == np.arange(len(order))).all() else joined[order]]
-
-
-def _modifiers(
-    spec: ModelSpec, blocks: np.ndarray, layout: Layout, contrasts: list[str], add: Any
-) -> list[Any]:
-    """Add effect modification, contrast-major as `Layout.slices` says.
-
-    A block's coefficients over all contrasts share one prior, then are dealt out contrast by contrast.
+    Products with the treatment contrasts are taken after the columns have met their coefficients, and groups enter by
+    index, so that the columns are read once, whatever the number of treatments and groups.
     """
-    by_block = []
-    for block, prior in spec.modifier_priors.items():
-        labels = [layout.columns[i] for i in layout.modifiers if blocks[i] == block]
-        if labels:
-            every = [f"{contrast} x {label}" for contrast in contrasts for label in labels]
-            by_block.append((len(labels), add(f"modifier_{block}", prior, every)))
-    return [values[j * p : (j + 1) * p] for j in range(len(contrasts)) for p, values in by_block]
-
-
-def _grouping(spec: ModelSpec, grouping: Grouping, contrasts: list[str], model: Any) -> list[Any]:
-    """Add one grouping's pooled intercepts, slopes and treatment effects."""
-    import pymc as pm
     import pytensor.tensor as pt
 
-    column, n = grouping.column, len(grouping.labels)
-    model.add_coord(column, list(grouping.labels))
-    scale = spec.pooling_scale.sample(f"{column}_scale")
-    if column in spec.centred:
-        parts = [pm.Normal(f"{column}_level", 0.0, scale, dims=column)]
-    else:
-        parts = [scale * pm.Normal(f"{column}_raw", 0.0, 1.0, dims=column)]
-    if grouping.slopes:
-        scales = [spec.slope_scale.sample(f"{column}_slope_scale_{j}") for j in range(len(grouping.slopes))]
-        each = pm.Deterministic(f"{column}_slope_scale", pt.stack(scales))
-        parts.append(
-            pt.repeat(each, n) * pm.Normal(f"{column}_slope_raw", 0.0, 1.0, shape=n * len(grouping.slopes))
+    def eta_of(own: Any) -> Any:
+        columns, contrast, parts = shared["columns"], shared["contrast"], layout.slices
+        p, r, modifiers = len(layout.columns), layout.n_contrasts, list(layout.modifiers)
+        total = pt.dot(contrast, own[parts["treatment"]]) if r else pt.zeros(columns.shape[0])
+        weights = own[parts["prognostic"]][:, None]
+        if modifiers:
+            by_contrast = own[parts["modifier"]].reshape((r, len(modifiers))).T
+            if modifiers != list(range(p)):
+                by_contrast = pt.set_subtensor(pt.zeros((p, r))[modifiers], by_contrast)
+            weights = pt.concatenate([weights, by_contrast], axis=1)
+        if p:
+            products = pt.dot(columns, weights)
+            total = total + products[:, 0]
+            if modifiers:
+                total = total + (contrast * products[:, 1:]).sum(axis=1)
+        for grouping in layout.groupings:
+            column, n = grouping.column, len(grouping.labels)
+            group = shared[f"group_{grouping.stem}"]
+            total = total + own[parts[f"{column}.intercept"]][group]
+            for j, position in enumerate(grouping.slopes):
+                total = total + columns[:, position] * own[parts[f"{column}.slope"]][j * n : (j + 1) * n][group]
+            for j in range(r):
+                effects = own[parts[f"{column}.treatment"]][j * n : (j + 1) * n]
+                total = total + contrast[:, j] * effects[group]
+        return total
+
+    if count == 1:
+        return lambda: eta_of(coefficients)
+    return lambda: pt.stack([eta_of(coefficients[:, q]) for q in range(count)], axis=1)
+
+
+class _Coefficients:
+    """Adds the coefficients of one linear predictor, part by part in the order of the layout."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        encoding: Encoding,
+        layout: Layout,
+        levels: tuple[TreatmentLevel, ...],
+        shared: dict[str, Any],
+        model: Any,
+        name: str,
+    ) -> None:
+        self._spec, self._encoding, self._layout, self._levels = spec, encoding, layout, levels
+        self._shared, self._model = shared, model
+        self._stem = f"{name}_" if name else ""
+        self._blocks = np.array(encoding.column_blocks)
+        self._contrasts = [f"contrast {j + 1}" for j in range(layout.n_contrasts)]
+
+    def all(self) -> Any:
+        """Add every coefficient and return the vector."""
+        import pytensor.tensor as pt
+
+        parts = self._prognostic()
+        if self._contrasts:
+            parts += self._treatment()
+        for grouping in self._layout.groupings:
+            parts += self._grouping(grouping)
+        return pt.concatenate(parts) if parts else pt.zeros(0)
+
+    def _scales(self, positions: list[int]) -> Scales:
+        return Scales(
+            unit_information_sd=self._shared["unit_information_sd"],
+            latent_sd=self._shared["latent_sd"],
+            column_sd=self._shared["column_sd"][positions] if positions else np.ones(0),
         )
-    if contrasts:
-        treatment_scale = spec.pooling_treatment_scale.sample(f"{column}_treatment_scale")
-        parts.append(
-            treatment_scale * pm.Normal(f"{column}_treatment_raw", 0.0, 1.0, shape=n * len(contrasts))
-        )
-    return parts
+
+    def _columns(self, positions: list[int]) -> tuple[Column, ...]:
+        paths = self._encoding.column_paths
+        return tuple(Column(self._layout.columns[i], paths[i]) for i in positions)
+
+    def _dims(self, name: str, labels: list[str]) -> str:
+        self._model.add_coord(f"{name}_term", labels)
+        return f"{name}_term"
+
+    def _prognostic(self) -> list[Any]:
+        """Add the prognostic coefficients block by block and return them in the order of the columns."""
+        import pytensor.tensor as pt
+
+        priors = dict(self._spec.blocks)
+        if isinstance(self._spec.confounding, PropensityScore):
+            priors[PROPENSITY] = self._spec.confounding.prior
+        parts, positions = [], []
+        for block, prior in priors.items():
+            own = np.flatnonzero(self._blocks == block).tolist()
+            if own:
+                name = f"{self._stem}prognostic_{block}"
+                columns = self._columns(own)
+                dims = self._dims(name, [column.label for column in columns])
+                parts.append(prior.coefficients(name, columns=columns, dims=dims, scales=self._scales(own)))
+                positions.append(own)
+        for curve in self._encoding.curves:
+            own = np.flatnonzero(self._blocks == curve.name).tolist()
+            name = f"{self._stem}{curve.name}"
+            dims = self._dims(name, [self._layout.columns[i] for i in own])
+            term = self._spec.curve_terms[curve.feature]
+            parts.append(term.coefficients(name, basis=curve.basis, copies=1, dims=dims))
+            positions.append(own)
+        if not parts:
+            return []
+        order = np.argsort(np.concatenate(positions))
+        joined = pt.concatenate(parts)
+        return [joined if (order == np.arange(len(order))).all() else joined[order]]
+
+    def _treatment(self) -> list[Any]:
+        """Add treatment effects and effect modification, contrast-major as `Layout.slices` says."""
+        spec, layout, contrasts = self._spec, self._layout, self._contrasts
+        matrix, levels = layout.contrast_matrix, self._levels
+        name = f"{self._stem}treatment_effect"
+        parts = [
+            spec.treatments.effects(
+                name, spec.treatment, levels=levels, contrasts=matrix, dims=self._dims(name, contrasts),
+                scales=self._scales([]),
+            )
+        ]  # fmt: skip
+        by_block = []
+        for block, prior in spec.modifier_priors.items():
+            own = [i for i in layout.modifiers if self._blocks[i] == block]
+            if own:
+                name, columns = f"{self._stem}modifier_{block}", self._columns(own)
+                every = [f"{contrast} x {column.label}" for contrast in contrasts for column in columns]
+                values = spec.treatments.modifiers(
+                    name, prior, columns=columns, levels=levels, contrasts=matrix, dims=self._dims(name, every),
+                    scales=self._scales(own),
+                )  # fmt: skip
+                by_block.append(values)
+        for curve in self._encoding.curves:
+            own = [i for i in layout.modifiers if self._blocks[i] == curve.name]
+            if own:
+                name, r = f"{self._stem}modifier_{curve.name}", len(contrasts)
+                every = [f"{contrast} x {layout.columns[i]}" for contrast in contrasts for i in own]
+                term = spec.modifier_terms[curve.feature]
+                values = term.coefficients(name, basis=curve.basis, copies=r, dims=self._dims(name, every))
+                by_block.append(values.reshape((r, len(own))))
+        return parts + [values[j] for j in range(len(contrasts)) for values in by_block]
+
+    def _grouping(self, grouping: Grouping) -> list[Any]:
+        """Add one grouping's pooled intercepts, slopes and treatment effects."""
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        spec, contrasts, n = self._spec, self._contrasts, len(grouping.labels)
+        name = f"{self._stem}{grouping.stem}"
+        dims = self._dims(name, list(grouping.labels))
+        scale = spec.pooling_scale.sample(f"{name}_scale")
+        if grouping.column in spec.centred:
+            parts = [pm.Normal(f"{name}_level", 0.0, scale, dims=dims)]
+        else:
+            parts = [scale * pm.Normal(f"{name}_raw", 0.0, 1.0, dims=dims)]
+        if grouping.slopes:
+            scales = [spec.slope_scale.sample(f"{name}_slope_scale_{j}") for j in range(len(grouping.slopes))]
+            each = pm.Deterministic(f"{name}_slope_scale", pt.stack(scales))
+            parts.append(
+                pt.repeat(each, n) * pm.Normal(f"{name}_slope_raw", 0.0, 1.0, shape=n * len(grouping.slopes))
+            )
+        if contrasts:
+            treatment_scale = spec.pooling_treatment_scale.sample(f"{name}_treatment_scale")
+            parts.append(
+                treatment_scale * pm.Normal(f"{name}_treatment_raw", 0.0, 1.0, shape=n * len(contrasts))
+            )
+        return parts

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medresponse.cohort import Cohort, Treatment
-from medresponse.core.errors import DataError, SpecError
+from medresponse.core.errors import SpecError
 from medresponse.core.rng import stream
-from medresponse.families import Arrays
+from medresponse.families import Arrays, Compressing
 from medresponse.features import (
+    PROPENSITY,
+    Curve,
     Encoding,
     Grouping,
     LatentNormal,
     Layout,
     fit_encoding,
     fit_latent_normal,
+    fit_propensity,
+    group_indices,
+    group_labels,
     treatment_contrasts,
 )
-from medresponse.model.spec import ModelSpec
+from medresponse.model.spec import ModelSpec, PropensityScore
+from medresponse.priors import TreatmentLevel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,9 @@ class Prepared:
     Parameters
     ----------
     encoding, layout : Encoding, Layout
+    levels : tuple of TreatmentLevel
+    predictors : tuple of str
+        Names of the family's linear predictors.
     imputer : LatentNormal
         Joint model of the features.
     constants : mapping
@@ -41,6 +50,8 @@ class Prepared:
 
     encoding: Encoding
     layout: Layout
+    levels: tuple[TreatmentLevel, ...]
+    predictors: tuple[str, ...]
     imputer: LatentNormal
     constants: Arrays
     codes: np.ndarray
@@ -53,56 +64,138 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
     Raises
     ------
     SpecError
-        If the family does not fit the outcome, a pooling column is unknown, or an observational cohort is
-        given without a confounding strategy.
+        If the family does not fit the outcome, the spec names a column that the cohort lacks, or an observational
+        cohort is given without a confounding strategy.
     DataError
         If a feature cannot be encoded.
     """
     _check(spec, cohort, outcome)
     observed = cohort.outcome(outcome)
     encoding = fit_encoding(
-        cohort, blocks=tuple(spec.blocks), leave_out=spec.leave_out, interactions=spec.interactions
+        cohort, blocks=spec.used_blocks, leave_out=spec.leave_out, interactions=spec.interactions
     )
-    layout = make_layout(spec, cohort, encoding)
-    codes = encoding.codes(cohort)
-    contrasts = layout.contrast_matrix[cohort.treatment_idx]
-    companions = np.column_stack([spec.family.companions(observed), contrasts])
+    codes, errors = encoding.codes(cohort), encoding.errors(cohort)
     imputer, completed = fit_latent_normal(
-        encoding, codes, companions, imputations=spec.missing.imputations, rng=stream(seed, "imputation")
+        encoding,
+        codes,
+        _companions(spec, cohort, observed),
+        errors=errors,
+        shifts=encoding.code_shifts(spec.missing.shifts),
+        imputations=spec.missing.imputations,
+        rng=stream(seed, "imputation"),
     )
-    if not np.isnan(codes).any():
+    if not np.isnan(codes).any() and errors is None:
         completed = codes[None]  # the feature model still serves new patients with missing values
+    encoding = _with_curves(spec, encoding, cohort, completed[0])
+    layout = make_layout(spec, cohort, encoding)
     constants = spec.family.learn(observed)
     groups = group_indices(layout, cohort)
-    data = []
-    for one in completed:
-        design = layout.matrix(encoding.columns(one), cohort.treatment_idx, groups)
-        arrays = dict(spec.family.observe(design, observed, cohort.treatment_idx, constants))
-        arrays["unit_information_sd"] = np.asarray(spec.family.unit_information_sd(observed))
-        data.append(arrays)
+    data = tuple(
+        _arrays(spec, cohort, layout, encoding.columns(one), observed, constants, groups) for one in completed
+    )
     return Prepared(
         encoding=encoding,
         layout=layout,
+        levels=treatment_levels(cohort.schema.treatment),
+        predictors=spec.family.predictors(constants),
         imputer=imputer,
         constants=constants,
         codes=completed,
-        data=tuple(data),
+        data=data,
+    )
+
+
+def _companions(spec: ModelSpec, cohort: Cohort, observed: Arrays) -> np.ndarray:
+    """Return what imputation conditions on: outcome, treatment and their products.
+
+    Without the products an imputed feature would be as prognostic under one treatment as under another, and its
+    effect modification would be drawn to zero (von Hippel 2009, Sociol Methodol 39:265: impute the product as just
+    another variable).
+    """
+    outcome = spec.family.companions(observed)
+    contrasts = treatment_contrasts(max(len(cohort.treatments), 1))[cohort.treatment_idx]
+    products = (outcome[:, :, None] * contrasts[:, None, :]).reshape(len(outcome), -1)
+    return np.column_stack([outcome, contrasts, products])
+
+
+def _arrays(
+    spec: ModelSpec,
+    cohort: Cohort,
+    layout: Layout,
+    columns: np.ndarray,
+    observed: Arrays,
+    constants: Arrays,
+    groups: dict[str, np.ndarray],
+) -> Arrays:
+    """Return the likelihood's data for one completed data set."""
+    family, treatment_idx = spec.family, cohort.treatment_idx
+    arrays: dict[str, np.ndarray] = {}
+    if isinstance(family, Compressing) and cohort.n > layout.n_coefficients:
+        arrays |= family.compress(
+            layout.matrix(columns, treatment_idx, groups), observed, treatment_idx, constants
+        )
+    else:
+        arrays |= family.observe(observed, treatment_idx, constants)
+        arrays["columns"] = columns
+        arrays["contrast"] = layout.contrast_matrix[treatment_idx]
+        arrays |= {f"group_{g.stem}": groups[g.column].astype("int32") for g in layout.groupings}
+    spread = columns.std(axis=0)
+    arrays["column_sd"] = np.where(spread > 0, spread, 1.0)
+    arrays["unit_information_sd"] = np.asarray(family.unit_information_sd(observed))
+    arrays["latent_sd"] = np.asarray(family.latent_sd(observed))
+    return arrays
+
+
+def _with_curves(spec: ModelSpec, encoding: Encoding, cohort: Cohort, codes: np.ndarray) -> Encoding:
+    """Add propensity scores and the bases of curves, learned from one completed data set."""
+    if isinstance(spec.confounding, PropensityScore):
+        score = fit_propensity(
+            encoding.columns(codes)[:, : len(encoding.main_labels)], cohort.treatment_idx, cohort.treatments
+        )
+        encoding = replace(encoding, propensity=score)
+    linear, curves = encoding.columns(codes), []
+    for feature, term in spec.curve_terms.items():
+        several = feature == PROPENSITY and encoding.propensity and len(encoding.propensity.labels) > 1
+        if several or (feature != PROPENSITY and feature not in encoding.names):
+            continue  # several scores have lines only; a constant feature has been left out, with a warning
+        try:
+            column = encoding.position_of(feature)
+            curves.append(Curve(feature=feature, column=column, basis=term.learn(linear[:, column])))
+        except ValueError as error:
+            raise SpecError(f"spec.terms.{feature}: {error}") from error
+    return replace(encoding, curves=tuple(curves))
+
+
+def treatment_levels(treatment: Treatment | None) -> tuple[TreatmentLevel, ...]:
+    """Return the treatments as their structure reads them; empty for a single arm."""
+    if treatment is None:
+        return ()
+    return tuple(
+        TreatmentLevel(
+            name=name,
+            treatment_class=level.treatment_class,
+            dose=level.dose,
+            is_reference=name == treatment.reference,
+        )
+        for name, level in treatment.levels.items()
     )
 
 
 def make_layout(spec: ModelSpec, cohort: Cohort, encoding: Encoding) -> Layout:
     """Return the coefficient layout of a spec on a cohort."""
-    blocks = encoding.column_blocks[: len(encoding.main_labels)]
-    owners = encoding.column_features
-    # Contrast by contrast, block by block in the order of the modifiers' own mapping.
-    modifiers = tuple(i for block in spec.modifier_priors for i, b in enumerate(blocks) if b == block)
+    n_main, owners = len(encoding.main_labels), encoding.column_features
+    blocks = encoding.column_blocks
+    curved = [curve.name for curve in encoding.curves if curve.feature in spec.modifier_terms]
+    # Contrast by contrast, block by block in the order of the modifiers' own mapping, then curves.
+    modifiers = [i for block in spec.modifier_priors for i in range(n_main) if blocks[i] == block]
+    modifiers += [i for name in curved for i, block in enumerate(blocks) if block == name]
     groupings = tuple(
         Grouping(
             column=column,
-            labels=tuple(sorted(cohort.table[column].unique().to_list())),
+            labels=tuple(sorted(set(group_labels(column, cohort)))),
             slopes=tuple(
                 i
-                for i, owner in enumerate(owners)
+                for i, owner in enumerate(owners[:n_main])
                 if len(owner) == 1 and owner[0] in spec.slopes.get(column, ())
             ),
         )
@@ -111,20 +204,10 @@ def make_layout(spec: ModelSpec, cohort: Cohort, encoding: Encoding) -> Layout:
     contrasts = treatment_contrasts(max(len(cohort.treatments), 1))
     return Layout(
         columns=encoding.column_labels,
-        modifiers=modifiers if len(cohort.treatments) > 1 else (),
+        modifiers=tuple(modifiers) if len(cohort.treatments) > 1 else (),
         contrasts=tuple(tuple(float(c) for c in row) for row in contrasts),
         groupings=groupings,
     )
-
-
-def group_indices(layout: Layout, cohort: Cohort) -> dict[str, np.ndarray]:
-    """Return grouping column -> index of each patient's group, -1 for a group unseen in training."""
-    absent = [g.column for g in layout.groupings if g.column not in cohort.table.columns]
-    if absent:
-        raise DataError(
-            f"the fit pools over {', '.join(absent)}, which the cohort lacks", code="missing_column"
-        )
-    return {g.column: g.index(cohort.table[g.column].to_list()) for g in layout.groupings}
 
 
 def _check(spec: ModelSpec, cohort: Cohort, outcome: str) -> None:
@@ -133,7 +216,7 @@ def _check(spec: ModelSpec, cohort: Cohort, outcome: str) -> None:
         raise SpecError(
             f"spec.family: {type(spec.family).__name__} models a {spec.family.outcome_kind} outcome; {outcome!r} is {kind}"
         )
-    unknown = sorted(set(spec.pooling) - set(cohort.schema.sites))
+    unknown = sorted({name for column in spec.pooling for name in column.split("/")} - set(cohort.schema.sites))
     if unknown:
         raise SpecError(
             f"spec.pooling: {', '.join(unknown)} is no site column of the cohort ({', '.join(cohort.schema.sites) or 'it has none'})"
@@ -142,15 +225,22 @@ def _check(spec: ModelSpec, cohort: Cohort, outcome: str) -> None:
         "leave_out": spec.leave_out,
         "interactions": [name for pair in spec.interactions for name in pair],
         "slopes": [name for features in spec.slopes.values() for name in features],
+        "terms": spec.terms,
+        "missing.shifts": spec.missing.shifts,
     }
     for entry, names in named.items():
         strange = sorted(set(names) - set(cohort.schema.feature_columns))
         if strange:
             raise SpecError(f"spec.{entry}: {', '.join(strange)} is no feature of the cohort")
+    unused = sorted(name for name in spec.terms if cohort.schema.block_of(name) not in spec.blocks)
+    if unused:
+        raise SpecError(f"spec.terms: {', '.join(unused)} is in no block of the spec: a curve needs its line")
     treatment: Treatment | None = cohort.schema.treatment
     if treatment is not None and treatment.assignment == "observational" and spec.confounding is None:
         raise SpecError(
             "the cohort's treatment was not randomised and spec.confounding names no strategy; set it to 'measured' "
-            "to state that only the listed features are adjusted for",
+            "to state that only the listed features are adjusted for, or to a propensity score",
             code="confounding",
         )
+    if isinstance(spec.confounding, PropensityScore) and treatment is None:
+        raise SpecError("spec.confounding: a cohort without treatments has no propensity score")

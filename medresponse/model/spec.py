@@ -7,18 +7,52 @@ from dataclasses import dataclass, field
 
 from medresponse.cohort import BLOCKS
 from medresponse.families import Family
-from medresponse.priors import HalfNormal, Normal, Prior, ScalePrior
+from medresponse.features import PROPENSITY
+from medresponse.model.trees import Trees
+from medresponse.priors import Exchangeable, HalfNormal, Normal, Prior, ScalePrior, TreatmentStructure
+from medresponse.terms import Spline, Term
 
 
 @dataclass(frozen=True, kw_only=True)
 class MultipleImputation:
-    """Missing features are drawn `imputations` times from a joint model; the posteriors are pooled."""
+    """Missing features are drawn `imputations` times from a joint model; the posteriors are pooled.
+
+    So are the true values of features that come with a standard error of measurement.
+
+    Parameters
+    ----------
+    imputations : int
+    shifts : mapping
+        Feature -> amount added to its imputed values, at fit and at prediction: how far the missing may differ from
+        what the observed say of them (missing not at random). For a continuous feature in its unit after the schema's
+        transform; for a binary, ordinal or dosage feature in standard deviations of its latent normal.
+    """
 
     imputations: int = 5
+    shifts: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.imputations < 2:
             raise ValueError("imputations must be at least 2: one imputation hides what is not known")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropensityScore:
+    """Propensity score as a covariate of the outcome model: a line and a curve over its log odds.
+
+    Robins, Mark & Newey (1992), Biometrics 48:479; Zheng & Little (2005), J Off Stat 21:1 (penalised spline of
+    propensity prediction). The features themselves stay in the model.
+
+    Parameters
+    ----------
+    prior : Prior
+        Of the line.
+    curve : Term, optional
+        Of the deviation from the line; only with two treatments, where there is one score.
+    """
+
+    prior: Prior = Normal(sigma=1.0)
+    curve: Term | None = field(default_factory=Spline)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +71,19 @@ class ModelSpec:
         means no modification.
     treatment : Prior
         Prior of the difference between any two treatments at the average patient.
+    treatments : TreatmentStructure
+        How the effects of several treatments are pooled: exchangeable, by drug class, or ordered by dose.
+    terms : mapping
+        Feature -> `Term`: a curve over the feature, added to its linear part.
+    modifier_terms : mapping
+        Feature -> `Term`: a curve over the feature, added to its modification of the treatment effect. Needs an
+        entry in `terms`, whose basis it shares. None by default: a curved modification is rarer still.
+    trees : Trees, optional
+        Sums of regression trees over blocks that `blocks` does not name. Drawn by Gibbs steps, so the linear terms beside
+        them need normal priors with fixed scales, and the family a latent normal outcome.
     pooling : tuple of str
-        Grouping columns with partially pooled intercepts and treatment effects.
+        Grouping columns with partially pooled intercepts and treatment effects; several cross. ``a/b`` pools over
+        groups of `b` within `a`.
     pooling_scale, pooling_treatment_scale : ScalePrior
         Prior of the standard deviation of those intercepts and of those treatment effects.
     centred : tuple of str
@@ -54,15 +99,19 @@ class ModelSpec:
         Features not used.
     missing : MultipleImputation
         Strategy for missing features.
-    confounding : str, optional
+    confounding : str or PropensityScore, optional
         Required for an observational cohort; ``"measured"`` states by name that only the listed features are
-        adjusted for.
+        adjusted for, `PropensityScore` adjusts for the score made of them as well.
     """
 
     family: Family
     blocks: Mapping[str, Prior]
     modifiers: Mapping[str, Prior] | None = None
     treatment: Prior = Normal(sigma=1.0)
+    treatments: TreatmentStructure = field(default_factory=Exchangeable)
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    modifier_terms: Mapping[str, Term] = field(default_factory=dict)
+    trees: Trees | None = None
     pooling: tuple[str, ...] = ()
     pooling_scale: ScalePrior = HalfNormal(sigma=0.5)
     pooling_treatment_scale: ScalePrior = HalfNormal(sigma=0.25)
@@ -72,7 +121,7 @@ class ModelSpec:
     interactions: tuple[tuple[str, str], ...] = ()
     leave_out: tuple[str, ...] = ()
     missing: MultipleImputation = field(default_factory=MultipleImputation)
-    confounding: str | None = None
+    confounding: str | PropensityScore | None = None
 
     def __post_init__(self) -> None:
         for block in (*self.blocks, *(self.modifiers or {})):
@@ -95,8 +144,21 @@ class ModelSpec:
             entries = [frozenset(e) if isinstance(e, tuple) else e for e in getattr(self, name)]
             if len(set(entries)) < len(entries):
                 raise ValueError(f"{name} names something twice")
-        if self.confounding not in (None, "measured"):
-            raise ValueError(f"confounding {self.confounding!r} is not known; valid is 'measured'")
+        straight = sorted(set(self.modifier_terms) - set(self.terms))
+        if straight:
+            raise ValueError(
+                f"modifier_terms name {', '.join(straight)}, which terms does not: a modifier needs its main term"
+            )
+        if self.trees is not None:
+            both = sorted(set(self.blocks) & set(self.trees.blocks))
+            if both:
+                raise ValueError(f"blocks and trees both name {', '.join(both)}: a block is linear or in trees")
+            if self.terms:
+                raise ValueError("terms and trees do not go together: trees find curves by themselves")
+        if isinstance(self.confounding, str) and self.confounding != "measured":
+            raise ValueError(
+                f"confounding {self.confounding!r} is not known; valid are 'measured' and a propensity score"
+            )
 
     @property
     def modifier_priors(self) -> Mapping[str, Prior]:
@@ -104,3 +166,16 @@ class ModelSpec:
         if self.modifiers is None:
             return {block: prior.harder() for block, prior in self.blocks.items()}
         return self.modifiers
+
+    @property
+    def curve_terms(self) -> Mapping[str, Term]:
+        """Feature (or the propensity score) -> term of its curve."""
+        score = self.confounding
+        if isinstance(score, PropensityScore) and score.curve is not None and self.trees is None:
+            return {**self.terms, PROPENSITY: score.curve}
+        return self.terms
+
+    @property
+    def used_blocks(self) -> tuple[str, ...]:
+        """Blocks whose features the model uses, linearly or in trees."""
+        return (*self.blocks, *(self.trees.blocks if self.trees is not None else ()))

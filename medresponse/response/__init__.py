@@ -1,9 +1,15 @@
 """Responses of patients under every treatment, and what is said of them."""
 
 from medresponse.response.applicability import Applicability, applicability
-from medresponse.response.contrasts import benefit_of, contrast, summarise_benefit
+from medresponse.response.contrasts import benefit_of, contrast, pairwise, summarise_benefit
 from medresponse.response.contributions import contributions
-from medresponse.response.curves import mean_survival, own_curves, survival_curves
+from medresponse.response.curves import (
+    incidence_curves,
+    mean_incidence,
+    mean_survival,
+    own_curves,
+    survival_curves,
+)
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Basis, Responses, respond
 
@@ -15,9 +21,12 @@ __all__ = [
     "benefit_of",
     "contrast",
     "contributions",
+    "incidence_curves",
     "linear_predictors",
+    "mean_incidence",
     "mean_survival",
     "own_curves",
+    "pairwise",
     "respond",
     "summarise_benefit",
     "survival_curves",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import polars as pl
 
 from medresponse.core.errors import SpecError
+from medresponse.core.estimand import ESTIMANDS
 from medresponse.response.responses import Responses
+
+_COLUMNS = ("benefit", "sd", "lower", "upper", "p_benefit", "p_worthwhile", "p_worse")
 
 
 def contrast(
@@ -35,14 +40,11 @@ def contrast(
     Raises
     ------
     SpecError
-        If there is a single treatment, or the outcome has no better direction.
+        If there is a single treatment, or no side of what is asked is the better one.
     UnknownTreatmentError
         If `against` is no treatment.
     """
-    if len(responses.treatments) < 2:
-        raise SpecError("a single-arm cohort has no contrasts", code="single_arm")
-    if responses.direction == 0:
-        raise SpecError("the outcome's direction is 'neither': no side is a benefit", code="no_direction")
+    _check_sides(responses)
     reference = responses.treatment_position(against or responses.basis.reference)
     others = [k for k in range(len(responses.treatments)) if k != reference]
 
@@ -51,13 +53,60 @@ def contrast(
             benefit_of(values, reference, others, responses.direction), worthwhile, level
         )
 
-    table = responses.reduce(summarise).reshape(-1, 7)
-    names = ("benefit", "sd", "lower", "upper", "p_benefit", "p_worthwhile", "p_worse")
     labels = {
         "patient": np.repeat(responses.ids, len(others)).tolist(),
         "treatment": [responses.treatments[k] for k in others] * len(responses.ids),
     }
-    return pl.DataFrame(labels | {name: table[:, j] for j, name in enumerate(names)})
+    return _table(labels, responses.reduce(summarise))
+
+
+def pairwise(responses: Responses, *, worthwhile: float = 0.0, level: float = 0.95) -> pl.DataFrame:
+    """Return the average benefit over these patients of every treatment against every other.
+
+    Parameters
+    ----------
+    responses : Responses
+    worthwhile, level : float
+        As for `contrast`.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``treatment, against, benefit, sd, lower, upper, p_benefit, p_worthwhile, p_worse``, one row a pair in the
+        schema's fixed order, nothing ranked. The other way round, signs and sides swap. What varies over draws is what
+        is not known of the average over exactly these patients.
+
+    Raises
+    ------
+    SpecError
+        If there is a single treatment, or no side of what is asked is the better one.
+    """
+    _check_sides(responses)
+    names, means = responses.treatments, responses.mean_over_patients()
+    pairs = list(combinations(range(len(names)), 2))
+    benefit = np.stack([responses.direction * (means[k] - means[j]) for j, k in pairs])
+    labels = {"treatment": [names[k] for _, k in pairs], "against": [names[j] for j, _ in pairs]}
+    return _table(labels, summarise_benefit(benefit, worthwhile, level))
+
+
+def _check_sides(responses: Responses) -> None:
+    if len(responses.treatments) < 2:
+        raise SpecError("a single-arm cohort has no contrasts", code="single_arm")
+    if responses.direction:
+        return
+    sided = [kind for kind in responses.fit.spec.family.estimands if ESTIMANDS[kind].better != "neither"]
+    if responses.kind.better == "neither":
+        raise SpecError(
+            f"more of '{responses.estimand.kind}' is neither better nor worse, so that no difference in it is a benefit; "
+            f"ask for one of {', '.join(sided)}",
+            code="no_direction",
+        )
+    raise SpecError("the outcome's direction is 'neither': no side is a benefit", code="no_direction")
+
+
+def _table(labels: dict[str, list[str]], values: np.ndarray) -> pl.DataFrame:
+    flat = values.reshape(-1, len(_COLUMNS))
+    return pl.DataFrame(labels | {name: flat[:, j] for j, name in enumerate(_COLUMNS)})
 
 
 def benefit_of(values: np.ndarray, reference: int, others: list[int], direction: int) -> np.ndarray:

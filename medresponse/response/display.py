@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,13 +25,12 @@ def responses_html(responses: Responses) -> str:
         f"<tr><th scope='row'>{name}</th>" + "".join(f"<td>{q:.3g}</td>" for q in quantiles[:, k]) + "</tr>"
         for k, name in enumerate(_labels(responses))
     )
-    head = "<tr><th>patients' mean response</th><th>5%</th><th>median</th><th>95%</th></tr>"
+    named = f"<tr><th scope='col'>{escape(responses.title)}: patients' mean responses</th>"
+    head = f"{named}<th scope='col'>5%</th><th scope='col'>median</th><th scope='col'>95%</th></tr>"
     return f"<table>{head}{rows}</table>{_figure(responses, means)}"
 
 
 def _labels(responses: Responses) -> list[str]:
-    from html import escape
-
     treatment = responses.fit.schema.treatment
     return [escape(treatment.label(t)) if treatment else t for t in responses.treatments]
 
@@ -48,6 +48,6 @@ def _figure(responses: Responses, means: np.ndarray) -> str:
             label=label,
             linestyle=("-", "--", ":", "-.")[k % 4],
         )
-    axes.set(xlabel=f"mean response ({responses.unit})", ylabel="share of patients at or below")
+    axes.set(xlabel=responses.title, ylabel="share of patients at or below")
     axes.legend(frameon=False)
     return svg_of(figure)

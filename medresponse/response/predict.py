@@ -8,7 +8,7 @@ new site effect from its population (one for all patients of that site).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError
 from medresponse.core.rng import stream
-from medresponse.features import Grouping
+from medresponse.features import Grouping, group_labels
 
 if TYPE_CHECKING:
     from medresponse.inference import Fit
@@ -30,6 +30,7 @@ _CHUNK_NUMBERS = 4_000_000  # patient x treatment x draw numbers held at once (3
 class Patients:
     """Feature codes and group labels of the patients to be scored, rows in cohort order.
 
+    `errors` are standard errors of measurement on the scale of codes, 0 where exact; None if no feature has one.
     Features named in `averaged` are scored as the average training patient's, whatever their codes say.
     `completions` remembers draws of missing features by seed and patient, so that several passes draw them once.
     """
@@ -37,8 +38,22 @@ class Patients:
     ids: tuple[str, ...]
     codes: np.ndarray
     groups: dict[str, tuple[str, ...]]
+    errors: np.ndarray | None = None
     averaged: tuple[str, ...] = ()
     completions: dict[tuple[int, str], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def uncertain(self) -> np.ndarray:
+        """Patients with a feature that is missing or measured with error, shape (patient,)."""
+        missing = np.isnan(self.codes).any(axis=1)
+        return missing if self.errors is None else missing | (self.errors > 0).any(axis=1)
+
+    def rows(self, positions: list[int]) -> Patients:
+        """Return some patients, in the order given."""
+        groups = {column: tuple(labels[i] for i in positions) for column, labels in self.groups.items()}
+        errors = None if self.errors is None else self.errors[positions]
+        ids = tuple(self.ids[i] for i in positions)
+        return replace(self, ids=ids, codes=self.codes[positions], groups=groups, errors=errors)
 
 
 def encode_patients(fit: Fit, cohort: Cohort) -> Patients:
@@ -66,19 +81,17 @@ def encode_patients(fit: Fit, cohort: Cohort) -> Patients:
                 code="wrong_unit",
             )
     codes = fit.encoding.codes(cohort)
-    absent = [g.column for g in fit.layout.groupings if g.column not in cohort.table.columns]
-    if absent:
-        raise DataError(
-            f"the fit pools over {', '.join(absent)}, which the cohort lacks", code="missing_column"
-        )
-    groups = {g.column: tuple(cohort.table[g.column].to_list()) for g in fit.layout.groupings}
-    return Patients(cohort.patients, codes, groups)
+    groups = {g.column: tuple(group_labels(g.column, cohort)) for g in fit.layout.groupings}
+    return Patients(cohort.patients, codes, groups, fit.encoding.errors(cohort))
 
 
 def linear_predictors(
     fit: Fit, patients: Patients, *, seed: int, values_each: int = 1
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (rows, eta) chunk by chunk; eta has shape (patient, treatment, draw).
+    """Yield (rows, eta) chunk by chunk.
+
+    `eta` has shape (patient, treatment, draw), or (predictor, patient, treatment, draw) where the family has
+    several linear predictors.
 
     Parameters
     ----------
@@ -90,20 +103,24 @@ def linear_predictors(
     values_each : int
         Numbers that the caller makes of each entry of eta (times of a curve), so that chunks stay small.
     """
-    coefficients = fit.draws("coefficients")
-    group_draws = _GroupDraws(fit, coefficients, seed)
-    per_patient = len(fit.treatments) * fit.n_draws * values_each
-    size = max(1, _CHUNK_NUMBERS // per_patient)
+    every = [
+        (coefficients, _GroupDraws(fit, coefficients, seed, name))
+        for name, coefficients in zip(fit.predictors, fit.coefficient_draws(), strict=True)
+    ]
+    contrasts = fit.layout.contrast_matrix  # (treatment, contrast)
+    size = max(1, _CHUNK_NUMBERS // (len(fit.treatments) * fit.n_draws * values_each * len(every)))
     for start in range(0, len(patients.ids), size):
         rows = slice(start, min(start + size, len(patients.ids)))
-        base, effects = _chunk(fit, patients, rows, coefficients, group_draws, seed)
-        contrasts = fit.layout.contrast_matrix  # (treatment, contrast)
-        yield rows, base[:, None, :] + np.einsum("kr,irs->iks", contrasts, effects)
+        etas = []
+        for coefficients, group_draws in every:
+            base, effects = _chunk(fit, patients, rows, coefficients, group_draws, seed)
+            etas.append(base[:, None, :] + np.einsum("kr,irs->iks", contrasts, effects))
+        yield rows, etas[0] if len(etas) == 1 else np.stack(etas)
 
 
 def completed_columns(fit: Fit, patients: Patients, row: int, *, seed: int) -> np.ndarray:
     """Return the feature columns of one patient in each draw, (draw, column), or (1, column) if none is missing."""
-    if not np.isnan(patients.codes[row]).any():
+    if not patients.uncertain[row]:
         return _columns(fit, patients, patients.codes[[row]])
     completions = _completions(fit, patients, np.array([row]), seed)[0]
     return _columns(fit, patients, completions[_completion_of_draw(fit, len(completions))])
@@ -119,7 +136,14 @@ def _completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> l
             new = list(rows)
         generators = [stream(seed, "features", patients.ids[row]) for row in new]
         codes = patients.codes[new]
-        drawn = fit.imputer.complete(fit.encoding, codes, each=COMPLETIONS_EACH, generators=generators)
+        drawn = fit.imputer.complete(
+            fit.encoding,
+            codes,
+            each=COMPLETIONS_EACH,
+            generators=generators,
+            errors=None if patients.errors is None else patients.errors[new],
+            shifts=fit.encoding.code_shifts(fit.spec.missing.shifts),
+        )
         known.update(zip(((seed, patients.ids[row]) for row in new), drawn, strict=True))
     return [known[seed, patients.ids[row]] for row in rows]
 
@@ -151,12 +175,16 @@ def _chunk(
     treatment = coefficients[:, parts["treatment"]]
     modifier = coefficients[:, parts["modifier"]].reshape(len(coefficients), r, len(modifiers))
     codes = patients.codes[rows]
-    whole = ~np.isnan(codes).any(axis=1)
+    whole = ~patients.uncertain[rows]
     base = np.empty((len(codes), len(coefficients)))
     effects = np.empty((len(codes), r, len(coefficients)))
     columns = _columns(fit, patients, codes[whole])
     base[whole] = columns @ prognostic.T
     effects[whole] = np.einsum("ip,srp->irs", columns[:, modifiers], modifier, optimize=True) + treatment.T
+    if fit.forests is not None:
+        prognosis, modification = fit.forest_values(columns)
+        base[whole] += prognosis
+        effects[whole] += modification
     for i, own in zip(np.flatnonzero(whole), columns, strict=True):
         groups.add(patients, rows.start + int(i), own[None], base[i], effects[i])
     partial = np.flatnonzero(~whole)
@@ -165,6 +193,10 @@ def _chunk(
         own = _columns(fit, patients, completed)[_completion_of_draw(fit, len(completed))]
         base[i] = np.einsum("sp,sp->s", own, prognostic)
         effects[i] = np.einsum("sp,srp->rs", own[:, modifiers], modifier) + treatment.T
+        if fit.forests is not None:
+            prognosis, modification = fit.forest_values(own[:, None, :])
+            base[i] += prognosis[0]
+            effects[i] += modification[0]
         groups.add(patients, rows.start + int(i), own, base[i], effects[i])
     return base, effects
 
@@ -172,8 +204,8 @@ def _chunk(
 class _GroupDraws:
     """Effects of groups by label; a group unseen in training gets new ones from its population."""
 
-    def __init__(self, fit: Fit, coefficients: np.ndarray, seed: int) -> None:
-        self._fit, self._coefficients, self._seed = fit, coefficients, seed
+    def __init__(self, fit: Fit, coefficients: np.ndarray, seed: int, predictor: str) -> None:
+        self._fit, self._coefficients, self._seed, self._predictor = fit, coefficients, seed, predictor
         self._known: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def add(
@@ -208,10 +240,12 @@ class _GroupDraws:
                 parts[2].reshape(n, r, len(grouping.labels)),
             )
             return parts[0][:, position], slopes[:, :, position].T, treatment[:, :, position].T
-        rng = stream(self._seed, "new group", column, label)
-        intercept = fit.draws(f"{column}_scale") * rng.standard_normal(n)
+        several = (self._predictor,) if self._predictor else ()
+        rng = stream(self._seed, "new group", column, label, *several)
+        name = "_".join((*several, grouping.stem))
+        intercept = fit.draws(f"{name}_scale") * rng.standard_normal(n)
         slopes = np.zeros((0, n))
         if q:
-            slopes = fit.draws(f"{column}_slope_scale").T * rng.standard_normal((q, n))
-        scale = fit.draws(f"{column}_treatment_scale") if r else np.zeros(n)
+            slopes = fit.draws(f"{name}_slope_scale").T * rng.standard_normal((q, n))
+        scale = fit.draws(f"{name}_treatment_scale") if r else np.zeros(n)
         return intercept, slopes, scale * rng.standard_normal((r, n))

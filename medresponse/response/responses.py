@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 import xarray as xr
 
-from medresponse.cohort import Cohort, Continuous, TimeToEvent
-from medresponse.core.errors import SpecError, UnknownPatientError, UnknownTreatmentError
-from medresponse.core.estimand import Estimand
+from medresponse.cohort import Cohort, OutcomeSchema
+from medresponse.core.errors import UnknownPatientError, UnknownTreatmentError
+from medresponse.core.estimand import ESTIMANDS, Estimand, EstimandKind
 from medresponse.core.registry import did_you_mean
 from medresponse.core.rng import stream
 from medresponse.core.units import convert_time
 from medresponse.response.predict import Patients, encode_patients, linear_predictors
+from medresponse.response.question import ask, time_unit
 
 if TYPE_CHECKING:
     from medresponse.inference import Fit
@@ -60,9 +61,11 @@ class Responses:
     estimand : Estimand
         With its horizon in the outcome's own unit.
     unit : str
-        Unit of the values: ``probability``, or the outcome's unit.
+        Unit of the values: ``probability``, a unit of time, the outcome's unit, or events per unit of exposure.
     horizon, horizon_unit : float, str
-        As the caller stated them; None and empty for a mean.
+        As the caller stated them; None and empty where the estimand has none.
+    part : str
+        Name of the category or cause that is asked about; empty where there is none.
     basis : Basis
     direction : int
         +1 if a higher response is better for the patient, -1 if lower is, 0 if neither.
@@ -79,6 +82,17 @@ class Responses:
     basis: Basis
     direction: int
     seed: int
+    part: str = ""
+
+    @property
+    def kind(self) -> EstimandKind:
+        """How the estimand is stated and read."""
+        return ESTIMANDS[self.estimand.kind]
+
+    @property
+    def outcome_schema(self) -> OutcomeSchema:
+        """Schema of the outcome."""
+        return self.fit.schema.outcomes[self.fit.outcome]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -125,10 +139,7 @@ class Responses:
                 f"{len(unknown)} patient(s) not among the responses, the first: {unknown[0]}"
             )
         rows = [position[patient] for patient in ids]
-        groups = {c: tuple(labels[i] for i in rows) for c, labels in self.patients.groups.items()}
-        return _replace(
-            self, replace(self.patients, ids=tuple(ids), codes=self.patients.codes[rows], groups=groups)
-        )
+        return replace(self, patients=self.patients.rows(rows))
 
     def draws(self, ids: Sequence[str] | None = None) -> xr.DataArray:
         """Return values with dims (patient, treatment, draw); for a few patients, not for a population."""
@@ -173,19 +184,28 @@ class Responses:
         SpecError
             If the kind is not the family's, or the horizon is beyond follow-up.
         """
-        schema = self.fit.schema.outcomes[self.fit.outcome]
-        own = convert_time(horizon, given=self.horizon_unit, wanted=schema.unit)
-        estimand = Estimand(kind=_checked_kind(self.fit, kind or self.estimand.kind), horizon=own)
-        responses = _replace(self, self.patients, estimand=estimand, horizon=horizon)
-        _check_horizon(responses)
-        return responses
+        return ask(
+            self, kind or self.estimand.kind, horizon=horizon, unit=self.horizon_unit, part=self.part or None
+        )
+
+    def of(self, part: str) -> Responses:
+        """Return the same patients' responses for another category or cause.
+
+        Raises
+        ------
+        SpecError
+            If the outcome has no such category or cause.
+        """
+        return ask(
+            self, self.estimand.kind, horizon=self.horizon, unit=self.horizon_unit or None, part=part
+        )
 
     def predictive_chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield (rows, outcomes) of shape (patient, treatment, draw): one outcome Y_i(k) a posterior draw."""
         family, parameters = self.fit.spec.family, self.fit.family_draws()
         for rows, eta in linear_predictors(self.fit, self.patients, seed=self.seed):
             uniform = np.stack(
-                [stream(self.seed, "outcome", i).random(eta.shape[1:]) for i in self.ids[rows]]
+                [stream(self.seed, "outcome", i).random(eta.shape[-2:]) for i in self.ids[rows]]
             )
             yield rows, family.simulate(eta, parameters, self.fit.constants, uniform)
 
@@ -206,24 +226,19 @@ class Responses:
     @property
     def _factor(self) -> float:
         """From the outcome's unit of time to the caller's, for restricted mean times."""
-        if self.estimand.kind != "rmst":
+        if self.kind.unit != "time":
             return 1.0
-        return convert_time(
-            1.0, given=self.fit.schema.outcomes[self.fit.outcome].unit, wanted=self.horizon_unit
-        )
+        return convert_time(1.0, given=time_unit(self.outcome_schema), wanted=self.horizon_unit)
 
     @property
-    def _title(self) -> str:
-        what = {
-            "survival": "probability of no event",
-            "rmst": "restricted mean event-free time",
-            "mean": "mean response",
-        }
+    def title(self) -> str:
+        """The estimand in words, with its horizon and unit."""
+        words = self.kind.title.format(part=self.outcome_schema.part_label(self.part))
         horizon = f" by {self.horizon:g} {self.horizon_unit}s" if self.horizon is not None else ""
-        return f"{what[self.estimand.kind]}{horizon}, unit {self.unit}"
+        return f"{words}{horizon}, unit {self.unit}"
 
     def __repr__(self) -> str:
-        return f"<Responses {self._title}: {len(self.ids)} patients x {len(self.treatments)} treatments x {self.fit.n_draws} draws>"
+        return f"<Responses {self.title}: {len(self.ids)} patients x {len(self.treatments)} treatments x {self.fit.n_draws} draws>"
 
     def _repr_html_(self) -> str:
         from medresponse.response.display import responses_html
@@ -238,6 +253,7 @@ def respond(
     horizon: float | None = None,
     unit: str | None = None,
     estimand: str | None = None,
+    part: str | None = None,
     draws: int | None = 4000,
     seed: int | None = None,
 ) -> Responses:
@@ -249,11 +265,13 @@ def respond(
     cohort : Cohort
         The training cohort or new patients; outcome and treatment columns are not used.
     horizon : float, optional
-        Required for a time to event.
+        Required where the estimand has one (probabilities and mean times of events).
     unit : str, optional
         Unit of `horizon` and of restricted mean time; the outcome's by default.
     estimand : str, optional
-        ``survival`` (default for a time to event), ``rmst`` or ``mean``.
+        One of the family's `estimands`, the first by default; `medresponse.core.estimand.ESTIMANDS` describes them.
+    part : str, optional
+        Which category (as the schema names it) or cause, where the estimand is about one.
     draws : int, optional
         At most this many posterior draws, evenly thinned over all chains (imputations multiply chains, and
         4,000 nearly independent draws put the Monte Carlo error of an interval's end at about 0.04 standard
@@ -264,52 +282,17 @@ def respond(
     Raises
     ------
     SpecError
-        If the estimand is not the family's, or the horizon is missing or beyond follow-up.
+        If the estimand is not the family's, its horizon or part is missing, or the horizon is beyond follow-up.
     DataError
         If the cohort lacks a column or declares other levels than the fit knows.
     """
-    kind = _checked_kind(fit, estimand or fit.spec.family.estimands[0])
-    schema = fit.schema.outcomes[fit.outcome]
-    own_horizon, horizon_unit = None, ""
-    if isinstance(schema, TimeToEvent):
-        horizon_unit = unit or schema.unit
-        if horizon is None:
-            raise SpecError("a time to event needs a horizon: horizon=..., unit=...", code="horizon")
-        own_horizon = convert_time(horizon, given=horizon_unit, wanted=schema.unit)
-    elif horizon is not None:
-        raise SpecError("a continuous outcome has no horizon", code="horizon")
+    kind = estimand or fit.spec.family.estimands[0]
     fit = fit if draws is None else fit.thinned(draws)
-    responses = Responses(
-        fit=fit, patients=encode_patients(fit, cohort), estimand=Estimand(kind=kind, horizon=own_horizon),
-        unit={"survival": "probability", "rmst": horizon_unit}.get(kind, schema.unit), horizon=horizon,
-        horizon_unit=horizon_unit, basis=_basis(fit), direction=_direction(schema),
-        seed=fit.provenance.seed if seed is None else seed,
+    blank = Responses(
+        fit=fit, patients=encode_patients(fit, cohort), estimand=Estimand(kind=kind), unit="", horizon=None,
+        horizon_unit="", basis=_basis(fit), direction=0, seed=fit.provenance.seed if seed is None else seed,
     )  # fmt: skip
-    _check_horizon(responses)
-    return responses
-
-
-def _checked_kind(fit: Fit, kind: str) -> str:
-    if kind not in fit.spec.family.estimands:
-        raise SpecError(
-            f"no estimand {kind!r} for this family; {did_you_mean(kind, fit.spec.family.estimands)}"
-        )
-    return kind
-
-
-def _check_horizon(responses: Responses) -> None:
-    """Let the family refuse the horizon now rather than at the first chunk."""
-    fit = responses.fit
-    parameters = {name: draws[:1] for name, draws in fit.family_draws().items()}
-    fit.spec.family.response(
-        responses.estimand, np.zeros((1, len(fit.treatments), 1)), parameters, fit.constants
-    )
-
-
-def _direction(schema: TimeToEvent | Continuous) -> int:
-    if isinstance(schema, TimeToEvent):
-        return 1  # free of the event, and longer so, is better
-    return {"higher_is_better": 1, "lower_is_better": -1, "neither": 0}[schema.direction]
+    return ask(blank, kind, horizon=horizon, unit=unit, part=part)
 
 
 def _basis(fit: Fit) -> Basis:
@@ -320,22 +303,6 @@ def _basis(fit: Fit) -> Basis:
         reference=treatment.reference if treatment else "all",
         adjusted_for=fit.encoding.names,
     )
-
-
-def _replace(
-    responses: Responses,
-    patients: Patients,
-    *,
-    estimand: Estimand | None = None,
-    horizon: float | None = None,
-) -> Responses:
-    kind = (estimand or responses.estimand).kind
-    unit = {"survival": "probability", "rmst": responses.horizon_unit}.get(kind, responses.unit)
-    return Responses(
-        fit=responses.fit, patients=patients, estimand=estimand or responses.estimand, unit=unit,
-        horizon=responses.horizon if horizon is None else horizon, horizon_unit=responses.horizon_unit,
-        basis=responses.basis, direction=responses.direction, seed=responses.seed,
-    )  # fmt: skip
 
 
 def _summarise(values: np.ndarray, level: float) -> np.ndarray:

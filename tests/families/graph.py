@@ -7,22 +7,36 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.families import Arrays, Family
+from medresponse.families import Arrays, Compressing, Family, Predictor
 from medresponse.features import treatment_contrasts
 
 
 def likelihood_model(
     family: Family, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, *, n_treatments: int
 ) -> Any:
-    """The family's likelihood in a model with standard normal coefficients ``b``."""
+    """The family's likelihood in a model with standard normal coefficients ``b``: (coefficient,) or, for a family
+    with several predictors, (coefficient, predictor)."""
     import pymc as pm
+    import pytensor.tensor as pt
 
+    constants = family.learn(outcome)
+    count = len(family.predictors(constants))
     with pm.Model() as model:
-        data = family.observe(design, outcome, treatment_idx, family.learn(outcome))
+        if isinstance(family, Compressing):
+            data = family.compress(design, outcome, treatment_idx, constants)
+        else:
+            data = family.observe(outcome, treatment_idx, constants)
         shared = {name: pm.Data(name, value) for name, value in data.items()}
-        b = pm.Normal("b", 0.0, 1.0, shape=design.shape[1])
-        family.likelihood(b, shared, contrasts=treatment_contrasts(n_treatments))
+        b = pm.Normal("b", 0.0, 1.0, shape=design.shape[1] if count == 1 else (design.shape[1], count))
+        predictor = Predictor(b, lambda: pt.dot(design, b))
+        family.likelihood(predictor, shared, contrasts=treatment_contrasts(n_treatments))
     return model
+
+
+def linear(design: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`eta` for `Family.log_likelihood` from one set of coefficients: (patient, 1) or (predictor, patient, 1)."""
+    eta = design @ b
+    return eta[:, None] if eta.ndim == 1 else eta.T[:, :, None]
 
 
 def evaluate(family: Family, model: Any, point: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -74,7 +74,7 @@ def test_what_the_sampler_reads_does_not_grow_with_the_number_of_patients() -> N
     for n in (30, 3000):
         design, outcome = data_of(n, 3)
         family = Gaussian()
-        data = family.observe(design, outcome, np.zeros(n, int), family.learn(outcome))
+        data = family.compress(design, outcome, np.zeros(n, int), family.learn(outcome))
         sizes.append(sum(np.size(value) for value in data.values()))
     assert sizes[0] == sizes[1]
 

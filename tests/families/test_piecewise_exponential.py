@@ -11,9 +11,9 @@ from scipy import integrate, stats
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
 from medresponse.families import PiecewiseExponential
-from medresponse.families.base import centred_walk, event_companions, nelson_aalen
-from medresponse.families.piecewise_exponential import exposure_matrix, interval_of
 from medresponse.features import treatment_contrasts
+from medresponse.priors import HalfNormal
+from tests.families.event_rows import KINDS, direct, rows_of
 from tests.families.graph import as_draws, evaluate, likelihood_model
 
 CUTS = (2.0, 5.0)
@@ -168,34 +168,6 @@ def test_simulated_times_carry_the_last_hazard_beyond_follow_up() -> None:
     assert stats.kstest(times.ravel(), cdf).pvalue > 1e-3
 
 
-def test_cut_points_given_are_kept_if_they_lie_within_follow_up() -> None:
-    assert PiecewiseExponential(cuts=CUTS).learn(OUTCOME)["edges"].tolist() == [0.0, 2.0, 5.0, 9.0]
-    beyond = PiecewiseExponential(cuts=(2.0, 9.0, 30.0)).learn(OUTCOME)
-    assert beyond["edges"].tolist() == [
-        0.0,
-        2.0,
-        9.0,
-    ]  # a cut at the end of follow-up would leave an empty interval
-
-
-def test_cut_points_learned_split_the_events_evenly() -> None:
-    rng = np.random.default_rng(0)
-    outcome = {
-        "time": np.append(rng.exponential(3.0, 400), 50.0),
-        "event": np.append(np.ones(400, bool), False),
-    }
-    edges = PiecewiseExponential(intervals=8).learn(outcome)["edges"]
-    counts = np.bincount(interval_of(outcome["time"][outcome["event"]], edges))
-    assert counts.tolist() == [50] * 8
-
-
-def test_tied_event_times_leave_fewer_intervals_but_none_empty() -> None:
-    outcome = {"time": np.array([1.0] * 6 + [2.0, 3.0, 4.0]), "event": np.array([True] * 8 + [False])}
-    edges = PiecewiseExponential(intervals=8).learn(outcome)["edges"]
-    assert (np.diff(edges) > 0).all()
-    assert (np.bincount(interval_of(outcome["time"][outcome["event"]], edges)) > 0).all()
-
-
 def test_a_single_interval_is_an_exponential_model() -> None:
     """Every event at the end of follow-up, or all cut points beyond it."""
     outcome = {"time": np.array([3.0, 3.0, 1.0, 3.0]), "event": np.array([True, True, False, True])}
@@ -211,33 +183,6 @@ def test_a_single_interval_is_an_exponential_model() -> None:
     )
 
 
-def test_intervals_are_open_at_the_start_and_closed_at_the_end() -> None:
-    edges = np.array([0.0, 2.0, 5.0, 9.0])
-    assert interval_of(np.array([0.1, 2.0, 2.1, 5.0, 5.1, 9.0, 12.0]), edges).tolist() == [
-        0,
-        0,
-        1,
-        1,
-        2,
-        2,
-        2,
-    ]
-    exposure = exposure_matrix(np.array([0.1, 2.0, 2.5, 9.0, 12.0]), edges)
-    expected = [[0.1, 0, 0], [2, 0, 0], [2, 0.5, 0], [2, 3, 4], [2, 3, 7]]
-    np.testing.assert_allclose(exposure, expected, atol=1e-14)
-
-
-@pytest.mark.parametrize("cuts", [(5.0, 2.0), (2.0, 2.0), (0.0, 2.0), (-1.0,)])
-def test_cut_points_must_be_positive_and_increasing(cuts: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="cuts"):
-        PiecewiseExponential(cuts=cuts)
-
-
-def test_at_least_two_intervals_are_needed() -> None:
-    with pytest.raises(ValueError, match="intervals"):
-        PiecewiseExponential(intervals=1)
-
-
 def test_the_refusal_of_a_horizon_says_how_far_follow_up_reaches() -> None:
     family = PiecewiseExponential(cuts=CUTS)
     with pytest.raises(SpecError, match=r"9\.5.*follow-up.*earlier"):
@@ -249,30 +194,70 @@ def test_the_refusal_of_a_horizon_says_how_far_follow_up_reaches() -> None:
         )
 
 
-# --- what the families of event times share ------------------------------------------------------------------------
+FORMS: dict[str, Any] = {
+    "walk": PiecewiseExponential(cuts=CUTS),
+    "exchangeable": PiecewiseExponential(cuts=CUTS, baseline="exchangeable"),
+    "fading": PiecewiseExponential(cuts=CUTS, fading=HalfNormal(sigma=0.3)),
+}
 
 
-@pytest.mark.parametrize("steps", [1, 4])
-def test_a_centred_walk_has_steps_of_one_and_mean_zero(steps: int) -> None:
-    walk = centred_walk(steps)
-    assert walk.shape == (steps + 1, steps)
-    np.testing.assert_allclose(walk.mean(axis=0), 0.0, atol=1e-15)
-    np.testing.assert_allclose(np.diff(walk, axis=0), np.eye(steps), atol=1e-15)
+@pytest.mark.parametrize("truncated", [False, True], ids=["from the start", "truncated"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_censored_and_truncated_rows_are_scored_by_the_integrated_hazard(
+    form: str, kind: str, truncated: bool
+) -> None:
+    """Density and survival by numerical integration of the hazard, then probabilities by hand."""
+    family, outcome = FORMS[form], rows_of(kind, truncated=truncated)
+    n = len(outcome["time"])
+    treatment, design = np.arange(n) % 3, np.random.default_rng(8).normal(scale=0.5, size=(n, 2))
+    model, point = (
+        likelihood_model(family, design, outcome, treatment, n_treatments=3),
+        point_of(family, n_treatments=3),
+    )
+    if family.fading is not None:
+        point["fading_log__"] = np.log(0.8)
+    found, constants = evaluate(family, model, point), family.learn(outcome)
+    eta, strength = design @ point["b"], found.get("strength", np.ones(len(constants["edges"]) - 1))
+    expected = []
+    for i in range(n):
+        log_hazard = found["log_hazard"][treatment[i]] + eta[i] * strength
+
+        def hazard(t: float, h: np.ndarray = log_hazard) -> float:
+            return hazard_at(t, h, constants["edges"], 0.0)
+
+        def survival(t: float, hazard: Any = hazard) -> float:
+            inside = [c for c in CUTS if c < t]
+            return float(np.exp(-integrate.quad(hazard, 0, t, points=inside or None)[0]))
+
+        expected.append(direct(outcome, i, lambda t: hazard(t) * survival(t), survival))
+    assert float(found["likelihood"]) == pytest.approx(sum(expected), rel=1e-10)
+    pointwise = family.log_likelihood(eta[:, None], outcome, treatment, as_draws(found, family), constants)
+    np.testing.assert_allclose(pointwise[:, 0], expected, rtol=1e-10)
 
 
-def test_nelson_aalen_is_scikit_survivals_with_ties() -> None:
-    from sksurv.nonparametric import nelson_aalen_estimator
+def test_arrays_of_interval_censored_rows_are_made_only_where_there_are_some() -> None:
+    family = PiecewiseExponential(cuts=CUTS)
+    for kind, extra in (
+        ("right-censored", set()),
+        ("interval-censored", {"interval_idx", "interval_exposure"}),
+    ):
+        outcome = rows_of(kind, truncated=True)
+        data = family.observe(outcome, np.zeros(4, int), family.learn(outcome))
+        plain = {
+            "exposure",
+            "treatment_idx",
+            "event_idx",
+            "event_interval_idx",
+            "lateness",
+            "crude_log_hazard",
+        }
+        assert set(data) - plain == extra
 
-    rng = np.random.default_rng(7)
-    time, event = rng.integers(1, 12, 60).astype(float), rng.random(60) < 0.6
-    knots, cumulative = nelson_aalen_estimator(event, time)
-    expected = cumulative[np.searchsorted(knots, time)]
-    np.testing.assert_allclose(nelson_aalen(time, event), expected, rtol=1e-12)
 
-
-def test_companions_of_imputation_are_standardised_event_and_cumulative_hazard() -> None:
-    found = event_companions(OUTCOME)
-    np.testing.assert_allclose(found.mean(axis=0), 0.0, atol=1e-12)
-    np.testing.assert_allclose(found.std(axis=0), 1.0, rtol=1e-12)
-    everyone = event_companions({"time": OUTCOME["time"], "event": np.ones(8, bool)})
-    assert np.isfinite(everyone).all()  # a constant indicator is left at zero
+def test_the_crude_rate_is_events_over_time_under_observation() -> None:
+    family, late = PiecewiseExponential(cuts=CUTS), OUTCOME | {"entry": np.full(8, 0.25)}
+    data = family.observe(late, TREATMENT, family.learn(late))
+    assert float(data["crude_log_hazard"]) == pytest.approx(
+        np.log(6 / (OUTCOME["time"].sum() - 2.0)), rel=1e-12
+    )

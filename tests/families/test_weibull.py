@@ -1,15 +1,14 @@
-"""Weibull against scipy's."""
+"""Weibull: the textbook likelihood, and the estimates that R publishes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import stats
 
-from medresponse.core.errors import SpecError
-from medresponse.core.estimand import Estimand
 from medresponse.families import Weibull
 from tests.families.graph import as_draws, evaluate, likelihood_model
+from tests.families.published import cracks, maximum_of, ovarian, six
 
 FAMILY = Weibull()
 
@@ -49,42 +48,30 @@ def test_pointwise_log_likelihoods_are_scipys_for_every_draw() -> None:
         )
 
 
-@pytest.mark.parametrize("shape", [0.5, 1.0, 1.7])
-def test_survival_and_restricted_mean_are_scipys_survival_curve_and_its_area(shape: float) -> None:
-    eta, horizon = np.array([-1.0, 0.0, 2.0]).reshape(3, 1, 1), 6.0
-    parameters, constants = (
-        {"shape": np.array([shape]), "log_scale": np.array([1.2])},
-        {"end": np.float64(10.0)},
-    )
-    survival = FAMILY.response(Estimand(kind="survival", horizon=horizon), eta, parameters, constants)
-    rmst = FAMILY.response(Estimand(kind="rmst", horizon=horizon), eta, parameters, constants)
-    for i in range(3):
-        law = stats.weibull_min(shape, scale=np.exp(1.2 + eta[i, 0, 0]))
-        assert survival[i, 0, 0] == pytest.approx(law.sf(horizon), rel=1e-12)
-        area, _ = integrate.quad(law.sf, 0, horizon, epsabs=1e-12)
-        assert rmst[i, 0, 0] == pytest.approx(area, rel=1e-8)
+def test_the_maximum_on_the_ovarian_trial_is_the_one_in_rs_documentation() -> None:
+    """`survreg(Surv(futime, fustat) ~ ecog.ps + rx, ovarian, dist = "weibull", scale = 1)`, the example of R's survival
+    package: 6.9618376, -0.4331347, 0.5815027, log likelihood -97.2."""
+    point, log_likelihood = maximum_of(FAMILY, *ovarian(), centre="log_scale", spread="shape", fixed=1.0)
+    np.testing.assert_allclose(point, [-0.4331347, 0.5815027, 6.9618376], atol=2e-7)
+    assert log_likelihood == pytest.approx(-97.2, abs=0.05)
 
 
-def test_simulated_times_are_scipys_law() -> None:
-    uniform = np.random.default_rng(3).random((1, 1, 20_000))
-    parameters = {"shape": np.array([1.4]), "log_scale": np.array([0.7])}
-    times = FAMILY.simulate(np.full(uniform.shape, 0.5), parameters, {}, uniform)
-    assert stats.kstest(times.ravel(), stats.weibull_min(1.4, scale=np.exp(1.2)).cdf).pvalue > 1e-3
+def test_the_maximum_on_six_patients_is_rs_to_seven_digits() -> None:
+    """survreg in R survival's tests/testreg.Rout.save, there checked against SAS: 2.2373335, -0.7442249, scale
+    0.4563163 (1 / shape), log likelihood -10.3."""
+    point, log_likelihood = maximum_of(FAMILY, *six(), centre="log_scale", spread="shape")
+    np.testing.assert_allclose(point[:2], [-0.7442249, 2.2373335], atol=1e-6)
+    assert np.exp(-point[2]) == pytest.approx(0.4563163, abs=1e-6)
+    assert log_likelihood == pytest.approx(-10.3, abs=0.05)
 
 
-def test_a_higher_eta_means_later_events() -> None:
-    parameters, constants = (
-        {"shape": np.array([1.3]), "log_scale": np.array([1.0])},
-        {"end": np.float64(10.0)},
-    )
-    eta = np.linspace(-1, 1, 5).reshape(5, 1, 1)
-    survival = FAMILY.response(Estimand(kind="survival", horizon=4.0), eta, parameters, constants)
-    assert (np.diff(survival[:, 0, 0]) > 0).all()
-
-
-def test_the_refusal_of_a_horizon_says_how_far_follow_up_reaches() -> None:
-    parameters = {"shape": np.array([1.3]), "log_scale": np.array([1.0])}
-    with pytest.raises(SpecError, match=r"12.*follow-up.*earlier"):
-        FAMILY.response(
-            Estimand(kind="survival", horizon=12.0), np.zeros((1, 1, 1)), parameters, {"end": np.array(10.0)}
-        )
+def test_the_maximum_on_interval_censored_inspections_is_rs() -> None:
+    """survreg in R survival's tests/r_sas.Rout.save, data cracks: 7.6880, log scale -0.3953, log likelihood -309.6."""
+    point, log_likelihood = maximum_of(FAMILY, *cracks(), centre="log_scale", spread="shape")
+    np.testing.assert_allclose([point[0], -point[1]], [7.6880, -0.3953], atol=5e-5)
+    assert log_likelihood == pytest.approx(-309.6, abs=0.05)
+    # Its printed 1%, 10%, 50% and 80% points, to seven digits.
+    parameters = {"log_scale": point[[0]], "shape": np.exp(point[[1]])}
+    alive = np.array([0.99, 0.9, 0.5, 0.2]).reshape(4, 1, 1)
+    found = FAMILY.simulate(np.zeros((4, 1, 1)), parameters, {}, alive)
+    np.testing.assert_allclose(found.ravel(), [98.47183, 479.31737, 1704.71015, 3006.43572], rtol=2e-6)

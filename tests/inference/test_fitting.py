@@ -91,7 +91,7 @@ def test_each_imputation_is_sampled_with_its_own_completed_data(
     assert result.codes is not None
     age = result.encoding.column_labels.index("age")
     for i, (data, _) in enumerate(compiled[0].given):
-        np.testing.assert_array_equal(data["design"][:, age], result.codes[i // 2, :, 0])
+        np.testing.assert_array_equal(data["columns"][:, age], result.codes[i // 2, :, 0])
 
 
 def test_the_provenance_says_what_was_done(compiled: list[FakeCompiled], cohort: Cohort) -> None:

@@ -54,7 +54,7 @@ def test_what_is_loaded_is_what_was_saved(fit: Fit, saved: Path) -> None:
     assert set(back.constants) == set(fit.constants)
     for name, value in fit.constants.items():
         np.testing.assert_array_equal(back.constants[name], value)
-    for part in ("mean", "precision", "distances"):
+    for part in ("mean", "directions", "precisions", "beyond", "distances"):
         np.testing.assert_array_equal(getattr(back.support, part), getattr(fit.support, part))
     np.testing.assert_array_equal(back.imputer.mean, fit.imputer.mean)
     np.testing.assert_array_equal(back.imputer.covariance, fit.imputer.covariance)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from medresponse.cohort import Cohort
 from medresponse.families import Gaussian, PiecewiseExponential, Weibull
-from medresponse.model import ModelSpec, Prepared, build_model, group_indices, prepare
+from medresponse.features import group_indices
+from medresponse.model import ModelSpec, Prepared, build_model, prepare
 from medresponse.priors import HalfNormal, Horseshoe, Normal
+from medresponse.terms import Spline
 from tests.hand_made import trial_of
 
 ARMS = ("A", "B", "C")
@@ -28,7 +32,11 @@ def cohort() -> Cohort:
 
 def prepared_model(spec: ModelSpec, cohort: Cohort, outcome: str = "os") -> tuple[Prepared, Any]:
     prepared = prepare(spec, cohort, outcome=outcome, seed=1)
-    return prepared, build_model(spec, prepared.encoding, prepared.layout, prepared.data[0])
+    model = build_model(
+        spec, prepared.encoding, prepared.layout, prepared.data[0], levels=prepared.levels,
+        predictors=prepared.predictors,
+    )  # fmt: skip
+    return prepared, model
 
 
 def one_prior_draw(model: Any, *, seed: int = 1) -> dict[str, Any]:
@@ -97,7 +105,7 @@ def test_modifiers_of_three_treatments_and_two_blocks_reach_the_right_columns(
             expected[i] += contrasts[k, r] * b[f"contrast {r + 1}"]
             for label in modifying:
                 expected[i] += contrasts[k, r] * b[f"contrast {r + 1} x {label}"] * x[i, labels.index(label)]
-    found = prepared.data[0]["design"] @ draw["coefficients"]
+    found = prepared.layout.dense(x, cohort.treatment_idx) @ draw["coefficients"]
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
@@ -126,8 +134,9 @@ def test_groups_have_their_own_scales_for_intercepts_slopes_and_treatment_effect
         )
         == 4
     )
-    design = prepared.data[0]["design"]
-    age = prepared.encoding.columns(prepared.codes[0])[:, prepared.encoding.column_labels.index("age")]
+    columns = prepared.encoding.columns(prepared.codes[0])
+    design = prepared.layout.matrix(columns, cohort.treatment_idx, group_indices(prepared.layout, cohort))
+    age = columns[:, prepared.encoding.column_labels.index("age")]
     label = prepared.layout.coefficient_labels.index("age x site=south")
     at_south = (cohort.table["site"] == "south").to_numpy()
     np.testing.assert_array_equal(design[:, label], age * at_south)
@@ -225,3 +234,66 @@ def test_the_groups_of_a_cohort_are_looked_up_by_label(cohort: Cohort) -> None:
     prepared = prepare(spec, cohort.where(np.arange(60) % 3 != 1), outcome="os", seed=1)  # without the south
     assert prepared.layout.groupings[0].labels == ("north", "west")
     assert group_indices(prepared.layout, cohort)["site"][:3].tolist() == [0, -1, 1]
+
+
+@pytest.mark.parametrize("pooling", [("site",), ("site", "country/site")])
+def test_groups_enter_by_index_as_their_columns_would(cohort: Cohort, pooling: tuple[str, ...]) -> None:
+    """The graph's likelihood is the family's in numpy, with groups as columns of the whole design."""
+    spec = ModelSpec(
+        family=Weibull(), blocks={"history": Normal()}, pooling=pooling, slopes={"site": ("age", "stage")}
+    )
+    cohort = with_countries(cohort)
+    prepared, model = prepared_model(spec, cohort)
+    names = ["coefficients", *spec.family.parameters, "likelihood"]
+    compute = model.compile_fn(
+        model.replace_rvs_by_values([model[name] for name in names]), inputs=model.value_vars, mode="FAST_COMPILE"
+    )
+    rng, start = np.random.default_rng(3), model.initial_point()
+    point = {name: value + rng.normal(scale=0.5, size=np.shape(value)) for name, value in start.items()}
+    coefficients, *parameters, likelihood = compute(point)
+    columns, groups = prepared.encoding.columns(prepared.codes[0]), group_indices(prepared.layout, cohort)
+    eta = prepared.layout.matrix(columns, cohort.treatment_idx, groups) @ coefficients
+    by_index = prepared.layout.linear_predictor(columns, cohort.treatment_idx, groups, coefficients[None])
+    np.testing.assert_allclose(by_index[:, 0], eta, rtol=1e-12, atol=1e-12)
+    draws = {n: np.asarray(v)[None] for n, v in zip(spec.family.parameters, parameters, strict=True)}
+    pointwise = spec.family.log_likelihood(
+        eta[:, None], cohort.outcome("os"), cohort.treatment_idx, draws, prepared.constants
+    )
+    assert pointwise.sum() == pytest.approx(float(likelihood), rel=1e-10)
+
+
+def test_nested_groups_are_told_apart_by_what_they_are_nested_in(cohort: Cohort) -> None:
+    cohort = with_countries(cohort)
+    spec = ModelSpec(family=Weibull(), blocks={}, pooling=("country/site",))
+    (grouping,) = prepare(spec, cohort, outcome="os", seed=1).layout.groupings
+    pairs = cohort.table.select("country", "site").unique().iter_rows()
+    assert grouping.labels == tuple(sorted(f"{country} / {site}" for country, site in pairs))
+    assert {"DE / south", "FR / south"} <= set(grouping.labels)
+    assert grouping.stem == "country_in_site"
+
+
+def with_countries(cohort: Cohort) -> Cohort:
+    """Two countries whose sites bear the same names."""
+    country = pl.Series("country", ["DE" if i < 40 else "FR" for i in range(cohort.n)])
+    return replace(
+        cohort,
+        table=cohort.table.with_columns(country),
+        schema=replace(cohort.schema, sites=(*cohort.schema.sites, "country")),
+    )
+
+
+def test_curves_add_columns_to_prognosis_and_where_named_to_modification(cohort: Cohort) -> None:
+    spec = ModelSpec(
+        family=Weibull(), blocks={"history": Normal()}, terms={"age": Spline(knots=5)},
+        modifier_terms={"age": Spline(knots=5, scale=HalfNormal(sigma=0.2))},
+    )  # fmt: skip
+    prepared, model = prepared_model(spec, cohort)
+    labels = prepared.layout.coefficient_labels
+    assert [label for label in labels if label.startswith("curve_age")] == [f"curve_age {j}" for j in (1, 2, 3)]
+    assert "contrast 2 x curve_age 3" in labels
+    draw = one_prior_draw(model)
+    np.testing.assert_array_equal(
+        draw["coefficients"][[labels.index(f"curve_age {j}") for j in (1, 2, 3)]], draw["curve_age"]
+    )
+    second = [labels.index(f"contrast 2 x curve_age {j}") for j in (1, 2, 3)]
+    np.testing.assert_array_equal(draw["coefficients"][second], draw["modifier_curve_age"][3:])

@@ -11,7 +11,8 @@ import pytest
 from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError, SpecError
 from medresponse.families import Gaussian, PiecewiseExponential, Weibull
-from medresponse.model import ModelSpec, MultipleImputation, group_indices, prepare
+from medresponse.features import group_indices
+from medresponse.model import ModelSpec, MultipleImputation, prepare
 from medresponse.priors import Normal
 from tests.hand_made import trial_of
 
@@ -108,8 +109,8 @@ def test_missing_features_give_one_data_set_an_imputation_and_known_values_stay(
     for one in prepared.codes:
         np.testing.assert_array_equal(one[~np.isnan(codes)], codes[~np.isnan(codes)])
         assert np.isfinite(one).all()
-    assert (prepared.data[0]["design"] != prepared.data[1]["design"]).any()
-    for name in set(prepared.data[0]) - {"design"}:
+    assert (prepared.data[0]["columns"] != prepared.data[1]["columns"]).any()
+    for name in set(prepared.data[0]) - {"columns", "column_sd"}:
         np.testing.assert_array_equal(prepared.data[0][name], prepared.data[1][name])
 
 
@@ -128,7 +129,8 @@ def test_preparing_twice_gives_the_same_arrays_and_another_seed_other_imputation
 def test_a_single_arm_has_no_treatment_coefficients() -> None:
     prepared = prepare(spec_of(pooling=("site",)), trial_of(60, arms=("A",)), outcome="os", seed=1)
     assert prepared.layout.n_contrasts == 0 and prepared.layout.modifiers == ()
-    assert prepared.data[0]["design"].shape == (60, 5 + 3)  # columns and site intercepts
+    assert prepared.data[0]["columns"].shape == (60, 5)
+    assert prepared.layout.n_coefficients == 5 + 3  # columns and site intercepts
 
 
 def test_slopes_vary_for_every_column_of_the_feature_and_for_no_interaction(cohort: Cohort) -> None:

@@ -1,0 +1,259 @@
+"""Gibbs sampling of models with sums of trees: trees, linear part, latent outcomes and scales in turn.
+
+Bayesian backfitting (Hastie & Tibshirani 2000, Stat Sci 15:196): each tree is drawn given the residual of all else. One
+sweep draws the family's free parameters given the predictor alone, then the latent outcomes given both (together one
+draw of the two from their joint law), then every tree, the linear part in one block, and the scales of groups.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from medresponse.core.errors import FitError, SpecError
+from medresponse.core.registry import register, registered
+from medresponse.core.rng import derive_seed, stream
+from medresponse.families import Arrays, Augmented, Family
+from medresponse.features import PROPENSITY, Encoding, Layout
+from medresponse.inference.engines import ChainRun, Engine, Sampled, load_chain, save_chain
+from medresponse.inference.ensembles import Ensemble, Residual, require_stochtree
+from medresponse.inference.linear import LinearPart
+from medresponse.inference.slices import ScaleStep
+from medresponse.model import ModelSpec, Prepared, SumOfTrees
+
+log = logging.getLogger("medresponse.inference")
+
+FOREST = "forest_"  # start of the names of node arrays in a chain
+_PROBES = 10  # patients whose prognosis and effects the diagnostics look at
+
+
+@register(Engine, "gibbs")
+@dataclass(frozen=True, kw_only=True)
+class Gibbs:
+    """Settings of the Gibbs sampler, for specs with trees.
+
+    Parameters
+    ----------
+    draws : int
+        Kept draws a chain; each holds all its trees (about 10 kB for 250 trees), so they are few and far apart.
+    tune : int
+        Sweeps before the first, discarded.
+    thin : int
+        Sweeps from one kept draw to the next.
+    chains : int
+        For each imputation. They run one after another: the library holds the interpreter's lock.
+    """
+
+    draws: int = 500
+    tune: int = 1000
+    thin: int = 4
+    chains: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.draws, self.tune, self.thin) < 1 or self.chains < 2:
+            raise ValueError("draws, tune and thin must be positive and chains at least 2: R-hat needs two")
+
+
+def sample_trees(
+    spec: ModelSpec, prepared: Prepared, outcome: Arrays, treatment_idx: np.ndarray, groups: dict[str, np.ndarray], *,
+    engine: Gibbs, seed: int, checkpoint: Path | None = None,
+) -> Sampled:  # fmt: skip
+    """Sample every chain of every completed data set.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        With trees.
+    prepared : Prepared
+    outcome : mapping
+        As `Cohort.outcome` gives it.
+    treatment_idx : numpy.ndarray
+        Shape (patient,).
+    groups : dict
+        Grouping column -> index of each patient's group.
+    engine : Gibbs
+    seed : int
+        Chain c of data set m always gets the same stream.
+    checkpoint : Path, optional
+        Folder where each finished chain is kept; chains found there are not sampled again.
+
+    Raises
+    ------
+    SpecError
+        If the family or a prior has no Gibbs step; the message names what has.
+    FitError
+        If stochtree is not installed, a draw is not finite, or no chain finished.
+    """
+    if not isinstance(spec.family, Augmented):
+        raise SpecError(
+            f"spec.trees: {type(spec.family).__name__} has no latent normal outcome to draw trees by; "
+            f"families that have one: {', '.join(augmented_families())}"
+        )
+    require_stochtree()
+    started = time.perf_counter()
+    jobs = [(m, c) for m in range(len(prepared.codes)) for c in range(engine.chains)]
+    finished: list[ChainRun] = []
+    interrupted = False
+    try:
+        for m, c in jobs:
+            run = load_chain(checkpoint, m, c)
+            if run is None:
+                columns = prepared.encoding.columns(prepared.codes[m])
+                chain = _Chain(spec, prepared, columns, outcome, treatment_idx, groups, seed=seed, job=(m, c))
+                run = chain.run(engine, (m, c))
+                save_chain(checkpoint, run)
+            finished.append(run)
+            log.info(
+                "chain %d of %d finished, %.1f s", len(finished), len(jobs), time.perf_counter() - started
+            )
+    except KeyboardInterrupt:
+        interrupted = True
+        log.warning("interrupted: %d of %d chains had finished and are kept", len(finished), len(jobs))
+    if not finished:
+        raise FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
+    seconds = time.perf_counter() - started
+    return Sampled(tuple(finished), interrupted, 0.0, seconds, f"stochtree {version('stochtree')}")
+
+
+class _Chain:
+    """One chain's state: what is fitted adds up to `mean`, and `residual` is the latent outcome less it."""
+
+    def __init__(
+        self, spec: ModelSpec, prepared: Prepared, columns: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray,
+        groups: dict[str, np.ndarray], *, seed: int, job: tuple[int, int],
+    ) -> None:  # fmt: skip
+        assert spec.trees is not None
+        family, layout, constants = spec.family, prepared.layout, prepared.constants
+        assert isinstance(family, Augmented)
+        self._family, self._constants, self._outcome, self._layout = family, constants, outcome, layout
+        self._treatment_idx = treatment_idx
+        self._rng = stream(seed, "gibbs", *job)
+        self._free = {name: ScaleStep(prior) for name, prior in family.free.items()}
+        self._parameters = self._from_free()
+        mean, sd = family.intercept_prior(outcome, constants)
+        self._linear = LinearPart(spec, prepared, columns, treatment_idx, groups, intercept=(mean, sd))
+        self._mean = self._linear.fitted
+        latent, self._precision = self._augment()
+        self._residual = Residual(latent - self._mean)
+        unit = float(family.latent_sd(outcome))
+        self._ensembles = []
+        contrast = layout.contrast_matrix[treatment_idx]
+        plan: list[tuple[SumOfTrees, np.ndarray | None, bool]] = [(spec.trees.prognostic, None, True)]
+        if spec.trees.predictive is not None:
+            plan += [(spec.trees.predictive, contrast[:, j], False) for j in range(layout.n_contrasts)]
+        for number, (prior, basis, with_score) in enumerate(plan):
+            positions, weights = splittable(prepared.encoding, spec.trees.blocks, with_score=with_score)
+            ensemble = Ensemble(
+                prior, leaf_sd=prior.scale * unit / np.sqrt(prior.trees), columns=columns, positions=positions,
+                weights=weights, basis=basis, residual=self._residual, seed=derive_seed(seed, "trees", *job, number),
+            )  # fmt: skip
+            self._ensembles.append(ensemble)
+        self._probes = spread_out(columns[:, splittable(prepared.encoding, spec.trees.blocks, with_score=False)[0]])
+
+    def run(self, engine: Gibbs, job: tuple[int, int]) -> ChainRun:
+        kept: list[dict[str, np.ndarray]] = []
+        for sweep in range(1, engine.tune + engine.draws * engine.thin + 1):
+            keep = sweep > engine.tune and (sweep - engine.tune) % engine.thin == 0
+            self._sweep(keep=keep)
+            if keep:
+                kept.append(self._draw())
+        posterior = {}
+        for name in kept[0]:
+            draws = [draw[name] for draw in kept]
+            posterior[name] = stack_nodes(draws, name) if name.startswith(FOREST) else np.stack(draws)
+        broken = [name for name, values in posterior.items() if not np.isfinite(values).all()]
+        if broken:
+            raise FitError(f"chain {job[1]} of data set {job[0]} has non-finite draws of {', '.join(broken[:3])}")
+        stats = {"diverging": np.zeros(engine.draws, dtype=bool)}
+        return ChainRun(*job, posterior, stats)
+
+    def _sweep(self, *, keep: bool) -> None:
+        for step in self._free.values():
+            step.draw(lambda value, step=step: self._log_likelihood(step, value), self._rng)  # type: ignore[misc]
+        self._parameters = self._from_free()
+        latent, self._precision = self._augment()
+        self._residual.replace(latent - self._mean)
+        for ensemble in self._ensembles:
+            ensemble.sweep(self._precision, keep=keep)
+        residual = self._linear.draw(self._residual.values, self._precision, self._rng)
+        self._residual.replace(residual)
+        self._mean = latent - residual
+
+    def _draw(self) -> dict[str, np.ndarray]:
+        """Return the state with the means of functions moved into the linear part, where they are identified."""
+        linear, names = self._linear, ["prognostic"]
+        names += [f"predictive_{j}" for j in range(len(self._ensembles) - 1)]
+        functions = [ensemble.function() for ensemble in self._ensembles]
+        means = [float(function.mean()) for function in functions]
+        coefficients = linear.coefficients.copy()
+        start = self._layout.slices["treatment"].start
+        coefficients[start : start + len(means) - 1] += means[1:]
+        draw = {"coefficients": coefficients, self._family.intercept_name: np.asarray(linear.intercept + means[0])}
+        draw |= {name: np.asarray(value) for name, value in self._parameters.items()}
+        draw |= linear.scales
+        for name, ensemble, function, mean in zip(names, self._ensembles, functions, means, strict=True):
+            column, value = ensemble.nodes(shift=-mean)
+            draw[f"{FOREST}{name}_column"], draw[f"{FOREST}{name}_value"] = column, value
+            draw[f"probe_{name}"] = function[self._probes] - mean
+        return draw
+
+    def _from_free(self) -> dict[str, float]:
+        return self._family.from_free({name: step.value for name, step in self._free.items()}, self._constants)
+
+    def _augment(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._family.augment(self._mean, self._outcome, self._parameters, self._constants, self._rng)
+
+    def _log_likelihood(self, step: ScaleStep, value: float) -> float:
+        """Return the likelihood of one free quantity, without the latent outcomes."""
+        family = self._family
+        free = {name: value if other is step else other.value for name, other in self._free.items()}
+        parameters = {name: np.array([v]) for name, v in family.from_free(free, self._constants).items()}
+        parameters[family.intercept_name] = np.zeros(1)
+        pointwise = family.log_likelihood(
+            self._mean[:, None], self._outcome, self._treatment_idx, parameters, self._constants
+        )
+        return float(pointwise.sum())
+
+
+def augmented_families() -> list[str]:
+    """Return the short names of the families that trees can be drawn for."""
+    return sorted(name for name, part in registered(Family).items() if hasattr(part, "augment"))
+
+
+def splittable(encoding: Encoding, blocks: tuple[str, ...], *, with_score: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions of the columns that trees may split on and their prior probabilities.
+
+    Each feature is as likely as any other; a categorical one's columns share its probability.
+    """
+    allowed = set(blocks) | ({PROPENSITY} if with_score else set())
+    owners = encoding.column_features
+    positions = [i for i, b in enumerate(encoding.column_blocks) if b in allowed and len(owners[i]) < 2]
+    counts = [sum(owners[j] == owners[i] for j in positions) for i in positions]
+    weights = 1.0 / np.array(counts, dtype=float)
+    return np.array(positions, dtype=int), weights / weights.sum()
+
+
+def spread_out(columns: np.ndarray) -> np.ndarray:
+    """Return rows that lie far from each other, the first nearest to the middle (Gonzalez 1985, farthest-first)."""
+    distance = ((columns - columns.mean(axis=0)) ** 2).sum(axis=1)
+    chosen = [int(distance.argmin())]
+    nearest = ((columns - columns[chosen[0]]) ** 2).sum(axis=1)
+    while len(chosen) < min(_PROBES, len(columns)):
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, ((columns - columns[chosen[-1]]) ** 2).sum(axis=1))
+    return np.array(chosen)
+
+
+def stack_nodes(parts: Sequence[np.ndarray], name: str) -> np.ndarray:
+    """Stack node arrays, each filled up along its last axis with what `features.Forest` says stands after the last node."""
+    width = max(part.shape[-1] for part in parts)
+    blank = -1 if name.endswith("column") else 0
+    return np.stack(
+        [np.pad(p, [(0, 0)] * (p.ndim - 1) + [(0, width - p.shape[-1])], constant_values=blank) for p in parts]
+    )

@@ -1,0 +1,97 @@
+"""Choosing a spec: exact where the answer is known, and a linear spec flagged on a curved surface."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from medresponse.cohort import Cohort, Continuous, Feature, Level, Schema, Treatment, cohort_from_frame
+from medresponse.comparison import Comparison, compare_specs, stacking_weights
+from medresponse.core.errors import SpecError
+from medresponse.families import Gaussian
+from medresponse.inference import Nuts
+from medresponse.inference.diagnostics import psis_loo
+from medresponse.model import ModelSpec
+from medresponse.priors import Normal
+from medresponse.terms import Spline
+
+LINEAR = ModelSpec(family=Gaussian(), blocks={"history": Normal(sigma=1.0)}, modifiers={})
+CURVED = ModelSpec(
+    family=Gaussian(), blocks={"history": Normal(sigma=1.0)}, modifiers={}, terms={"x": Spline(knots=6)}
+)
+ENGINE = Nuts(draws=300, tune=300, chains=2)
+
+
+def u_shaped(n: int = 160) -> Cohort:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=n)
+    frame = pl.DataFrame(
+        {
+            "id": [f"P{i:04d}" for i in range(n)], "arm": ["a", "b"] * (n // 2), "x": x,
+            "y": 1.5 * x**2 + 0.3 * (np.arange(n) % 2) + rng.normal(size=n),
+        }
+    )  # fmt: skip
+    schema = Schema(
+        name="U-shaped", source="made up", id="id", synthetic=True,
+        treatment=Treatment(column="arm", levels={"a": Level(), "b": Level()}, reference="a", assignment="randomised"),
+        outcomes={"y": Continuous(column="y", unit="1", label="y", direction="higher_is_better")},
+        features={"history": {"x": Feature(type="continuous", unit="1")}},
+    )  # fmt: skip
+    return cohort_from_frame(frame, schema)
+
+
+def test_leave_one_out_densities_are_those_of_a_normal_mean() -> None:
+    """Flat prior, unit variance: the density of y_i given the others is normal with variance 1 + 1 / (n - 1)."""
+    rng = np.random.default_rng(0)
+    n, y = 30, np.random.default_rng(1).normal(size=30)
+    mean = y.mean() + rng.normal(size=20_000) / np.sqrt(n)
+    found, shapes = psis_loo(-0.5 * (y[:, None] - mean) ** 2 - 0.5 * np.log(2 * np.pi))
+    centre, variance = (y.sum() - y) / (n - 1), 1 + 1 / (n - 1)
+    exact = -0.5 * (y - centre) ** 2 / variance - 0.5 * np.log(2 * np.pi * variance)
+    np.testing.assert_allclose(found, exact, atol=5e-3)
+    assert (shapes < 0.3).all()
+
+
+def test_stacking_finds_the_mixture_that_made_the_data() -> None:
+    """A fifth of the patients from one law, the rest from another: weights within 4 standard errors of 0.2 and 0.8."""
+    rng = np.random.default_rng(2)
+    n = 4000
+    from_first = rng.random(n) < 0.2
+    y = np.where(from_first, rng.normal(3.0, 1.0, n), rng.normal(-3.0, 1.0, n))
+    log_density = [-0.5 * (y - m) ** 2 for m in (3.0, -3.0, 40.0)]
+    weights = stacking_weights(np.column_stack(log_density))
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights[0] == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / n))
+    assert weights[2] < 1e-6
+
+
+@pytest.fixture(scope="module")
+def by_loo() -> Comparison:
+    return compare_specs({"linear": LINEAR, "spline": CURVED}, u_shaped(), engine=ENGINE, seed=1)
+
+
+def test_a_linear_spec_on_a_curved_surface_is_flagged(by_loo: Comparison) -> None:
+    assert by_loo.best == "spline"
+    assert any(flag.startswith("linear is linear") and "not linear" in flag for flag in by_loo.flags)
+    row = by_loo.table.row(1, named=True)
+    assert row["spec"] == "linear" and row["difference"] < -20 and row["weight"] < 0.1
+
+
+def test_folds_agree_with_leave_one_out(by_loo: Comparison) -> None:
+    by_fold = compare_specs(
+        {"linear": LINEAR, "spline": CURVED}, u_shaped(), method="kfold", folds=4, engine=ENGINE, seed=1
+    )
+    for name in ("linear", "spline"):
+        loo, fold = (float(c.pointwise[name].sum()) for c in (by_loo, by_fold))
+        assert fold == pytest.approx(loo, abs=8)  # 40 patients fewer to learn from
+    assert by_fold.method == "kfold" and by_fold.best == "spline"
+
+
+def test_one_spec_and_other_scales_of_the_outcome_are_refused() -> None:
+    cohort = u_shaped(20)
+    with pytest.raises(SpecError, match="at least two"):
+        compare_specs({"one": LINEAR}, cohort, seed=1)
+    logs = ModelSpec(family=Gaussian(scale="sqrt"), blocks={})
+    with pytest.raises(SpecError, match="different scales"):
+        compare_specs({"one": LINEAR, "two": logs}, cohort, seed=1)

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 
 from experiments.crossing import check_crossing
 from experiments.figures import calibration_figure, survival_figure
+from experiments.oak_poplar_data import read_trial
 from experiments.reporting import calibration_evidence, write_reports
 from experiments.statistics import interval_metrics
 from experiments.study import Study
 from experiments.survival import HeldOut, compare_survival
-from medresponse.cohort import Cohort, Schema, cohort_from_frame
-from medresponse.core.codec import from_plain
-from medresponse.core.errors import DataError
+from medresponse.cohort import Cohort
 from medresponse.reports import Evidence
 from medresponse.response import Responses, mean_survival, respond
 from medresponse.validation import calibration_at, restricted_mean
 
-DRIVERS = ("known", "likely")
 FEWEST = 11  # smaller groups are not shown
-
-
-def load(study: Study, trial: str) -> Cohort:
-    """Return one trial's patients; the genes are those that the schema declares."""
-    # Reports name the trial that was learned from, so each cohort bears its own trial's name.
-    schema = replace(from_plain(Schema, study.config["source"]["schema"]), name=trial.upper())
-    folder = study.data_folder() / study.config["source"]["folder"]
-    if not folder.is_dir():
-        raise DataError(
-            f"no folder {folder.name} under data_root; set data_root=<folder of the data sets>",
-            code="no_such_file",
-        )
-    genes = [name for name in schema.feature_columns if name.startswith("mut_")]
-    return cohort_from_frame(_frame(folder, trial, genes), schema)
 
 
 def run(study: Study) -> None:
     """Fit on POPLAR, score on OAK beside the baselines, look at subgroups and crossing, report patients."""
-    poplar, oak = load(study, "poplar"), load(study, "oak")
+    poplar, oak = (
+        read_trial(study.config["source"], study.data_folder(), trial) for trial in ("poplar", "oak")
+    )
     responses = {}
     for outcome, times in study.config["outcomes"].items():
         fit = study.fit(outcome, study.spec(outcome), poplar, outcome=outcome)
@@ -186,53 +169,3 @@ def _calibration(
     )  # fmt: skip
     detail = f"fifths of prediction, in {oak.n} patients of OAK, which the model never saw"
     return [calibration_evidence(table, name=f"Alive at {horizon:g} months", detail=detail)]
-
-
-def _frame(folder: Path, trial: str, genes: list[str]) -> pl.DataFrame:
-    raw = pl.read_csv(folder / f"{trial}_clinical.csv", infer_schema=False, null_values=["."])
-    number = lambda name: pl.col(name).cast(pl.Float64)  # noqa: E731
-    frame = raw.rename({"PRIORTX": "PRIORTXC"}, strict=False).select(
-        patient=pl.concat_str(pl.lit(f"{trial.upper()}-"), pl.col("PtID").str.zfill(4)),
-        source_id=pl.col("PtID").cast(pl.Int64),
-        arm=pl.col("TRT01P").replace_strict({"MPDL3280A": "atezolizumab", "Docetaxel": "docetaxel"}),
-        os_months=number("OS"),
-        os_event=pl.col("OS.CNSR") == "0",
-        pfs_months=number("PFS"),
-        pfs_event=pl.col("PFS.CNSR") == "0",
-        age=number("BAGE"),
-        sex=pl.col("SEX").replace_strict({"M": "male", "F": "female"}),
-        race=pl.col("race2").str.to_lowercase(),
-        ecog=pl.col("ECOGGR"),
-        histology=pl.col("HIST").replace_strict({"SQUAMOUS": "squamous", "NON-SQUAMOUS": "non_squamous"}),
-        prior_lines=pl.col("PRIORTXC"),
-        metastatic_sites=number("METSITES"),
-        baseline_sld=number("blSLD"),
-        smoking=pl.col("TOBHX").str.to_lowercase(),
-        # "POSITIVE" and "T790M" are mutated; null where not tested.
-        kras_mutant=pl.col("KRASMUT") != "NEGATIVE",
-        egfr_mutant=pl.col("EGFRMUT") != "NEGATIVE",
-        btmb=number("btmb"),
-        msaf=number("MSAF"),
-        blood_evaluable=pl.col("BEP") == "Y",
-        ctdna_measured=pl.col("MSAF").is_not_null(),
-        kras_tested=pl.col("KRASMUT").is_not_null(),
-        egfr_tested=pl.col("EGFRMUT").is_not_null(),
-    )
-    return _with_genes(frame, folder, trial, genes).drop("source_id")
-
-
-def _with_genes(frame: pl.DataFrame, folder: Path, trial: str, genes: list[str]) -> pl.DataFrame:
-    """Add mutated / not for each gene; null for a patient without an evaluable blood sample."""
-    variants = pl.read_parquet(folder / "btmb_variants.parquet").filter(
-        (pl.col("Study") == trial.upper())
-        & (pl.col("effect") != "synonymous")
-        & pl.col("status").is_in(DRIVERS)
-    )
-    columns = []
-    for column in genes:
-        carriers = variants.filter(pl.col("gene_name") == column.removeprefix("mut_").upper())["PtID"].cast(
-            pl.Int64
-        )
-        carried = pl.col("source_id").is_in(carriers.unique().to_list())
-        columns.append(pl.when(pl.col("blood_evaluable")).then(carried).otherwise(None).alias(column))
-    return frame.with_columns(columns)

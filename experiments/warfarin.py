@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,10 +11,9 @@ import polars as pl
 from experiments.figures import bars
 from experiments.iwpc import build_frame, nejm_2009_dose
 from experiments.reporting import calibration_evidence, write_reports
+from experiments.sources import cohort_of, schema_of, source_folder
 from experiments.study import BATCHES, Study
-from medresponse.cohort import Cohort, Schema, cohort_from_frame, grouped_folds, random_folds
-from medresponse.core.codec import from_plain
-from medresponse.core.errors import DataError
+from medresponse.cohort import Cohort, grouped_folds, random_folds
 from medresponse.inference import Fit
 from medresponse.reports import Evidence
 from medresponse.response import respond
@@ -44,15 +42,9 @@ class Predicted:
 
 def load(study: Study) -> tuple[Cohort, np.ndarray]:
     """Return the evaluable patients and the published formula's dose for each, in cohort order."""
-    folder = study.data_folder() / study.config["source"]["folder"]
-    if not folder.is_dir():
-        raise DataError(
-            f"no folder {folder.name} under data_root; set data_root=<folder of the data sets>",
-            code="no_such_file",
-        )
-    frame = build_frame(Path(folder))
-    schema = from_plain(Schema, study.config["source"]["schema"])
-    cohort = cohort_from_frame(frame, schema)
+    source = study.config["source"]
+    frame = build_frame(source_folder(source, study.data_folder()))
+    cohort = cohort_of(frame, schema_of(source))
     evaluable = frame.filter(pl.col("patient").is_in(list(cohort.patients))).sort("patient")
     return cohort, nejm_2009_dose(evaluable)
 

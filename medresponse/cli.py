@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medresponse.core.errors import MedresponseError
+from medresponse.core.estimand import ESTIMANDS
 
 if TYPE_CHECKING:
     from medresponse.cohort import Cohort
@@ -75,8 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write a report page for each named patient")
     _scored(report)
     report.add_argument(
-        "--worthwhile", type=float, default=0.0, help="smallest worthwhile benefit, declared beforehand"
-    )
+        "--worthwhile", type=float, default=0.0,
+        help="smallest worthwhile benefit, declared beforehand, in the unit of the responses (0.05 is 5 of 100 patients)",
+    )  # fmt: skip
     report.add_argument("--patient", action="append", required=True, help="pseudonymous id; may be repeated")
     report.add_argument(
         "--allow-unconverged", action="store_true", help="stamp every page instead of refusing"
@@ -98,9 +100,15 @@ def _data(parser: argparse.ArgumentParser) -> None:
 def _scored(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("fit", type=Path, help="folder of a saved fit")
     parser.add_argument("data", type=Path, help="CSV or Parquet file of patients; no outcome is needed")
-    parser.add_argument("--horizon", type=float, help="for a time to event")
+    needing = ", ".join(kind for kind, meaning in ESTIMANDS.items() if meaning.horizon)
+    parts = ", ".join(kind for kind, meaning in ESTIMANDS.items() if meaning.part)
+    parser.add_argument("--horizon", type=float, help=f"up to when; needed for {needing}")
     parser.add_argument("--unit", help="unit of the horizon; the outcome's by default")
-    parser.add_argument("--estimand", help="survival, rmst or mean")
+    parser.add_argument(
+        "--estimand",
+        help=f"what is asked of the outcome: {', '.join(ESTIMANDS)}; by default the first that the fit's family offers",
+    )
+    parser.add_argument("--part", help=f"which category or cause, as the schema names it; needed for {parts}")
 
 
 def _out(parser: argparse.ArgumentParser, what: str) -> None:
@@ -184,11 +192,10 @@ def _score(options: argparse.Namespace) -> tuple[Fit, Cohort, Responses]:
 
     fit = load_fit(options.fit)
     cohort = read(options.data, fit.schema, for_prediction=True)
-    return (
-        fit,
-        cohort,
-        respond(fit, cohort, horizon=options.horizon, unit=options.unit, estimand=options.estimand),
+    responses = respond(
+        fit, cohort, horizon=options.horizon, unit=options.unit, estimand=options.estimand, part=options.part
     )
+    return fit, cohort, responses
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -138,6 +138,12 @@ class ReportContext:
         """+1 or -1: what a difference is multiplied by so that positive is better (or just higher)."""
         return self.responses.direction or 1
 
+    def time_gained(self) -> Responses | None:
+        """Return mean times to the same horizon, where the responses are probabilities of no event; else None."""
+        if self.responses.estimand.kind != "survival" or self.responses.horizon is None:
+            return None
+        return self.responses.at(horizon=self.responses.horizon, kind="rmst")
+
     def difference(self, k: int) -> np.ndarray:
         """Return draws of the benefit of treatment `k` against the reference, shape (draw,)."""
         return np.asarray(self.sign * (self.values[k] - self.values[self.reference_idx]))

@@ -102,7 +102,7 @@ def build_report(
     Parameters
     ----------
     responses : Responses
-        Of `cohort`; for a time to event on the survival scale (restricted mean times are added).
+        Of `cohort`, of any estimand (probabilities of no event are accompanied by mean event-free times).
     cohort : Cohort
     patient : str
         Pseudonymous id.
@@ -130,7 +130,7 @@ def build_report(
     DataError
         If `cohort` is not what the responses were made for, or `reference` not what the model learned from.
     SpecError
-        If `worthwhile` is needed and missing, or not positive, or a section is not known.
+        If `worthwhile` is needed and missing, not positive or larger than any benefit can be, or a section is not known.
     """
     _check_converged(responses, allow_unconverged)
     _check_patient(responses, cohort, patient)
@@ -225,6 +225,14 @@ def _checked_worthwhile(responses: Responses, worthwhile: float | None) -> float
         raise SpecError(
             "a report on differences needs worthwhile=, the smallest worthwhile benefit: a positive number in unit "
             f"{responses.unit!r}, fixed before seeing data",
+            code="worthwhile",
+        )
+    most = {"probability": 1.0, "time": responses.horizon}.get(responses.kind.unit)
+    if most is not None and worthwhile >= most:
+        raise SpecError(
+            f"worthwhile={worthwhile:g} is a benefit that no treatment can have: in unit {responses.unit!r} it is below {most:g} "
+            "(0.05 is 5 of 100 patients)" if responses.kind.unit == "probability" else
+            f"worthwhile={worthwhile:g} is a benefit that no treatment can have: within the horizon it is below {most:g}",
             code="worthwhile",
         )
     return worthwhile

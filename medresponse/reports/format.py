@@ -78,6 +78,12 @@ def amount(value: float, step: float) -> str:
     return f"{MINUS}{text}" if value < 0 and whole else text
 
 
+def positive(value: float, step: float) -> str:
+    """Return an amount that is above zero; ``<0.1`` where rounding would claim zero."""
+    text = amount(value, step)
+    return text if text.strip("0.,") else f"<{amount(step, step)}"
+
+
 def signed(value: float, step: float) -> str:
     """Return an amount with its sign; ``0`` has none."""
     text = amount(value, step)

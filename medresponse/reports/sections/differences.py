@@ -11,7 +11,7 @@ from medresponse.core.registry import register
 from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.plotdata import Axis, Density, Tick, axis_of, density_of
-from medresponse.reports.wording import Estimate, wording_of
+from medresponse.reports.wording import Estimate, Wording, wording_of
 
 _LEAST_HALF_WIDTH = 0.05  # of 100 patients: narrower axes would have no whole marks
 
@@ -70,12 +70,17 @@ class Differences:
         )
         benefit = wording.direction != 0
         return cls(
-            title=f"Difference from {reference} ({wording.difference_unit}{'; + is better' if benefit else ''})",
+            title=f"Difference from {reference} ({wording.difference_unit}{_better(wording) if benefit else ''})",
             comparisons=comparisons, axis=axis, worthwhile=_worthwhile(context),
             left=f"\u25c4 {'favours ' + reference if benefit else 'lower'}",
             right=f"{_favoured(context) if benefit else 'higher'} \u25ba",
             time_gained_name=name, note=_note(context, comparisons),
         )  # fmt: skip
+
+
+def _better(wording: Wording) -> str:
+    fewer = wording.direction < 0 and wording.scale != "amount"
+    return "; + is fewer, which is better" if fewer else "; + is better"
 
 
 def _favoured(context: ReportContext) -> str:
@@ -131,15 +136,14 @@ def _worthwhile(context: ReportContext) -> Tick | None:
 
 def _worthwhile_words(context: ReportContext) -> str:
     value = context.worthwhile or 0.0
-    return f"+{fmt.plain_number(100 * value if context.wording.scale == 'per_100' else value)}"
+    return f"+{fmt.plain_number(context.wording.factor * value)}"
 
 
 def _time_gained(context: ReportContext) -> tuple[dict[int, Estimate], str]:
     """Return differences in restricted mean time, by option, and their name; empty unless on the survival scale."""
-    responses = context.responses
-    if responses.estimand.kind != "survival" or responses.horizon is None:
+    longer = context.time_gained()
+    if longer is None:
         return {}, ""
-    longer = responses.at(horizon=responses.horizon, kind="rmst")
     values = next(iter(longer.chunks()))[1][0]
     wording = wording_of(longer, values)
     found = {k: wording.difference(values[k] - values[context.reference_idx]) for k in context.others}

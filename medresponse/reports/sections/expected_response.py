@@ -47,9 +47,9 @@ class ExpectedResponse:
         people: list[Estimate | None] = list(person) or [None] * len(estimates)
         pairs = zip(context.option_labels, estimates, people, strict=True)
         return cls(
-            title=_title(wording), what=wording.what if wording.scale == "per_100" else "",
+            title=_title(wording), what=wording.counted if wording.scale == "per_100" else "",
             options=tuple(_option(label, estimate, one, wording) for label, estimate, one in pairs),
-            axis=_axis(wording, [*estimates, *person]), legend=_legend(wording, len(estimates) > 1),
+            axis=_axis(wording, [*estimates, *person]), legend=_legend(wording, bool(person), len(estimates) > 1),
             interval_name="95% interval" if wording.scale == "per_100" else "95% interval of the average",
             person_name="one patient\u2019s own value, 90% interval" if person else "",
         )  # fmt: skip
@@ -58,14 +58,14 @@ class ExpectedResponse:
 def _title(wording: Wording) -> str:
     if wording.scale == "per_100":
         return "Expected response: of 100 patients like this one"
-    return f"Expected response: {wording.what}"
+    return f"Expected response: {wording.what}{', ' + wording.absolute_unit if wording.among else ''}"
 
 
 def _option(label: str, estimate: Estimate, person: Estimate | None, wording: Wording) -> OptionResponse:
     icons = fmt.per_hundred(estimate.mean) if wording.scale == "per_100" else None
     alt = f"{label}: {estimate.text}, 95% interval {estimate.interval}"
     if wording.scale == "per_100":
-        alt = f"{label}: {estimate.text} {wording.what}, 95% interval {estimate.interval} of 100"
+        alt = f"{label}: {estimate.text} {wording.counted}, 95% interval {estimate.interval} of 100"
     if person is not None:
         alt += f"; one patient\u2019s own value, 90% interval {person.interval}"
     return OptionResponse(label=label, estimate=estimate, icons=icons, person=person, alt=alt)
@@ -78,15 +78,15 @@ def _axis(wording: Wording, estimates: list[Estimate]) -> Axis:
     return axis_of(min(0.0, *(e.lower for e in estimates)), max(0.0, *(e.upper for e in estimates)), wording)
 
 
-def _legend(wording: Wording, several: bool) -> str:
+def _legend(wording: Wording, person: bool, several: bool) -> str:
     order = " Options are in a fixed order, not ranked." if several else ""
     if wording.scale == "per_100":
         return (
-            f"\u25cf {wording.what}   \u25cb not (best estimate). Bar: 95% interval, tick: best estimate, "
+            f"\u25cf {wording.counted}   \u25cb not (best estimate). Bar: 95% interval, tick: best estimate, "
             f"scale 0 to 100 patients.{order}"
         )
+    thin = " Thin line: where the values of 90 of 100 single patients like this one lie (people differ, however much data there are)."
     return (
         "Thick bar: 95% interval of the average of patients like this one (what the data leave unknown); tick: best "
-        "estimate. Thin line: where the values of 90 of 100 single patients like this one lie (people differ, "
-        f"however much data there are).{order}"
+        f"estimate.{thin if person else ''}{order}"
     )

@@ -9,7 +9,7 @@ from medresponse.core.registry import register
 from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.predictive import predictive_of
-from medresponse.reports.wording import Estimate
+from medresponse.reports.wording import Estimate, Wording
 
 
 @register(Section, "in_short")
@@ -37,23 +37,28 @@ def _comparison(context: ReportContext, k: int) -> str:
     own, other = (wording.absolute(context.values[j]) for j in (k, context.reference_idx))
     interval = f"95% interval {gain.interval}"
     if wording.spans_zero(gain):
-        counted = wording.scale == "per_100"
-        asked = (
-            f"more or fewer patients like this one are {wording.what}"
-            if counted
-            else f"{wording.what} is higher or lower"
-        )
         return (
-            f"{option} compared with {reference}: too uncertain to say whether {asked}; estimate {own.text} "
+            f"{option} compared with {reference}: too uncertain to say whether {_asked(wording)}; estimate {own.text} "
             f"against {other.text} (difference {gain.text}; the 95% interval, {gain.interval}, includes 0)."
         )
     if wording.scale == "per_100":
         return (
-            f"With {option}, {_more(gain)} of 100 patients like this one are {wording.what} than with {reference}: "
+            f"With {option}, {_more(gain)} of 100 patients like this one {wording.verb} {wording.what} than with {reference}: "
             f"{own.text} against {other.text} ({interval} per 100)."
         )
-    side = "higher" if gain.mean > 0 else "lower"
-    return f"With {option}, {wording.what} is {side} than with {reference}: {own.text} against {other.text} (difference {gain.text}, {interval})."
+    if wording.scale == "events":
+        side = "are more" if gain.mean > 0 else "are fewer"
+    else:
+        side = "is higher" if gain.mean > 0 else "is lower"
+    return f"With {option}, {wording.what} {side} than with {reference}: {own.text} against {other.text} (difference {gain.text}, {interval})."
+
+
+def _asked(wording: Wording) -> str:
+    if wording.scale == "per_100":
+        return f"more or fewer patients like this one {wording.verb} {wording.what}"
+    if wording.scale == "events":
+        return f"{wording.what} are more or fewer"
+    return f"{wording.what} is higher or lower"
 
 
 def _more(gain: Estimate) -> str:
@@ -64,7 +69,7 @@ def _single_arm(context: ReportContext) -> str:
     wording = context.wording
     own = wording.absolute(context.values[0])
     if wording.scale == "per_100":
-        return f"{own.text} patients like this one are {wording.what} (95% interval {own.interval})."
+        return f"{own.text} patients like this one {wording.verb} {wording.what} (95% interval {own.interval})."
     person = predictive_of(context)
     spread = (
         f" Single patients differ: 90 of 100 such patients have values from {person[0].interval}."

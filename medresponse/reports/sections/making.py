@@ -73,13 +73,16 @@ def _facts(context: ReportContext) -> tuple[Fact, ...]:
 def _diagnostics(context: ReportContext) -> tuple[DiagnosticRow, ...]:
     d = context.responses.fit.diagnostics
     limits = d.limits
+    energy = []
+    if d.bfmi is not None:
+        energy = [("E-BFMI, smallest", fmt.statistic(d.bfmi, 2), f"at least {limits.min_bfmi}", d.bfmi >= limits.min_bfmi)]
     # Written so that NaN fails.
     entries = [
         ("R-hat, largest", f"{d.rhat:.3f}", f"at most {limits.max_rhat}", d.rhat <= limits.max_rhat),
         ("Effective draws in the bulk, smallest", fmt.statistic(d.ess_bulk), f"at least {limits.min_ess:g}", d.ess_bulk >= limits.min_ess),
         ("Effective draws in the tails, smallest", fmt.statistic(d.ess_tail), f"at least {limits.min_ess:g}", d.ess_tail >= limits.min_ess),
         ("Divergences", str(d.divergences), f"at most {limits.max_divergences}", d.divergences <= limits.max_divergences),
-        ("E-BFMI, smallest", fmt.statistic(d.bfmi, 2), f"at least {limits.min_bfmi}", d.bfmi >= limits.min_bfmi),
+        *energy,
         ("Chains finished", str(d.chains), f"{d.chains_asked}", d.chains == d.chains_asked),
     ]  # fmt: skip
     return tuple(

@@ -40,6 +40,11 @@ class NotSaid:
         sentences.append(
             f"It knows nothing of this patient\u2019s preferences, of costs, of interactions or of anything beyond the {n} inputs{beyond}."
         )
+        if context.responses.estimand.kind == "cured":
+            sentences.append(
+                "It rests on the model\u2019s form, not on data alone: nobody is followed for ever, and some who are free of the "
+                "event when follow-up ends may have it later."
+            )
         return cls(
             title="What this report does not say", sentences=tuple(sentences),
             blanks=("Reviewed by", "Date", "Decision and reason"),

@@ -42,9 +42,8 @@ class Numbers:
     def build(cls, context: ReportContext) -> Self:
         """Return the table."""
         rows = _rows(context, context.values, context.wording)
-        responses = context.responses
-        if responses.estimand.kind == "survival" and responses.horizon is not None:
-            longer = responses.at(horizon=responses.horizon, kind="rmst")
+        longer = context.time_gained()
+        if longer is not None:
             values = next(iter(longer.chunks()))[1][0]
             rows += _rows(context, values, wording_of(longer, values))
         draws = fmt.count(context.values.shape[1])
@@ -55,17 +54,12 @@ class Numbers:
 
 
 def _rows(context: ReportContext, values: np.ndarray, wording: Wording) -> list[NumberRow]:
-    labels, unit = (
-        context.option_labels,
-        "of 100" if wording.scale == "per_100" else fmt.unit_words(wording.unit),
-    )
-    rows = [
-        _row(f"{label}: {wording.what} ({unit})", values[k], wording, False) for k, label in enumerate(labels)
-    ]
+    labels, named = context.option_labels, f"{wording.counted} ({wording.absolute_unit})"
+    rows = [_row(f"{label}: {named}", values[k], wording, False) for k, label in enumerate(labels)]
     reference = context.reference_idx
-    sign, named = (wording.direction or 1), "benefit over" if wording.direction else "difference from"
+    sign, against = (wording.direction or 1), "benefit over" if wording.direction else "difference from"
     for k in context.others:
-        label = f"{labels[k]}: {named} {labels[reference]} ({wording.difference_unit})"
+        label = f"{labels[k]}: {against} {labels[reference]} ({wording.difference_unit})"
         rows.append(_row(label, sign * (values[k] - values[reference]), wording, True))
     return rows
 
@@ -79,11 +73,9 @@ def _row(label: str, draws: np.ndarray, wording: Wording, signed: bool) -> Numbe
 
 
 def _text(value: float, raw: tuple[float, ...], wording: Wording, signed: bool) -> str:
-    if wording.scale == "per_100":
-        return fmt.signed_per_100(value) if signed else fmt.count_of_100(value)
     if signed:
-        return fmt.signed(value, wording.difference_step(raw[-2], raw[-1]))
-    return fmt.amount(value, wording.step)
+        return wording.bare_signed(value, wording.difference_step(raw[-2], raw[-1]))
+    return wording.bare(value)
 
 
 def _note(context: ReportContext) -> str:

@@ -68,7 +68,9 @@ def _question(context: ReportContext) -> str:
         else "Of patients like this one"
     )
     if wording.scale == "per_100":
-        return f"{start}, how many of 100 are {wording.what}?"
+        return f"{start}, how many of 100 {wording.verb} {wording.what}?"
+    if wording.scale == "events":
+        return f"{start}, how many {wording.what} are to be expected {wording.absolute_unit}?"
     return f"{start}, what {wording.what} is to be expected?"
 
 

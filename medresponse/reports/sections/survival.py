@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from medresponse.cohort import TimeToEvent
 from medresponse.core.registry import register
 from medresponse.core.units import convert_time
 from medresponse.reports import format as fmt
@@ -48,13 +47,13 @@ class Survival:
 
     @classmethod
     def build(cls, context: ReportContext) -> Self | None:
-        """Return the curves; None unless the outcome is a time to event."""
+        """Return the curves; None unless the responses are of being free of an event over time."""
         responses = context.responses
-        schema = responses.fit.schema.outcomes[responses.fit.outcome]
-        if not isinstance(schema, TimeToEvent) or responses.horizon is None:
+        if responses.estimand.kind not in ("survival", "rmst") or responses.horizon is None:
             return None
+        schema: Any = responses.outcome_schema  # either estimand is of outcomes that say what free of it is called
         times = np.linspace(0.0, responses.horizon, _STEPS + 1)
-        own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.unit)
+        own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.time_unit)
         draws = survival_curves(responses, times=[float(t) for t in own * times[1:]]).values[0]
         options = tuple(
             OptionCurve(label=label, style=k, curve=_curve(times, draws[k]))

@@ -98,7 +98,11 @@ def main() -> None:
             "coverage of 95% intervals": float(covered.mean()),
         },
     }  # fmt: skip
-    facts = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "versions": versions()}
+    facts = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "versions": versions(),
+    }
     print(json.dumps(results, indent=1))
     file = Path(options.out)
     write_text(file, json.dumps({"command": "make bench-wide", **results, "machine": facts}, indent=1) + "\n")

@@ -151,28 +151,6 @@ def centred_walk(steps: int) -> np.ndarray:
     return walk - walk.mean(axis=0)
 
 
-def nelson_aalen(time: np.ndarray, event: np.ndarray) -> np.ndarray:
-    """Return the Nelson-Aalen cumulative hazard at each patient's own time, shape (patient,)."""
-    order = np.argsort(time, kind="stable")
-    at_risk = len(time) - np.searchsorted(time[order], time[order], side="left")
-    increments = event[order] / at_risk
-    cumulative = np.cumsum(increments)
-    # Tied times share the value at the end of the tie.
-    last = np.searchsorted(time[order], time[order], side="right") - 1
-    result = np.empty(len(time))
-    result[order] = cumulative[last]
-    return result
-
-
-def event_companions(outcome: Arrays) -> np.ndarray:
-    """Return (event, Nelson-Aalen estimate), standardised, as White & Royston (2009) advise for imputation."""
-    columns = np.column_stack(
-        [outcome["event"].astype(float), nelson_aalen(outcome["time"], outcome["event"])]
-    )
-    spread = columns.std(axis=0)
-    return (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-
-
 def checked_horizon(estimand: Estimand, end: float | np.ndarray) -> float:
     """Return the horizon if it lies within the training follow-up, else raise `SpecError`.
 

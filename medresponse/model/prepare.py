@@ -216,7 +216,9 @@ def _check(spec: ModelSpec, cohort: Cohort, outcome: str) -> None:
         raise SpecError(
             f"spec.family: {type(spec.family).__name__} models a {spec.family.outcome_kind} outcome; {outcome!r} is {kind}"
         )
-    unknown = sorted({name for column in spec.pooling for name in column.split("/")} - set(cohort.schema.sites))
+    unknown = sorted(
+        {name for column in spec.pooling for name in column.split("/")} - set(cohort.schema.sites)
+    )
     if unknown:
         raise SpecError(
             f"spec.pooling: {', '.join(unknown)} is no site column of the cohort ({', '.join(cohort.schema.sites) or 'it has none'})"

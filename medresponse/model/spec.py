@@ -152,7 +152,9 @@ class ModelSpec:
         if self.trees is not None:
             both = sorted(set(self.blocks) & set(self.trees.blocks))
             if both:
-                raise ValueError(f"blocks and trees both name {', '.join(both)}: a block is linear or in trees")
+                raise ValueError(
+                    f"blocks and trees both name {', '.join(both)}: a block is linear or in trees"
+                )
             if self.terms:
                 raise ValueError("terms and trees do not go together: trees find curves by themselves")
         if isinstance(self.confounding, str) and self.confounding != "measured":

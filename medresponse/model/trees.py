@@ -62,9 +62,7 @@ class Trees:
 
     blocks: tuple[str, ...]
     prognostic: SumOfTrees = field(default_factory=SumOfTrees)
-    predictive: SumOfTrees | None = field(
-        default_factory=lambda: SumOfTrees(trees=50, grow=0.5, scale=0.5)
-    )
+    predictive: SumOfTrees | None = field(default_factory=lambda: SumOfTrees(trees=50, grow=0.5, scale=0.5))
 
     def __post_init__(self) -> None:
         if not self.blocks:

@@ -34,7 +34,9 @@ def survival_curves(
     chosen = responses if ids is None else responses.select(ids)
     values = np.concatenate([values for _, values in _curve_chunks(chosen, _event_free(responses, times))])
     coords = {"patient": list(chosen.ids), "treatment": list(chosen.treatments), "time": list(times)}
-    return xr.DataArray(values, coords, ("patient", "treatment", "time", "draw"), attrs={"unit": "probability"})
+    return xr.DataArray(
+        values, coords, ("patient", "treatment", "time", "draw"), attrs={"unit": "probability"}
+    )
 
 
 def incidence_curves(
@@ -158,9 +160,7 @@ def _incidence_coords(responses: Responses, times: Sequence[float]) -> dict[str,
     return {"treatment": list(responses.treatments), "cause": causes, "time": list(times)}
 
 
-def _averaged(
-    responses: Responses, estimands: Sequence[Estimand], weights: np.ndarray | None
-) -> np.ndarray:
+def _averaged(responses: Responses, estimands: Sequence[Estimand], weights: np.ndarray | None) -> np.ndarray:
     """Return the weighted mean over patients, shape (treatment, estimand, draw)."""
     total: np.ndarray | float = 0.0
     mass = np.ones((len(responses.ids), len(responses.treatments))) if weights is None else weights
@@ -169,9 +169,7 @@ def _averaged(
     return np.asarray(total / mass.sum(axis=0)[:, None, None])
 
 
-def _curve_chunks(
-    responses: Responses, estimands: Sequence[Estimand]
-) -> Iterator[tuple[slice, np.ndarray]]:
+def _curve_chunks(responses: Responses, estimands: Sequence[Estimand]) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (rows, values) with dims (patient, treatment, estimand, draw)."""
     fit = responses.fit
     parameters, each = fit.family_draws(), len(estimands)

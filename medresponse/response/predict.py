@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from medresponse.inference import Fit
 
 COMPLETIONS_EACH = 40
-_REMEMBERED = 4096  # patients whose completions are kept
+_REMEMBERED_NUMBERS = 64_000_000  # of completions that are kept (512 MB)
 _CHUNK_NUMBERS = 4_000_000  # patient x treatment x draw numbers held at once (32 MB)
 
 
@@ -109,6 +109,8 @@ def linear_predictors(
     ]
     contrasts = fit.layout.contrast_matrix  # (treatment, contrast)
     size = max(1, _CHUNK_NUMBERS // (len(fit.treatments) * fit.n_draws * values_each * len(every)))
+    if patients.uncertain.any():
+        size = min(size, _most_remembered(fit))
     for start in range(0, len(patients.ids), size):
         rows = slice(start, min(start + size, len(patients.ids)))
         etas = []
@@ -131,7 +133,7 @@ def _completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> l
     known = patients.completions
     new = [row for row in rows if (seed, patients.ids[row]) not in known]
     if new:
-        if len(known) + len(new) > _REMEMBERED:
+        if len(known) + len(new) > _most_remembered(fit):
             known.clear()
             new = list(rows)
         generators = [stream(seed, "features", patients.ids[row]) for row in new]
@@ -146,6 +148,15 @@ def _completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> l
         )
         known.update(zip(((seed, patients.ids[row]) for row in new), drawn, strict=True))
     return [known[seed, patients.ids[row]] for row in rows]
+
+
+def _most_remembered(fit: Fit) -> int:
+    """Return how many patients' completions may be held: few where there are thousands of features."""
+    return max(
+        1,
+        _REMEMBERED_NUMBERS
+        // (fit.imputer.imputations * COMPLETIONS_EACH * max(len(fit.encoding.features), 1)),
+    )
 
 
 def _columns(fit: Fit, patients: Patients, codes: np.ndarray) -> np.ndarray:

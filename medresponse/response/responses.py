@@ -196,9 +196,7 @@ class Responses:
         SpecError
             If the outcome has no such category or cause.
         """
-        return ask(
-            self, self.estimand.kind, horizon=self.horizon, unit=self.horizon_unit or None, part=part
-        )
+        return ask(self, self.estimand.kind, horizon=self.horizon, unit=self.horizon_unit or None, part=part)
 
     def predictive_chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield (rows, outcomes) of shape (patient, treatment, draw): one outcome Y_i(k) a posterior draw."""
@@ -306,7 +304,16 @@ def _basis(fit: Fit) -> Basis:
 
 
 def _summarise(values: np.ndarray, level: float) -> np.ndarray:
-    """Return mean, sd, lower and upper over the last axis, stacked last."""
+    """Return mean, sd, lower and upper over the last axis, stacked last.
+
+    Where some draws are infinite (the event never happens to the cured) so are mean and sd, and an end of the
+    interval is one of the draws, since nothing lies between a time and never.
+    """
     tail = (1 - level) / 2
-    lower, upper = np.quantile(values, [tail, 1 - tail], axis=-1)
-    return np.stack([values.mean(axis=-1), values.std(axis=-1, ddof=1), lower, upper], axis=-1)
+    finite = bool(np.isfinite(values).all())
+    lower, upper = np.quantile(
+        values, [tail, 1 - tail], axis=-1, method="linear" if finite else "inverted_cdf"
+    )
+    with np.errstate(invalid="ignore"):
+        mean, sd = values.mean(axis=-1), values.std(axis=-1, ddof=1)
+    return np.stack([mean, np.where(np.isinf(mean), np.inf, sd), lower, upper], axis=-1)

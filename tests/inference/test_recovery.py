@@ -10,10 +10,21 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.recovery import TRUTHS
 from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.core.codec import from_plain
 from medresponse.core.registry import registered
-from medresponse.families import Family, Gaussian, PiecewiseExponential, Weibull
+from medresponse.families import (
+    Bernoulli,
+    Family,
+    Gaussian,
+    NegativeBinomial,
+    Ordinal,
+    PiecewiseExponential,
+    Poisson,
+    StudentT,
+    Weibull,
+)
 from medresponse.inference import Nuts, fit_many
 from medresponse.model import ModelSpec, MultipleImputation
 from medresponse.priors import Normal
@@ -46,6 +57,29 @@ def squared_scores(rng: np.random.Generator, eta: np.ndarray) -> dict[str, np.nd
     return {"score": (8.0 + eta + 1.2 * rng.standard_normal(len(eta))) ** 2}
 
 
+def scores_with_outliers(rng: np.random.Generator, eta: np.ndarray) -> dict[str, np.ndarray]:
+    return {"score": 20.0 + eta + 1.2 * rng.standard_t(4.0, len(eta))}
+
+
+def events(rng: np.random.Generator, eta: np.ndarray) -> dict[str, np.ndarray]:
+    return {"happened": rng.random(len(eta)) < 1 / (1 + np.exp(0.5 - eta))}
+
+
+def grades(rng: np.random.Generator, eta: np.ndarray) -> dict[str, np.ndarray]:
+    """Four grades of a logistic variable, and a fifth that nobody reaches."""
+    return {"grade": np.searchsorted([-1.0, 0.3, 1.5], eta + rng.logistic(size=len(eta)))}
+
+
+def counts(rng: np.random.Generator, eta: np.ndarray) -> dict[str, np.ndarray]:
+    years = rng.uniform(0.5, 2.0, len(eta))
+    return {"attacks": rng.poisson(0.9 * years * np.exp(eta)), "years": years}
+
+
+def uneven_counts(rng: np.random.Generator, eta: np.ndarray) -> dict[str, np.ndarray]:
+    """Patients' own rates vary by a gamma factor of mean 1 and sd 0.7."""
+    return counts(rng, eta + np.log(rng.gamma(1 / 0.49, 0.49, len(eta))))
+
+
 @dataclass(frozen=True)
 class Case:
     """A family, how its outcomes are simulated, and how many values of age are missing at random."""
@@ -60,18 +94,35 @@ CASES = {
     "piecewise_exponential": Case(
         PiecewiseExponential(cuts=(6.0, 12.0), time_varying=False), piecewise_times
     ),
+    "bernoulli": Case(Bernoulli(), events),
+    "ordinal": Case(Ordinal(), grades),
+    "poisson": Case(Poisson(), counts),
+    "negative_binomial": Case(NegativeBinomial(), uneven_counts),
+    "student_t": Case(StudentT(), scores_with_outliers),
     "gaussian": Case(Gaussian(scale="sqrt"), squared_scores),
     "gaussian, age missing at random": Case(Gaussian(scale="sqrt"), squared_scores, missing=True),
 }
 
 
+OUTCOMES: dict[str, dict[str, Any]] = {
+    "time_to_event": {
+        "time": "time", "event": "event", "event_value": True, "censored_value": False, "unit": "month",
+        "event_label": "death", "free_label": "alive",
+    },
+    "continuous": {"column": "score", "unit": "points", "label": "score", "direction": "higher_is_better"},
+    "binary": {
+        "column": "happened", "event_value": True, "other_value": False, "event_label": "relapse",
+        "free_label": "no relapse", "direction": "event_is_worse",
+    },
+    "ordinal": {"column": "grade", "levels": [0, 1, 2, 3, 4], "label": "grade", "direction": "lower_is_better"},
+    "count": {
+        "column": "attacks", "exposure": "years", "exposure_unit": "year", "label": "attacks", "direction": "lower_is_better",
+    },
+}  # fmt: skip
+
+
 def schema_of(family: Any) -> Schema:
-    outcome = (
-        {"kind": "time_to_event", "time": "time", "event": "event", "event_value": True, "censored_value": False,
-         "unit": "month", "event_label": "death", "free_label": "alive"}
-        if family.outcome_kind == "time_to_event"
-        else {"kind": "continuous", "column": "score", "unit": "points", "label": "score", "direction": "higher_is_better"}
-    )  # fmt: skip
+    outcome = {"kind": family.outcome_kind} | OUTCOMES[family.outcome_kind]
     return from_plain(
         Schema,
         {
@@ -114,8 +165,9 @@ def simulate(case: Case, seed: int) -> tuple[Cohort, dict[str, float]]:
     return cohort, truth
 
 
-def test_every_family_has_a_simulator_here() -> None:
-    assert set(registered(Family)) <= set(CASES), "simulate outcomes of the new family with code of its own"
+def test_every_family_has_a_truth_of_its_own() -> None:
+    simulated = {name.split(",")[0] for name in TRUTHS}
+    assert set(registered(Family)) == simulated, "simulate outcomes of the new family with code of its own"
 
 
 @pytest.mark.parametrize("name", sorted(CASES))

@@ -219,7 +219,7 @@ def test_remembering_completions_of_few_patients_changes_nothing(
 ) -> None:
     cohort = trial_of(60, arms=ARMS, missing={"age": 20, "smoking": 15})
     whole = eta_of(linear, cohort)
-    monkeypatch.setattr(predict, "_REMEMBERED", 3)
+    monkeypatch.setattr(predict, "_most_remembered", lambda fit: 3)
     monkeypatch.setattr(predict, "_CHUNK_NUMBERS", 36 * 5)
     patients = encode_patients(linear, cohort)
     for _ in range(2):

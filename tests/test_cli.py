@@ -2,6 +2,8 @@ import polars as pl
 import pytest
 
 from medresponse import cli
+from medresponse.core.estimand import ESTIMANDS
+from tests.response_kinds import responses_of
 
 SCHEMA = """
 name: made-up trial
@@ -121,3 +123,24 @@ def test_help_names_every_verb(capsys):
     assert stop.value.code == 0
     out = capsys.readouterr().out
     assert all(verb in out for verb in ("check", "fit", "respond", "report", "verify"))
+
+
+@pytest.mark.parametrize("verb", ["respond", "report"])
+def test_help_names_every_estimand_and_what_each_needs(capsys, verb):
+    with pytest.raises(SystemExit):
+        cli.main([verb, "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert all(kind in out for kind in ESTIMANDS)
+    assert "needed for at_least, category" in out.replace("cumulative_incidence, time_lost, ", "")
+
+
+def test_the_estimand_and_part_asked_for_reach_the_responses(files, capsys, monkeypatch):
+    responses, cohort = responses_of("ordinal", estimand="at_least", part="SD")
+    monkeypatch.setattr("medresponse.inference.store.load_fit", lambda folder: responses.fit)
+    monkeypatch.setattr("medresponse.readers.read", lambda *args, **options: cohort)
+    ask = ("respond", "@fit", "@new.csv", "--estimand", "at_least", "--out", "@out.csv")
+    assert run(files, *ask, "--part", "CR") == 0
+    written = pl.read_csv(files / "out.csv")
+    assert written["mean"].to_list() == pytest.approx(responses.of("CR").summary()["mean"].to_list())
+    assert run(files, *ask, "--overwrite") == 2
+    assert "say which category: part= one of SD, CR" in capsys.readouterr().err

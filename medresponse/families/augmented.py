@@ -93,8 +93,10 @@ def polya_gamma(tilt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     log_right = np.log(np.pi / (2 * rate)) - rate * _SPLIT
     # Mass of the inverse-Gaussian part at most _SPLIT, times its weight.
     root = 1 / np.sqrt(_SPLIT)
-    log_left = np.log(2) - z + np.logaddexp(
-        log_ndtr(root * (_SPLIT * z - 1)), 2 * z + log_ndtr(-root * (_SPLIT * z + 1))
+    log_left = (
+        np.log(2)
+        - z
+        + np.logaddexp(log_ndtr(root * (_SPLIT * z - 1)), 2 * z + log_ndtr(-root * (_SPLIT * z + 1)))
     )
     p_right = 1 / (1 + np.exp(log_left - log_right))
     todo = np.arange(len(z))

@@ -14,7 +14,6 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.censoring import standardised
-from medresponse.priors.base import require_positive
 
 
 @register(Family, "ordinal")
@@ -36,7 +35,7 @@ class Ordinal:
     Raises
     ------
     ValueError
-        If `concentration` is not positive.
+        If `concentration` is not positive and finite.
     """
 
     concentration: float = 1.0
@@ -46,7 +45,8 @@ class Ordinal:
     parameters: ClassVar[tuple[str, ...]] = ("cuts",)
 
     def __post_init__(self) -> None:
-        require_positive(self.concentration, "concentration")
+        if not 0 < self.concentration < float("inf"):
+            raise ValueError("concentration must be positive and finite")
 
     def predictors(self, constants: Arrays) -> tuple[str, ...]:
         """Return the one nameless predictor."""

@@ -137,7 +137,9 @@ class Layout:
     def dense(self, columns: np.ndarray, treatment_idx: np.ndarray) -> np.ndarray:
         """Return the part of the design without groupings, shape (patient, n_dense)."""
         contrast = self.contrast_matrix[treatment_idx]
-        return np.concatenate([columns, contrast, _interact(contrast, columns[:, list(self.modifiers)])], axis=1)
+        return np.concatenate(
+            [columns, contrast, _interact(contrast, columns[:, list(self.modifiers)])], axis=1
+        )
 
     def matrix(
         self, columns: np.ndarray, treatment_idx: np.ndarray, groups: dict[str, np.ndarray]
@@ -185,10 +187,14 @@ class Layout:
         for grouping in self.groupings:
             own, n = groups[grouping.column], len(grouping.labels)
             eta += coefficients[:, parts[f"{grouping.column}.intercept"]].T[own]
-            slopes = coefficients[:, parts[f"{grouping.column}.slope"]].T.reshape(len(grouping.slopes), n, draws)
+            slopes = coefficients[:, parts[f"{grouping.column}.slope"]].T.reshape(
+                len(grouping.slopes), n, draws
+            )
             for position, slope in zip(grouping.slopes, slopes, strict=True):
                 eta += columns[:, [position]] * slope[own]
-            effects = coefficients[:, parts[f"{grouping.column}.treatment"]].T.reshape(self.n_contrasts, n, draws)
+            effects = coefficients[:, parts[f"{grouping.column}.treatment"]].T.reshape(
+                self.n_contrasts, n, draws
+            )
             for j, effect in enumerate(effects):
                 eta += contrast[:, [j]] * effect[own]
         return eta

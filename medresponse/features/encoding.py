@@ -168,7 +168,8 @@ class Encoding:
     @property
     def column_blocks(self) -> tuple[str, ...]:
         """Block that each column belongs to: that of a product's first feature; a propensity score and each curve
-        are blocks of their own."""
+        are blocks of their own.
+        """
         main = [feature.block for feature in self.features for _ in feature.column_labels]
         scores = [PROPENSITY] * (len(self.propensity.labels) if self.propensity else 0)
         curves = [curve.name for curve in self.curves for _ in range(curve.basis.size)]
@@ -242,7 +243,9 @@ class Encoding:
         if self.propensity:
             parts.append(self.propensity.columns(main))
         linear = np.concatenate(parts, axis=-1)
-        return np.concatenate([linear, *(c.basis.columns(linear[..., c.column]) for c in self.curves)], axis=-1)
+        return np.concatenate(
+            [linear, *(c.basis.columns(linear[..., c.column]) for c in self.curves)], axis=-1
+        )
 
     def position_of(self, name: str) -> int:
         """Return the position of the one column of a feature, or of the propensity score.

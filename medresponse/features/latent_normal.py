@@ -11,9 +11,11 @@ patient they are marginalised.
 *Measurement error.* A continuous value with a standard error is a reading w of its latent, w ~ N(latent,
 error^2), independent of all else given the latent (classical, non-differential error). Its true value is drawn
 in every sweep, like a missing one but held near the reading: multiple overimputation. Mean and covariance are
-those of true values. What is approximate: the outcome enters as a companion, that is through a linear
-regression with constant variance of the true value on it. That is exact for a Gaussian outcome, and close for
-events and counts unless the feature's effect is strong; and an error that is 0 or unknown is taken as none.
+those of true values. What is approximate, for noisy as for missing values: the outcome enters as a companion,
+so that the true value given the outcome is taken as a linear regression with constant variance. That is exact
+for a Gaussian outcome with one slope. It is close for other outcomes (events, counts, times) and for slopes
+that differ between treatments (products of outcome and treatment among the companions), the closer the weaker
+the feature's effect. An error that is 0 or unknown is taken as none.
 
 *Values missing not at random.* `shifts` moves drawn missing values by a constant as they leave the sampler,
 known values and noisy readings never. The chain itself keeps to the unshifted values, so it remains that of

@@ -54,7 +54,7 @@ class Readings:
         self.cuts = [_cuts(feature) for feature in encoding.features]
         types = np.array([feature.type for feature in encoding.features])
         self.continuous = np.flatnonzero(types == "continuous")
-        self.categorical = np.flatnonzero(types == "categorical")
+        self.categorical: list[int] = np.flatnonzero(types == "categorical").tolist()
         self.ordered = np.flatnonzero((types != "continuous") & (types != "categorical"))
         self.first = np.array([s.start for s in self.slices], dtype=int)
         longest = max((len(cuts) for cuts in self.cuts), default=0)

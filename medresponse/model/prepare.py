@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from medresponse.features import (
     Grouping,
     LatentNormal,
     Layout,
+    arms_suffice,
+    fit_by_arm,
     fit_encoding,
     fit_latent_normal,
     fit_propensity,
@@ -74,18 +77,7 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
     encoding = fit_encoding(
         cohort, blocks=spec.used_blocks, leave_out=spec.leave_out, interactions=spec.interactions
     )
-    codes, errors = encoding.codes(cohort), encoding.errors(cohort)
-    imputer, completed = fit_latent_normal(
-        encoding,
-        codes,
-        _companions(spec, cohort, observed),
-        errors=errors,
-        shifts=encoding.code_shifts(spec.missing.shifts),
-        imputations=spec.missing.imputations,
-        rng=stream(seed, "imputation"),
-    )
-    if not np.isnan(codes).any() and errors is None:
-        completed = codes[None]  # the feature model still serves new patients with missing values
+    imputer, completed = _impute(spec, cohort, encoding, observed, seed)
     encoding = _with_curves(spec, encoding, cohort, completed[0])
     layout = make_layout(spec, cohort, encoding)
     constants = spec.family.learn(observed)
@@ -105,17 +97,32 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
     )
 
 
-def _companions(spec: ModelSpec, cohort: Cohort, observed: Arrays) -> np.ndarray:
-    """Return what imputation conditions on: outcome, treatment and their products.
+def _impute(
+    spec: ModelSpec, cohort: Cohort, encoding: Encoding, observed: Arrays, seed: int
+) -> tuple[LatentNormal, np.ndarray]:
+    """Return the joint model of the features and the completed codes, shape (imputation, patient, feature).
 
-    Without the products an imputed feature would be as prognostic under one treatment as under another, and its
-    effect modification would be drawn to zero (von Hippel 2009, Sociol Methodol 39:265: impute the product as just
-    another variable).
+    Each arm has a model of its own where it has patients enough. Else one model conditions on the treatment and its
+    products with the outcome, without which an imputed feature would be as prognostic under one treatment as under
+    another (von Hippel 2009, Sociol Methodol 39:265).
     """
-    outcome = spec.family.companions(observed)
-    contrasts = treatment_contrasts(max(len(cohort.treatments), 1))[cohort.treatment_idx]
+    codes, errors = encoding.codes(cohort), encoding.errors(cohort)
+    whole = not np.isnan(codes).any() and errors is None
+    outcome, treatment_idx = spec.family.companions(observed), cohort.treatment_idx
+    settings: dict[str, Any] = {
+        "errors": errors,
+        "shifts": encoding.code_shifts(spec.missing.shifts),
+        "imputations": spec.missing.imputations,
+        "rng": stream(seed, "imputation"),
+    }
+    if not whole and arms_suffice(encoding, treatment_idx):
+        return fit_by_arm(encoding, codes, outcome, treatment_idx, **settings)
+    contrasts = treatment_contrasts(max(len(cohort.treatments), 1))[treatment_idx]
     products = (outcome[:, :, None] * contrasts[:, None, :]).reshape(len(outcome), -1)
-    return np.column_stack([outcome, contrasts, products])
+    companions = np.column_stack([outcome, contrasts, products])
+    imputer, completed = fit_latent_normal(encoding, codes, companions, **settings)
+    # With nothing to draw, the model of the features still serves new patients.
+    return imputer, codes[None] if whole else completed
 
 
 def _arrays(

@@ -10,6 +10,7 @@ from medresponse.response.curves import (
     own_curves,
     survival_curves,
 )
+from medresponse.response.ordinal import superiority
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Basis, Responses, respond
 
@@ -29,5 +30,6 @@ __all__ = [
     "pairwise",
     "respond",
     "summarise_benefit",
+    "superiority",
     "survival_curves",
 ]

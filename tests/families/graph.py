@@ -12,17 +12,23 @@ from medresponse.features import treatment_contrasts
 
 
 def likelihood_model(
-    family: Family, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, *, n_treatments: int
+    family: Family,
+    design: np.ndarray,
+    outcome: Arrays,
+    treatment_idx: np.ndarray,
+    *,
+    n_treatments: int,
+    compressed: bool = True,
 ) -> Any:
     """The family's likelihood in a model with standard normal coefficients ``b``: (coefficient,) or, for a family
-    with several predictors, (coefficient, predictor)."""
+    with several predictors, (coefficient, predictor). A family that can compresses its data unless told not to."""
     import pymc as pm
     import pytensor.tensor as pt
 
     constants = family.learn(outcome)
     count = len(family.predictors(constants))
     with pm.Model() as model:
-        if isinstance(family, Compressing):
+        if compressed and isinstance(family, Compressing):
             data = family.compress(design, outcome, treatment_idx, constants)
         else:
             data = family.observe(outcome, treatment_idx, constants)

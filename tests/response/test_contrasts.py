@@ -12,8 +12,9 @@ from medresponse.core.errors import SpecError, UnknownTreatmentError
 from medresponse.families import Gaussian
 from medresponse.inference import Fit
 from medresponse.model import ModelSpec
-from medresponse.response import Responses, benefit_of, contrast, respond, summarise_benefit
+from medresponse.response import Responses, benefit_of, contrast, pairwise, respond, summarise_benefit
 from tests.hand_made import hand_made_fit, trial_of
+from tests.response_kinds import responses_of
 
 # Ten draws of the difference B - A: by hand, 6 above 0, 3 above 1, 2 below -1, one exactly 0, one exactly 1.
 DIFFERENCE = np.array([-2.0, -1.5, -0.5, 0.0, 0.2, 0.6, 1.0, 1.5, 2.0, 3.0])
@@ -122,3 +123,49 @@ def test_what_has_no_better_side_or_no_alternative_has_no_benefit() -> None:
 def test_an_unknown_reference_is_refused(linear: Fit, cohort: Cohort) -> None:
     with pytest.raises(UnknownTreatmentError, match="D"):
         contrast(respond(linear, cohort), against="D")
+
+
+def test_every_pair_is_compared_once_in_the_fixed_order_on_the_average_over_patients(
+    linear: Fit, cohort: Cohort
+) -> None:
+    responses = respond(linear, cohort)
+    table, mean = pairwise(responses, worthwhile=0.5), responses.draws().mean("patient")
+    assert list(zip(table["treatment"], table["against"], strict=True)) == [
+        ("B", "A"),
+        ("C", "A"),
+        ("C", "B"),
+    ]
+    for row in table.iter_rows(named=True):
+        gain = (mean.sel(treatment=row["treatment"]) - mean.sel(treatment=row["against"])).values
+        assert row["benefit"] == pytest.approx(gain.mean())
+        assert (row["lower"], row["upper"]) == pytest.approx(tuple(np.quantile(gain, [0.025, 0.975])))
+        assert row["p_worthwhile"] == (gain > 0.5).mean()
+    np.testing.assert_allclose(table["benefit"][1], table["benefit"][0] + table["benefit"][2])
+
+
+def test_the_average_is_of_the_patients_asked_for(linear: Fit, cohort: Cohort) -> None:
+    responses = respond(linear, cohort)
+    one = pairwise(responses.select(["P010"])).row(0, named=True)
+    own = contrast(responses.select(["P010"])).row(0, named=True)
+    assert {name: one[name] for name in ("benefit", "sd", "p_worse")} == pytest.approx(
+        {name: own[name] for name in ("benefit", "sd", "p_worse")}
+    )
+
+
+def test_fewer_events_are_a_benefit_where_the_event_is_worse() -> None:
+    for kind, question in (
+        ("binary", {}),
+        ("count", {}),
+        ("competing_risks", {"part": "death", "horizon": 12}),
+    ):
+        responses, _ = responses_of(kind, arms=3, effect=-0.8, **question)
+        assert (pairwise(responses)["benefit"] > 0).all()
+        assert (contrast(responses, against="C")["benefit"] < 0).all()
+
+
+def test_more_of_one_category_is_no_benefit_and_the_message_names_what_is() -> None:
+    responses, _ = responses_of("ordinal", estimand="category", part="SD")
+    for refused in (contrast, pairwise):
+        with pytest.raises(SpecError, match="ask for one of at_least") as caught:
+            refused(responses)
+        assert caught.value.code == "no_direction"

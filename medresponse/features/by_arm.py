@@ -1,0 +1,74 @@
+"""Imputation arm by arm: the joint latent-normal model of each treatment's patients by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from medresponse.features.encoding import Encoding
+from medresponse.features.latent_normal import DENSE_LATENTS, LatentNormal, fit_latent_normal
+
+PATIENTS_PER_LATENT = 5
+
+
+def arms_suffice(encoding: Encoding, treatment_idx: np.ndarray) -> bool:
+    """Say whether every arm has five patients or more a latent variable, so that its own model can be learned."""
+    sizes = np.unique(treatment_idx, return_counts=True)[1]
+    latents = max(len(encoding.main_labels), 1)
+    return len(sizes) > 1 and latents <= DENSE_LATENTS and int(sizes.min()) >= PATIENTS_PER_LATENT * latents
+
+
+def fit_by_arm(
+    encoding: Encoding,
+    codes: np.ndarray,
+    companions: np.ndarray,
+    treatment_idx: np.ndarray,
+    *,
+    imputations: int,
+    rng: np.random.Generator,
+    errors: np.ndarray | None = None,
+    shifts: Mapping[int, float] | None = None,
+) -> tuple[LatentNormal, np.ndarray]:
+    """Fit the joint model to each arm and draw completed codes; see `fit_latent_normal`.
+
+    Where features modify effects, both the slope and the variance of a feature given the outcome differ between
+    arms: one model for all arms, even with products of outcome and treatment, holds the variance equal and draws the
+    modification towards zero.
+
+    Parameters
+    ----------
+    companions : numpy.ndarray
+        Outcomes, without treatments.
+    treatment_idx : numpy.ndarray
+        Shape (patient,).
+
+    Returns
+    -------
+    model : LatentNormal
+        For new patients, whose arm is not theirs yet: mean and covariance of the features over all arms.
+    completed : numpy.ndarray
+        Shape (imputation, patient, feature).
+    """
+    completed = np.empty((imputations, *codes.shape))
+    models, shares = [], []
+    for arm in np.unique(treatment_idx):
+        own = treatment_idx == arm
+        model, completed[:, own] = fit_latent_normal(
+            encoding,
+            codes[own],
+            companions[own],
+            imputations=imputations,
+            rng=rng,
+            errors=None if errors is None else errors[own],
+            shifts=shifts,
+        )
+        models.append(model)
+        shares.append(own.mean())
+    mean = sum(share * model.mean for share, model in zip(shares, models, strict=True))
+    covariance = np.zeros_like(models[0].covariance)
+    for share, model in zip(shares, models, strict=True):
+        apart = model.mean - mean
+        assert model.covariance is not None
+        covariance += share * (model.covariance + apart[:, :, None] * apart[:, None, :])
+    return LatentNormal(np.asarray(mean), covariance), completed

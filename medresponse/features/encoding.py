@@ -167,8 +167,9 @@ class Encoding:
 
     @property
     def column_blocks(self) -> tuple[str, ...]:
-        """Block that each column belongs to: that of a product's first feature; a propensity score and each curve
-        are blocks of their own.
+        """Block that each column belongs to; propensity scores and each curve are blocks of their own.
+
+        A product belongs to the block of its first feature.
         """
         main = [feature.block for feature in self.features for _ in feature.column_labels]
         scores = [PROPENSITY] * (len(self.propensity.labels) if self.propensity else 0)

@@ -25,6 +25,7 @@ _PUBLIC = {
     "load_schema": "medresponse.cohort",
     "cohort_from_frame": "medresponse.cohort",
     "check_prior": "medresponse.prior_check",
+    "compare_specs": "medresponse.comparison",
     "fit": "medresponse.inference",
     "save_fit": "medresponse.inference",
     "load_fit": "medresponse.inference",
@@ -32,10 +33,12 @@ _PUBLIC = {
     "ModelSpec": "medresponse.model",
     "respond": "medresponse.response",
     "contrast": "medresponse.response",
+    "pairwise": "medresponse.response",
+    "superiority": "medresponse.response",
     "report": "medresponse.reports",
 }
 _PACKAGES = (
-    "cohort", "families", "inference", "model", "priors", "readers", "reports", "response", "validation"
+    "cohort", "families", "inference", "model", "priors", "readers", "reports", "response", "terms", "validation"
 )  # fmt: skip
 
 __all__ = [
@@ -44,6 +47,7 @@ __all__ = [
     "check_prior",
     "cohort",
     "cohort_from_frame",
+    "compare_specs",
     "contrast",
     "families",
     "fit",
@@ -51,6 +55,7 @@ __all__ = [
     "load_fit",
     "load_schema",
     "model",
+    "pairwise",
     "priors",
     "read",
     "read_example",
@@ -60,19 +65,33 @@ __all__ = [
     "respond",
     "response",
     "save_fit",
+    "superiority",
+    "terms",
     "validation",
     "__version__",
 ]
 
 if TYPE_CHECKING:
-    from medresponse import cohort, families, inference, model, priors, readers, reports, response, validation
+    from medresponse import (
+        cohort,
+        families,
+        inference,
+        model,
+        priors,
+        readers,
+        reports,
+        response,
+        terms,
+        validation,
+    )
     from medresponse.cohort import cohort_from_frame, load_schema
+    from medresponse.comparison import compare_specs
     from medresponse.inference import Nuts, fit, load_fit, save_fit
     from medresponse.model import ModelSpec
     from medresponse.prior_check import check_prior
     from medresponse.readers import read, read_example
     from medresponse.reports import report
-    from medresponse.response import contrast, respond
+    from medresponse.response import contrast, pairwise, respond, superiority
 
 
 def __getattr__(name: str) -> Any:

@@ -46,6 +46,8 @@ def check_prior(
     outcome: str | None = None,
     horizon: float | None = None,
     unit: str | None = None,
+    estimand: str | None = None,
+    part: str | None = None,
     draws: int = 1000,
     seed: int,
 ) -> PriorCheck:
@@ -58,7 +60,7 @@ def check_prior(
     spec : ModelSpec
     cohort : Cohort
     outcome : str, optional
-    horizon, unit : float, str, optional
+    horizon, unit, estimand, part : optional
         As for `respond`.
     draws : int
     seed : int
@@ -70,7 +72,9 @@ def check_prior(
     """
     fit = prior_fit(spec, cohort, outcome=outcome, draws=draws, seed=seed)
     step = max(1, cohort.n // _MOST_PATIENTS)
-    responses = respond(fit, cohort.select(cohort.patients[::step]), horizon=horizon, unit=unit, draws=None)
+    responses = respond(
+        fit, cohort.select(cohort.patients[::step]), horizon=horizon, unit=unit, estimand=estimand, part=part, draws=None
+    )  # fmt: skip
     values = np.concatenate([chunk for _, chunk in responses.chunks()])  # (patient, treatment, draw)
     rows = []
     for k, treatment in enumerate(responses.treatments):

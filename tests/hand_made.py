@@ -13,11 +13,14 @@ import xarray as xr
 from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.core.codec import from_plain
 from medresponse.features import LatentNormal
-from medresponse.inference import Fit
+from medresponse.inference import Diagnostics, Fit
 from medresponse.inference.fitting import make_provenance, make_support
 from medresponse.model import ModelSpec, prepare
-from tests.fakes import PASSED
 
+PASSED = Diagnostics(
+    rhat=1.004, rhat_parameter="coefficients[0]", ess_bulk=1523.0, ess_bulk_parameter="coefficients[1]", ess_tail=1210.0,
+    ess_tail_parameter="coefficients[2]", ess_p5=1600.0, divergences=0, bfmi=0.9, chains=2, chains_asked=2,
+)  # fmt: skip
 SMOKING = ("never", "former", "current")
 
 

@@ -230,9 +230,8 @@ def _checked_worthwhile(responses: Responses, worthwhile: float | None) -> float
     most = {"probability": 1.0, "time": responses.horizon}.get(responses.kind.unit)
     if most is not None and worthwhile >= most:
         raise SpecError(
-            f"worthwhile={worthwhile:g} is a benefit that no treatment can have: in unit {responses.unit!r} it is below {most:g} "
-            "(0.05 is 5 of 100 patients)" if responses.kind.unit == "probability" else
-            f"worthwhile={worthwhile:g} is a benefit that no treatment can have: within the horizon it is below {most:g}",
+            f"worthwhile={worthwhile:g} is no possible benefit in unit {responses.unit!r}: it must be below {most:g} (for a "
+            "probability, 0.05 is 5 of 100 patients)",
             code="worthwhile",
         )
     return worthwhile

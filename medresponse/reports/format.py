@@ -73,7 +73,7 @@ def amount(value: float, step: float) -> str:
     """Return a value rounded to `step` (a power of ten), with thousands separated and a true minus sign."""
     decimals = max(0, -round(math.log10(step)))
     # Round half away from zero, as readers do; the nudge absorbs binary representation.
-    whole = math.floor(abs(_finite(value)) / step * (1 + 1e-12) + 0.5)
+    whole = math.floor(abs(_finite(value)) / step * (1 + 1e-15) + 0.5)
     text = f"{whole * step:,.{decimals}f}"
     return f"{MINUS}{text}" if value < 0 and whole else text
 

@@ -71,7 +71,8 @@ def applicability(responses: Responses, cohort: Cohort, patient: str) -> Applica
     columns = completed_columns(fit, responses.patients, row, seed=responses.seed)
     distance = float(np.median(fit.support.distance(columns)))
     percentile = 49 + int(np.searchsorted(fit.support.distances, distance, side="right"))
-    new = tuple(g.column for g in fit.layout.groupings if values[g.column] not in g.labels)
+    groups = responses.patients.groups
+    new = tuple(g.column for g in fit.layout.groupings if groups[g.column][row] not in g.labels)
     return Applicability(
         outside=tuple(outside), unusual_levels=tuple(rare), missing=tuple(missing), n_inputs=len(fit.encoding.features),
         distance_percentile=float(percentile), new_groups=new,

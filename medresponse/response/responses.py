@@ -232,7 +232,8 @@ class Responses:
     def title(self) -> str:
         """The estimand in words, with its horizon and unit."""
         words = self.kind.title.format(part=self.outcome_schema.part_label(self.part))
-        horizon = f" by {self.horizon:g} {self.horizon_unit}s" if self.horizon is not None else ""
+        plural = "" if self.horizon == 1 else "s"
+        horizon = f" by {self.horizon:g} {self.horizon_unit}{plural}" if self.horizon is not None else ""
         return f"{words}{horizon}, unit {self.unit}"
 
     def __repr__(self) -> str:

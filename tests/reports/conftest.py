@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 
 import polars as pl
 import pytest
@@ -14,40 +10,26 @@ import pytest
 from medresponse.cohort import Cohort, cohort_from_frame
 from medresponse.reports import Evidence, Harm, Rate, Report, report
 from medresponse.response import Responses, respond
+from tests.reports import trials
 
 PRODUCED = "2026-01-02T10:20:30+00:00"
 
 
-def _load_fakes() -> ModuleType:
-    """Load ``tests/fakes.py``, which lies outside any package, once."""
-    if "fakes" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("fakes", Path(__file__).parents[1] / "fakes.py")
-        assert spec is not None and spec.loader is not None
-        sys.modules["fakes"] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["fakes"]
+@pytest.fixture(scope="session")
+def trial() -> Cohort:
+    return cohort_from_frame(trials.trial_frame(), trials.trial_schema())
 
 
 @pytest.fixture(scope="session")
-def fakes() -> ModuleType:
-    return _load_fakes()
-
-
-@pytest.fixture(scope="session")
-def trial(fakes: ModuleType) -> Cohort:
-    return cohort_from_frame(fakes.trial_frame(), fakes.trial_schema())
-
-
-@pytest.fixture(scope="session")
-def survival(fakes: ModuleType, trial: Cohort) -> Responses:
+def survival(trial: Cohort) -> Responses:
     """Survival probabilities at 300 days of the trial the fit was made from."""
-    return respond(fakes.fake_survival_fit(trial), trial, horizon=300)
+    return respond(trials.fake_survival_fit(trial), trial, horizon=300)
 
 
 @pytest.fixture(scope="session")
-def newcomers(fakes: ModuleType, trial: Cohort) -> Cohort:
+def newcomers(trial: Cohort) -> Cohort:
     """Patients the fit never saw: one with two inputs missing, one far outside."""
-    frame = fakes.trial_frame(3, prefix="N").with_columns(
+    frame = trials.trial_frame(3, prefix="N").with_columns(
         pl.Series("cd4", [None, 4000.0, 30.0]), pl.Series("age", [None, 20.0, 50.0])
     )
     return cohort_from_frame(frame, trial.schema, for_prediction=True)
@@ -60,13 +42,13 @@ def unconverged(survival: Responses) -> Responses:
 
 
 @pytest.fixture(scope="session")
-def dosing(fakes: ModuleType) -> Cohort:
-    return cohort_from_frame(fakes.dose_frame(), fakes.dose_schema())
+def dosing() -> Cohort:
+    return cohort_from_frame(trials.dose_frame(), trials.dose_schema())
 
 
 @pytest.fixture(scope="session")
-def dose(fakes: ModuleType, dosing: Cohort) -> Responses:
-    return respond(fakes.fake_gaussian_fit(dosing), dosing)
+def dose(dosing: Cohort) -> Responses:
+    return respond(trials.fake_gaussian_fit(dosing), dosing)
 
 
 @pytest.fixture(scope="session")

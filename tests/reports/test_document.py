@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from medresponse.reports import Harm, PatientReport, Rate, Report, Section, buil
 from medresponse.reports import format as fmt
 from medresponse.reports.document import NOT_CONVERGED, SECTIONS, SYNTHETIC
 from medresponse.response import Responses, contrast, respond
+from tests.reports import trials
 
 
 def sections(made: Report) -> dict[str, Any]:
@@ -116,8 +116,8 @@ def test_bad_requests_are_refused(survival: Responses, trial: Cohort, newcomers:
         report(survival, trial, patient="T-001", worthwhile=0.05, harms=[harm])
 
 
-def test_responses_of_another_cohort_are_refused(survival: Responses, fakes: ModuleType) -> None:
-    other = cohort_from_frame(fakes.trial_frame(seed=4), fakes.trial_schema())
+def test_responses_of_another_cohort_are_refused(survival: Responses) -> None:
+    other = cohort_from_frame(trials.trial_frame(seed=4), trials.trial_schema())
     with pytest.raises(DataError, match="differ between the cohort and the responses"):
         report(survival, other, patient="T-001", worthwhile=0.05)
 
@@ -136,11 +136,11 @@ def test_missing_inputs_and_patients_outside_are_said(
     assert "outside the studied population" in far.document.flags
 
 
-def test_too_uncertain_is_said_and_no_word_stands_for_a_probability(fakes: ModuleType, trial: Cohort) -> None:
-    unclear = respond(fakes.fake_survival_fit(trial, benefit=0.0), trial, horizon=300)
+def test_too_uncertain_is_said_and_no_word_stands_for_a_probability(trial: Cohort) -> None:
+    unclear = respond(trials.fake_survival_fit(trial, benefit=0.0), trial, horizon=300)
     made = report(unclear, trial, patient="T-001", worthwhile=0.05)
     assert "too uncertain to say" in sections(made)["in_short"]["sentences"][0]
-    clear = respond(fakes.fake_survival_fit(trial, benefit=2.0), trial, horizon=300)
+    clear = respond(trials.fake_survival_fit(trial, benefit=2.0), trial, horizon=300)
     assert (
         "too uncertain"
         not in sections(report(clear, trial, patient="T-001", worthwhile=0.05))["in_short"]["sentences"][0]
@@ -211,7 +211,7 @@ def test_restricted_mean_time_can_be_the_main_response(survival: Responses, tria
     assert option["estimate"]["text"].endswith(" days") and option["icons"] is None
 
 
-def test_an_outcome_where_less_is_better_turns_the_sign(fakes: ModuleType, dosing: Cohort) -> None:
+def test_an_outcome_where_less_is_better_turns_the_sign(dosing: Cohort) -> None:
     arms = {
         "column": "arm", "reference": "x", "assignment": "randomised", "levels": {"x": {"label": "X"}, "y": {"label": "Y"}},
     }  # fmt: skip
@@ -224,9 +224,9 @@ def test_an_outcome_where_less_is_better_turns_the_sign(fakes: ModuleType, dosin
             "direction": "lower_is_better",
         }
     }
-    frame = fakes.dose_frame().with_columns(arm=np.array(["x", "y"] * 30))
-    cohort = cohort_from_frame(frame, fakes.dose_schema(treatment=arms, outcomes=outcome))
-    responses = respond(fakes.fake_gaussian_fit(cohort), cohort)
+    frame = trials.dose_frame().with_columns(arm=np.array(["x", "y"] * 30))
+    cohort = cohort_from_frame(frame, trials.dose_schema(treatment=arms, outcomes=outcome))
+    responses = respond(trials.fake_gaussian_fit(cohort), cohort)
     comparison = sections(report(responses, cohort, patient="D-003", worthwhile=1.0))["differences"][
         "comparisons"
     ][0]

@@ -11,7 +11,7 @@ from medresponse.core.registry import register
 from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.plotdata import Axis, Density, Tick, axis_of, density_of
-from medresponse.reports.wording import Estimate, Wording, wording_of
+from medresponse.reports.wording import Estimate, wording_of
 
 _LEAST_HALF_WIDTH = 0.05  # of 100 patients: narrower axes would have no whole marks
 
@@ -70,7 +70,7 @@ class Differences:
         )
         benefit = wording.direction != 0
         return cls(
-            title=f"Difference from {reference} ({wording.difference_unit}{_better(wording) if benefit else ''})",
+            title=f"Difference from {reference} ({wording.difference_unit}{_better(context) if benefit else ''})",
             comparisons=comparisons, axis=axis, worthwhile=_worthwhile(context),
             left=f"\u25c4 {'favours ' + reference if benefit else 'lower'}",
             right=f"{_favoured(context) if benefit else 'higher'} \u25ba",
@@ -78,9 +78,11 @@ class Differences:
         )  # fmt: skip
 
 
-def _better(wording: Wording) -> str:
-    fewer = wording.direction < 0 and wording.scale != "amount"
-    return "; + is fewer, which is better" if fewer else "; + is better"
+def _better(context: ReportContext) -> str:
+    if context.wording.direction < 0 and context.wording.scale != "amount":
+        return "; + is fewer, which is better"
+    lost = context.responses.estimand.kind == "time_lost"
+    return "; + is less, which is better" if lost else "; + is better"
 
 
 def _favoured(context: ReportContext) -> str:

@@ -36,21 +36,30 @@ def _comparison(context: ReportContext, k: int) -> str:
     gain = wording.difference(context.values[k] - context.values[context.reference_idx])
     own, other = (wording.absolute(context.values[j]) for j in (k, context.reference_idx))
     interval = f"95% interval {gain.interval}"
+    against = f"{own.text} against {other.text}"
+    if wording.scale == "events":  # the long unit once
+        against = f"{wording.bare(own.mean)} against {other.text}"
     if wording.spans_zero(gain):
         return (
-            f"{option} compared with {reference}: too uncertain to say whether {_asked(wording)}; estimate {own.text} "
-            f"against {other.text} (difference {gain.text}; the 95% interval, {gain.interval}, includes 0)."
+            f"{option} compared with {reference}: too uncertain to say whether {_asked(wording)}; estimate {against} "
+            f"(difference {_bare(wording, gain)}; the 95% interval, {gain.interval}, includes 0)."
         )
     if wording.scale == "per_100":
         return (
-            f"With {option}, {_more(gain)} of 100 patients like this one {wording.verb} {wording.what} than with {reference}: "
-            f"{own.text} against {other.text} ({interval} per 100)."
+            f"With {option}, {_more(gain)} of 100 patients like this one {wording.verb} {wording.what} than with "
+            f"{reference}: {against} ({interval} per 100)."
         )
-    if wording.scale == "events":
-        side = "are more" if gain.mean > 0 else "are fewer"
-    else:
-        side = "is higher" if gain.mean > 0 else "is lower"
-    return f"With {option}, {wording.what} {side} than with {reference}: {own.text} against {other.text} (difference {gain.text}, {interval})."
+    side = {"events": ("are more", "are fewer")}.get(wording.scale, ("is higher", "is lower"))[gain.mean < 0]
+    return (
+        f"With {option}, {wording.what} {side} than with {reference}: {against} (difference {_bare(wording, gain)}, "
+        f"{interval})."
+    )
+
+
+def _bare(wording: Wording, gain: Estimate) -> str:
+    if wording.scale != "events":
+        return gain.text
+    return wording.bare_signed(gain.mean, wording.difference_step(gain.lower, gain.upper))
 
 
 def _asked(wording: Wording) -> str:
@@ -62,14 +71,16 @@ def _asked(wording: Wording) -> str:
 
 
 def _more(gain: Estimate) -> str:
-    return f"{fmt.per_hundred(abs(gain.mean))} {'more' if gain.mean > 0 else 'fewer'}"
+    return f"{fmt.count_of_100(abs(gain.mean))} {'more' if gain.mean > 0 else 'fewer'}"
 
 
 def _single_arm(context: ReportContext) -> str:
     wording = context.wording
     own = wording.absolute(context.values[0])
     if wording.scale == "per_100":
-        return f"{own.text} patients like this one {wording.verb} {wording.what} (95% interval {own.interval})."
+        return (
+            f"{own.text} patients like this one {wording.verb} {wording.what} (95% interval {own.interval})."
+        )
     person = predictive_of(context)
     spread = (
         f" Single patients differ: 90 of 100 such patients have values from {person[0].interval}."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from medresponse.core.registry import register
+from medresponse.features import group_labels
 from medresponse.reports.base import Placement, ReportContext, Section
 
 
@@ -64,7 +65,7 @@ def _status(context: ReportContext, name: str) -> str:
 
 def _group(context: ReportContext, column: str) -> InputRow:
     new = column in context.applicability.new_groups
-    value = str(context.cohort.table[column][0])
+    value = group_labels(column, context.cohort)[0]
     status = (
         "\u25b2 new to the model: its effect is drawn from all others\u2019"
         if new

@@ -75,7 +75,14 @@ def _diagnostics(context: ReportContext) -> tuple[DiagnosticRow, ...]:
     limits = d.limits
     energy = []
     if d.bfmi is not None:
-        energy = [("E-BFMI, smallest", fmt.statistic(d.bfmi, 2), f"at least {limits.min_bfmi}", d.bfmi >= limits.min_bfmi)]
+        energy = [
+            (
+                "E-BFMI, smallest",
+                fmt.statistic(d.bfmi, 2),
+                f"at least {limits.min_bfmi}",
+                d.bfmi >= limits.min_bfmi,
+            )
+        ]
     # Written so that NaN fails.
     entries = [
         ("R-hat, largest", f"{d.rhat:.3f}", f"at most {limits.max_rhat}", d.rhat <= limits.max_rhat),

@@ -51,7 +51,7 @@ class Survival:
         responses = context.responses
         if responses.estimand.kind not in ("survival", "rmst") or responses.horizon is None:
             return None
-        schema: Any = responses.outcome_schema  # either estimand is of outcomes that say what free of it is called
+        schema: Any = responses.outcome_schema  # of an outcome that says what being free of it is called
         times = np.linspace(0.0, responses.horizon, _STEPS + 1)
         own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.time_unit)
         draws = survival_curves(responses, times=[float(t) for t in own * times[1:]]).values[0]

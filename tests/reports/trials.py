@@ -1,27 +1,24 @@
-"""Hand-made fits: posterior arrays drawn by numpy, for tests of what comes after sampling. No PyMC, no MCMC."""
+"""The two made-up cohorts whose pages are reviewed, and fits to them whose draws are fixed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
-import xarray as xr
 
-from medresponse.cohort import Cohort, Schema, cohort_from_frame
+from medresponse.cohort import Cohort, Schema
 from medresponse.core.codec import from_plain
 from medresponse.core.rng import stream
-from medresponse.families import Gaussian, PiecewiseExponential
+from medresponse.families import Family, Gaussian, PiecewiseExponential
 from medresponse.inference import Diagnostics, Fit
-from medresponse.inference.fitting import make_provenance, make_support
 from medresponse.model import ModelSpec, prepare
 from medresponse.priors import Normal
+from tests.hand_made import PASSED, hand_made_fit
 
-PASSED = Diagnostics(
-    rhat=1.004, rhat_parameter="coefficients[0]", ess_bulk=1523.0, ess_bulk_parameter="coefficients[1]", ess_tail=1210.0,
-    ess_tail_parameter="coefficients[2]", ess_p5=1600.0, divergences=0, bfmi=0.9, chains=2, chains_asked=2,
-)  # fmt: skip
+_DRAWS = (2, 250)  # chains, draws of each
 
 
 def trial_schema(**changes: Any) -> Schema:
@@ -97,58 +94,50 @@ def dose_frame(n: int = 60, *, seed: int = 3) -> pl.DataFrame:
     )
 
 
-def fake_survival_fit(
-    cohort: Cohort | None = None, *, benefit: float = 0.9, diagnostics: Diagnostics = PASSED
-) -> Fit:
+def fake_survival_fit(cohort: Cohort, *, benefit: float = 0.9, diagnostics: Diagnostics = PASSED) -> Fit:
     """A piecewise-exponential fit; `benefit` is the average log hazard ratio in favour of later arms."""
-    cohort = cohort or cohort_from_frame(trial_frame(), trial_schema())
-    priors = {block: Normal(sigma=0.5) for block in cohort.schema.features}
-    spec = ModelSpec(family=PiecewiseExponential(intervals=3), blocks=priors)
-    return _fake_fit(spec, cohort, benefit=benefit, diagnostics=diagnostics)
+    arms, intervals = max(len(cohort.treatments), 1), 3
+
+    def parameters(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        level = np.log(0.0015) + rng.normal(0, 0.15, (*_DRAWS, 1, 1)) + np.zeros((arms, intervals))
+        return {"log_hazard": level}
+
+    return _fake_fit(PiecewiseExponential(intervals=intervals), cohort, parameters, benefit, diagnostics)
 
 
-def fake_gaussian_fit(
-    cohort: Cohort | None = None, *, benefit: float = 0.9, diagnostics: Diagnostics = PASSED
-) -> Fit:
+def fake_gaussian_fit(cohort: Cohort, *, benefit: float = 0.9, diagnostics: Diagnostics = PASSED) -> Fit:
     """A Gaussian fit on the square-root scale."""
-    cohort = cohort or cohort_from_frame(dose_frame(), dose_schema())
-    priors = {block: Normal(sigma=0.5) for block in cohort.schema.features}
-    spec = ModelSpec(family=Gaussian(scale="sqrt"), blocks=priors)
-    return _fake_fit(spec, cohort, benefit=benefit, diagnostics=diagnostics)
+
+    def parameters(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {"intercept": 5.9 + rng.normal(0, 0.08, _DRAWS), "sigma": 1.0 + rng.normal(0, 0.03, _DRAWS)}
+
+    return _fake_fit(Gaussian(scale="sqrt"), cohort, parameters, benefit, diagnostics)
 
 
-def _fake_fit(spec: ModelSpec, cohort: Cohort, *, benefit: float, diagnostics: Diagnostics) -> Fit:
+def _fake_fit(
+    family: Family,
+    cohort: Cohort,
+    parameters: Callable[[np.random.Generator], dict[str, np.ndarray]],
+    benefit: float,
+    diagnostics: Diagnostics,
+) -> Fit:
+    spec = ModelSpec(family=family, blocks={block: Normal(sigma=0.5) for block in cohort.schema.features})
     outcome = next(iter(cohort.schema.outcomes))
-    prepared = prepare(spec, cohort, outcome=outcome, seed=1)
-    rng, shape = stream(1, "fake posterior"), (2, 250)
-    layout = prepared.layout
-    coefficients = rng.normal(0.15, 0.15, (*shape, layout.n_coefficients))
+    layout = prepare(spec, cohort, outcome=outcome, seed=1).layout
+    rng = stream(1, "fake posterior")
+    coefficients = rng.normal(0.15, 0.15, (*_DRAWS, layout.n_coefficients))
     coefficients[..., layout.slices["treatment"]] += -benefit * np.sqrt(2.0) / 2.0
-    variables: dict[str, Any] = {"coefficients": (("chain", "draw", "coefficient"), coefficients)}
-    if isinstance(spec.family, PiecewiseExponential):
-        intervals = len(prepared.constants["edges"]) - 1
-        hazard = (
-            np.log(0.0015)
-            + rng.normal(0, 0.15, (*shape, 1, 1))
-            + np.zeros((len(layout.contrasts), intervals))
-        )
-        variables["log_hazard"] = (("chain", "draw", "treatment", "interval"), hazard)
-    else:
-        variables["intercept"] = (("chain", "draw"), 5.9 + rng.normal(0, 0.08, shape))
-        variables["sigma"] = (("chain", "draw"), 1.0 + rng.normal(0, 0.03, shape))
-    coords = {"imputation": ("chain", [0, 0])}
-    stats = {
-        "diverging": (("chain", "draw"), np.zeros(shape, dtype=bool)),
-        "energy": (("chain", "draw"), rng.normal(size=shape)),
+    flat = {
+        name: value.reshape(_DRAWS[0] * _DRAWS[1], *value.shape[2:])
+        for name, value in parameters(rng).items()
     }
-    provenance = make_provenance(
-        spec, cohort, identity="ab" * 32, seed=1, engine={"kind": "nuts"}, sampler="by hand", imputations=1
-    )
-    fixed = {"medresponse": "0.0.0", "numpy": "0.0.0"}
-    return Fit(
-        spec=spec, outcome=outcome, schema=cohort.schema, encoding=prepared.encoding, layout=layout, constants=prepared.constants,
-        imputer=prepared.imputer, support=make_support(prepared), posterior=xr.Dataset(variables, coords),
-        sample_stats=xr.Dataset(stats, coords), diagnostics=diagnostics,
-        diagnostics_table=pl.DataFrame({"parameter": ["coefficients[0]"], "rhat": [1.004], "ess_bulk": [1523.0], "ess_tail": [1210.0]}),
-        provenance=replace(provenance, versions=fixed, created_utc="2026-01-02T03:04:05+00:00"),
+    fit = hand_made_fit(
+        spec, cohort, outcome=outcome, draws=_DRAWS[0] * _DRAWS[1], imputation=(0,) * _DRAWS[0],
+        coefficients=dict(zip(layout.coefficient_labels, coefficients.reshape(-1, layout.n_coefficients).T, strict=True)),
+        **flat,
     )  # fmt: skip
+    fixed = replace(
+        fit.provenance, versions={"medresponse": "0.0.0", "numpy": "0.0.0"}, created_utc="2026-01-02T03:04:05+00:00",
+        spec_hash="ab" * 32,
+    )  # fmt: skip
+    return replace(fit, diagnostics=diagnostics, provenance=fixed)

@@ -25,7 +25,19 @@ from omegaconf import DictConfig, OmegaConf
 from medresponse.core.errors import MedresponseError, SpecError
 from medresponse.core.registry import did_you_mean
 
-STUDIES = ("actg320", "oak_poplar", "warfarin")
+STUDIES = (
+    "actg175",
+    "actg320",
+    "cdisc_pilot",
+    "gbsg2",
+    "ist",
+    "nhefs",
+    "oak_poplar",
+    "oak_response",
+    "oak_terms",
+    "transplants",
+    "warfarin",
+)
 
 
 def run(config: Mapping[str, Any]) -> int:

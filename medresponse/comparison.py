@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from medresponse.cohort import Cohort
 from medresponse.cohort.splits import grouped_folds, random_folds
 from medresponse.core.errors import SpecError
-from medresponse.inference import Fit, Limits, Nuts, fit, fit_many
+from medresponse.inference import Engine, Fit, Gibbs, Limits, fit, fit_many
 from medresponse.inference.diagnostics import psis_loo
 from medresponse.inference.fitting import only_outcome, pointwise_log_likelihood
 from medresponse.model import ModelSpec
@@ -67,7 +67,7 @@ def compare_specs(
     method: Literal["loo", "kfold"] = "loo",
     folds: int = 10,
     groups: str | None = None,
-    engine: Nuts | None = None,
+    engine: Engine | None = None,
     limits: Limits | None = None,
     seed: int,
 ) -> Comparison:
@@ -88,7 +88,9 @@ def compare_specs(
         Random folds for ``kfold``.
     groups : str, optional
         Column whose groups (sites, studies) are left out one at a time; implies ``kfold``.
-    engine, limits, seed
+    engine : Engine, optional
+        For the specs that it suits; the others (trees under `Nuts`, all else under `Gibbs`) get their own default.
+    limits, seed
         As for `fit`.
 
     Returns
@@ -104,19 +106,21 @@ def compare_specs(
     _check(specs)
     name = outcome or only_outcome(cohort)
     held_out = method == "kfold" or groups is not None
-    pointwise, bad_k, passed = {}, {}, {}
+    pointwise: dict[str, np.ndarray] = {}
+    bad_k: dict[str, int | None] = {}
+    passed: dict[str, bool] = {}
     for label, spec in specs.items():
         if held_out:
             masks = _masks(cohort, folds, groups, seed)
             training = [cohort.where(~mask) for mask in masks]
-            fits = fit_many(spec, training, outcome=name, engine=engine, limits=limits, seed=seed)
+            fits = fit_many(spec, training, outcome=name, engine=_suited(engine, spec), limits=limits, seed=seed)
             density = np.empty(cohort.n)
             for mask, fitted in zip(masks, fits, strict=True):
                 density[mask] = log_predictive_density(fitted, cohort.where(mask))
             pointwise[label], bad_k[label] = density, None
             passed[label] = all(fitted.diagnostics.passed for fitted in fits)
         else:
-            fitted = fit(spec, cohort, outcome=name, engine=engine, limits=limits, seed=seed)
+            fitted = fit(spec, cohort, outcome=name, engine=_suited(engine, spec), limits=limits, seed=seed)
             pointwise[label], shapes = psis_loo(_training_log_likelihood(fitted, cohort))
             bad_k[label], passed[label] = int((~(shapes <= 0.7)).sum()), fitted.diagnostics.passed
     table = _table(pointwise, bad_k, passed)
@@ -170,9 +174,7 @@ def _training_log_likelihood(fitted: Fit, cohort: Cohort) -> np.ndarray:
     thin = fitted.thinned(_DRAWS_LOO)
     imputation = thin.posterior["imputation"].values
     parts = [
-        pointwise_log_likelihood(
-            replace(thin, posterior=thin.posterior.isel(chain=imputation == m)), cohort, imputation=int(m)
-        )
+        pointwise_log_likelihood(thin.kept(chain=imputation == m), cohort, imputation=int(m))
         for m in np.unique(imputation)
     ]
     return np.concatenate(parts, axis=1)
@@ -230,8 +232,12 @@ def _flags(
     return tuple(flags)
 
 
+def _suited(engine: Engine | None, spec: ModelSpec) -> Engine | None:
+    return engine if isinstance(engine, Gibbs) == (spec.trees is not None) else None
+
+
 def _is_curved(spec: ModelSpec) -> bool:
-    return bool(spec.terms or spec.interactions or getattr(spec, "trees", None) is not None)
+    return bool(spec.terms or spec.interactions or spec.trees is not None)
 
 
 def _check(specs: Mapping[str, ModelSpec]) -> None:

@@ -32,9 +32,20 @@ _POLL_SECONDS = 0.05
 class Engine(Protocol):
     """A sampler and its settings."""
 
-    draws: int
-    tune: int
-    chains: int
+    @property
+    def draws(self) -> int:
+        """Kept draws a chain."""
+        ...
+
+    @property
+    def tune(self) -> int:
+        """Discarded iterations before the first."""
+        ...
+
+    @property
+    def chains(self) -> int:
+        """Chains for each imputation."""
+        ...
 
 
 @register(Engine, "nuts")

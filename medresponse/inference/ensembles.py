@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ class Residual:
 
     @property
     def handle(self) -> Any:
-        """stochtree's own object."""
+        """The library's own object."""
         return self._held
 
     @property
@@ -105,21 +104,17 @@ class Ensemble:
         )  # fmt: skip
         self._sampler = library.ForestSampler(self._data, self._global, self._config)
         self._forest = library.Forest(prior.trees, 1, self._constant, False)
-        self._container = library.ForestContainer(prior.trees, 1, self._constant, False)
+        # The sampler wants a place for forests to keep; what is kept here are the nodes.
+        self._unused = library.ForestContainer(prior.trees, 1, self._constant, False)
         self._sampler.prepare_for_sampler(self._data, residual.handle, self._forest, leaf_model, np.zeros(1))
         self._rng = library.RNG(seed % 2**31)
 
-    def sweep(self, precision: np.ndarray, *, keep: bool = False) -> None:
-        """Draw every tree once given the residual and each patient's precision; the residual follows.
-
-        `keep` keeps the trees for `nodes`.
-        """
+    def sweep(self, precision: np.ndarray) -> None:
+        """Draw every tree once given the residual and each patient's precision; the residual follows."""
         self._data.update_variance_weights(1.0 / precision)
-        if self._container.num_samples():
-            self._container.delete_sample(0)
         self._sampler.sample_one_iteration(
-            self._container, self._forest, self._data, self._residual.handle, self._rng, self._global, self._config,
-            keep, False,
+            self._unused, self._forest, self._data, self._residual.handle, self._rng, self._global, self._config,
+            False, False,
         )  # fmt: skip
 
     def function(self) -> np.ndarray:
@@ -128,28 +123,27 @@ class Ensemble:
         return np.asarray(predict(self._data)).reshape(-1)
 
     def nodes(self, *, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Return column and value of each node of the kept trees, in the order of `features.Forest`.
+        """Return column and value of each node, in the order of `features.Forest`.
 
         Columns are those of the encoding, `shift` is added to the sum. A threshold is moved to the middle between the
         training values on its two sides: training patients fall as before, and the average patient's value of an
         indicator is that of its more frequent level.
         """
-        stored = json.loads(self._container.dump_json_string())["forest_0"]
-        trees = [stored[f"tree_{t}"] for t in range(self._prior.trees)]
+        forest, trees = self._forest, self._prior.trees
         columns, values = [], []
-        level = [(tree, 0) for tree in trees]
+        level = [(tree, 0) for tree in range(trees)]
         while level:
             children = []
             for tree, node in level:
-                left = tree["left"][node]
-                if left < 0:
+                column = forest.node_split_index(tree, node)
+                if column < 0:
                     columns.append(-1)
-                    values.append(tree["leaf_value"][node] + shift / len(trees))
+                    values.append(forest.node_leaf_values(tree, node)[0] + shift / trees)
                 else:
-                    column = tree["split_index"][node]
                     columns.append(self._positions[column])
-                    values.append(self._middle(column, tree["threshold"][node]))
-                    children += [(tree, left), (tree, tree["right"][node])]
+                    values.append(self._middle(column, forest.node_split_threshold(tree, node)))
+                    children.append((tree, forest.left_child_node(tree, node)))
+                    children.append((tree, forest.right_child_node(tree, node)))
             level = children
         return np.array(columns, dtype=np.int32), np.array(values)
 

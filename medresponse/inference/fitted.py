@@ -129,10 +129,10 @@ class Fit:
 
     def kept(self, **keep: Any) -> Fit:
         """Return the fit with some of its draws, chosen by position along ``chain`` or ``draw``."""
-        parts = {"posterior": self.posterior.isel(keep), "sample_stats": self.sample_stats.isel(keep)}
-        if self.forests is not None:
-            parts["forests"] = self.forests.isel(keep)
-        return replace(self, **parts)
+        forests = None if self.forests is None else self.forests.isel(keep)
+        return replace(
+            self, posterior=self.posterior.isel(keep), sample_stats=self.sample_stats.isel(keep), forests=forests
+        )
 
     def forest_values(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return prognosis (patient, draw) and effects (patient, contrast, draw) by the sums of trees.
@@ -145,17 +145,17 @@ class Fit:
         trees, r = self.spec.trees, self.layout.n_contrasts
         assert trees is not None
         prognosis = self._forest("prognostic", trees.prognostic.trees).values(columns)
-        if trees.predictive is None:
-            return prognosis, np.zeros((len(prognosis), r, prognosis.shape[1]))
-        each = [self._forest(f"predictive_{j}", trees.predictive.trees).values(columns) for j in range(r)]
-        return prognosis, np.stack(each, axis=1) if each else np.zeros((len(prognosis), 0, prognosis.shape[1]))
+        effects = np.zeros((len(prognosis), r, prognosis.shape[1]))
+        if trees.predictive is not None:
+            for j in range(r):
+                effects[:, j] = self._forest(f"predictive_{j}", trees.predictive.trees).values(columns)
+        return prognosis, effects
 
     def _forest(self, name: str, trees: int) -> Forest:
         assert self.forests is not None
-        column, value = (
-            self.forests[f"{name}_{part}"].transpose("chain", "draw", ...).values for part in ("column", "value")
-        )
-        return Forest(column.reshape(self.n_draws, -1), value.reshape(self.n_draws, -1), trees)
+        both = (self.forests[f"{name}_{part}"].transpose("chain", "draw", ...) for part in ("column", "value"))
+        column, value = (nodes.values.reshape(self.n_draws, -1) for nodes in both)
+        return Forest(column, value, trees)
 
     def coefficient_draws(self) -> tuple[np.ndarray, ...]:
         """Return the coefficients of each linear predictor, shape (draw, coefficient)."""

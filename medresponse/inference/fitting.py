@@ -17,11 +17,11 @@ from medresponse.cohort import Cohort
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import SpecError
 from medresponse.core.provenance import Provenance, utc_now, versions
+from medresponse.features import group_indices
 from medresponse.inference.diagnostics import Limits, diagnose, pareto_k
-from medresponse.inference.engines import Compiled, Engine, Nuts, Sampled, sample_chains
+from medresponse.inference.engines import ChainRun, Compiled, Engine, Nuts, Sampled, sample_chains
 from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
-from medresponse.features import group_indices
 from medresponse.model import ModelSpec, Prepared, build_model, prepare
 
 log = logging.getLogger("medresponse.inference")
@@ -86,15 +86,17 @@ def fit_many(
 
     Same parameters as `fit`. Fold i gets the same draws as ``fit(spec, cohorts[i], ...)`` would give.
     """
-    engine = engine or (Nuts() if spec.trees is None else Gibbs())
+    sampler: Engine = engine or (Nuts() if spec.trees is None else Gibbs())
+    if isinstance(sampler, Gibbs) != (spec.trees is not None):
+        raise SpecError("the Gibbs engine is for specs with trees, and they need it; leave engine out for the right one")
     fits = []
     for cohort in cohorts:
         name = outcome or only_outcome(cohort)
         prepared = prepare(spec, cohort, outcome=name, seed=seed)
-        identity = fit_identity(spec, cohort, name, to_plain(engine), seed)
+        identity = fit_identity(spec, cohort, name, to_plain(sampler), seed)
         folder = Path(checkpoint) / identity[:16] if checkpoint is not None else None
-        sampled = _sample(spec, cohort, name, prepared, engine, seed, folder)
-        fits.append(_assemble(spec, cohort, name, engine, seed, prepared, sampled, limits, identity))
+        sampled = _sample(spec, cohort, name, prepared, sampler, seed, folder)
+        fits.append(_assemble(spec, cohort, name, sampler, seed, prepared, sampled, limits, identity))
         if sampled.interrupted:
             break  # the fit's status says so; what was not begun is not there
     return tuple(fits)
@@ -103,8 +105,6 @@ def fit_many(
 def _sample(
     spec: ModelSpec, cohort: Cohort, outcome: str, prepared: Prepared, engine: Engine, seed: int, folder: Path | None
 ) -> Sampled:
-    if isinstance(engine, Gibbs) != (spec.trees is not None):
-        raise SpecError("the Gibbs engine is for specs with trees, and they need it; leave engine out for the right one")
     if isinstance(engine, Gibbs):
         groups = group_indices(prepared.layout, cohort)
         return sample_trees(
@@ -154,7 +154,6 @@ def _graph_key(prepared: Prepared) -> list[Any]:
 def _with_influence(fitted: Fit, cohort: Cohort) -> Fit:
     """Add the Pareto k of the training patients to the diagnostics, from the draws of the first imputation that finished."""
     assert fitted.codes is not None
-    family = fitted.spec.family
     imputation = fitted.posterior["imputation"].values
     first = int(imputation.min())  # after an interrupt not always 0
     one = fitted.kept(chain=imputation == first).thinned(_INFLUENCE_DRAWS)
@@ -222,7 +221,7 @@ def _assemble(
     spec: ModelSpec, cohort: Cohort, outcome: str, engine: Engine, seed: int, prepared: Prepared, sampled: Sampled,
     limits: Limits | None, identity: str,
 ) -> Fit:  # fmt: skip
-    posterior, stats, forests = _datasets(sampled, prepared)
+    posterior, stats, forests = to_datasets(sampled.chains, prepared)
     asked = engine.chains * len(prepared.data)
     diagnostics, table = diagnose(posterior, stats, chains_asked=asked, limits=limits)
     for failure in diagnostics.failures:
@@ -239,25 +238,27 @@ def _assemble(
     )  # fmt: skip
 
 
-def _datasets(sampled: Sampled, prepared: Prepared) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset | None]:
+def to_datasets(
+    chains: Sequence[ChainRun], prepared: Prepared
+) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset | None]:
     """Stack chains, nodes of trees apart; coefficients are labelled, other dimensions are named after their variable."""
-    imputation = ("chain", [run.data_idx for run in sampled.chains])
+    imputation = ("chain", [run.data_idx for run in chains])
     posterior, stats, forests = {}, {}, {}
-    for name in sampled.chains[0].posterior:
+    for name in chains[0].posterior:
         if name.startswith(FOREST):
             forest, part = name.removeprefix(FOREST).rsplit("_", 1)
-            every = stack_nodes([run.posterior[name] for run in sampled.chains], part)
+            every = stack_nodes([run.posterior[name] for run in chains], part)
             forests[f"{forest}_{part}"] = (("chain", "draw", f"{forest}_node"), every)
             continue
-        stacked = np.stack([run.posterior[name] for run in sampled.chains])
+        stacked = np.stack([run.posterior[name] for run in chains])
         dims = (
             ["coefficient", "predictor"][: stacked.ndim - 2]
             if name == "coefficients"
             else [f"{name}_dim_{i}" for i in range(stacked.ndim - 2)]
         )
         posterior[name] = (("chain", "draw", *dims), stacked)
-    for name in sampled.chains[0].stats:
-        stats[name] = (("chain", "draw"), np.stack([run.stats[name] for run in sampled.chains]))
+    for name in chains[0].stats:
+        stats[name] = (("chain", "draw"), np.stack([run.stats[name] for run in chains]))
     coords = {"coefficient": list(prepared.layout.coefficient_labels), "imputation": imputation}
     sample_stats = xr.Dataset(stats, {"imputation": imputation})
     return xr.Dataset(posterior, coords), sample_stats, xr.Dataset(forests) if forests else None

@@ -20,7 +20,7 @@ from medresponse.core.errors import FitError, SpecError
 from medresponse.core.registry import register, registered
 from medresponse.core.rng import derive_seed, stream
 from medresponse.families import Arrays, Augmented, Family
-from medresponse.features import PROPENSITY, Encoding, Layout
+from medresponse.features import PROPENSITY, Encoding
 from medresponse.inference.engines import ChainRun, Engine, Sampled, load_chain, save_chain
 from medresponse.inference.ensembles import Ensemble, Residual, require_stochtree
 from medresponse.inference.linear import LinearPart
@@ -90,11 +90,7 @@ def sample_trees(
     FitError
         If stochtree is not installed, a draw is not finite, or no chain finished.
     """
-    if not isinstance(spec.family, Augmented):
-        raise SpecError(
-            f"spec.trees: {type(spec.family).__name__} has no latent normal outcome to draw trees by; "
-            f"families that have one: {', '.join(augmented_families())}"
-        )
+    require_augmented(spec.family)
     require_stochtree()
     started = time.perf_counter()
     jobs = [(m, c) for m in range(len(prepared.codes)) for c in range(engine.chains)]
@@ -129,9 +125,10 @@ class _Chain:
         groups: dict[str, np.ndarray], *, seed: int, job: tuple[int, int],
     ) -> None:  # fmt: skip
         assert spec.trees is not None
-        family, layout, constants = spec.family, prepared.layout, prepared.constants
-        assert isinstance(family, Augmented)
-        self._family, self._constants, self._outcome, self._layout = family, constants, outcome, layout
+        layout, constants = prepared.layout, prepared.constants
+        family = require_augmented(spec.family)
+        self._spec, self._family, self._layout = spec, family, layout
+        self._constants, self._outcome = constants, outcome
         self._treatment_idx = treatment_idx
         self._rng = stream(seed, "gibbs", *job)
         self._free = {name: ScaleStep(prior) for name, prior in family.free.items()}
@@ -141,7 +138,7 @@ class _Chain:
         self._mean = self._linear.fitted
         latent, self._precision = self._augment()
         self._residual = Residual(latent - self._mean)
-        unit = float(family.latent_sd(outcome))
+        unit = float(spec.family.latent_sd(outcome))
         self._ensembles = []
         contrast = layout.contrast_matrix[treatment_idx]
         plan: list[tuple[SumOfTrees, np.ndarray | None, bool]] = [(spec.trees.prognostic, None, True)]
@@ -154,13 +151,15 @@ class _Chain:
                 weights=weights, basis=basis, residual=self._residual, seed=derive_seed(seed, "trees", *job, number),
             )  # fmt: skip
             self._ensembles.append(ensemble)
-        self._probes = spread_out(columns[:, splittable(prepared.encoding, spec.trees.blocks, with_score=False)[0]])
+        self._probes = spread_out(
+            columns[:, splittable(prepared.encoding, spec.trees.blocks, with_score=False)[0]]
+        )
 
     def run(self, engine: Gibbs, job: tuple[int, int]) -> ChainRun:
         kept: list[dict[str, np.ndarray]] = []
         for sweep in range(1, engine.tune + engine.draws * engine.thin + 1):
             keep = sweep > engine.tune and (sweep - engine.tune) % engine.thin == 0
-            self._sweep(keep=keep)
+            self._sweep()
             if keep:
                 kept.append(self._draw())
         posterior = {}
@@ -169,18 +168,20 @@ class _Chain:
             posterior[name] = stack_nodes(draws, name) if name.startswith(FOREST) else np.stack(draws)
         broken = [name for name, values in posterior.items() if not np.isfinite(values).all()]
         if broken:
-            raise FitError(f"chain {job[1]} of data set {job[0]} has non-finite draws of {', '.join(broken[:3])}")
+            raise FitError(
+                f"chain {job[1]} of data set {job[0]} has non-finite draws of {', '.join(broken[:3])}"
+            )
         stats = {"diverging": np.zeros(engine.draws, dtype=bool)}
         return ChainRun(*job, posterior, stats)
 
-    def _sweep(self, *, keep: bool) -> None:
+    def _sweep(self) -> None:
         for step in self._free.values():
             step.draw(lambda value, step=step: self._log_likelihood(step, value), self._rng)  # type: ignore[misc]
         self._parameters = self._from_free()
         latent, self._precision = self._augment()
         self._residual.replace(latent - self._mean)
         for ensemble in self._ensembles:
-            ensemble.sweep(self._precision, keep=keep)
+            ensemble.sweep(self._precision)
         residual = self._linear.draw(self._residual.values, self._precision, self._rng)
         self._residual.replace(residual)
         self._mean = latent - residual
@@ -194,7 +195,10 @@ class _Chain:
         coefficients = linear.coefficients.copy()
         start = self._layout.slices["treatment"].start
         coefficients[start : start + len(means) - 1] += means[1:]
-        draw = {"coefficients": coefficients, self._family.intercept_name: np.asarray(linear.intercept + means[0])}
+        draw = {
+            "coefficients": coefficients,
+            self._family.intercept_name: np.asarray(linear.intercept + means[0]),
+        }
         draw |= {name: np.asarray(value) for name, value in self._parameters.items()}
         draw |= linear.scales
         for name, ensemble, function, mean in zip(names, self._ensembles, functions, means, strict=True):
@@ -204,7 +208,9 @@ class _Chain:
         return draw
 
     def _from_free(self) -> dict[str, float]:
-        return self._family.from_free({name: step.value for name, step in self._free.items()}, self._constants)
+        return self._family.from_free(
+            {name: step.value for name, step in self._free.items()}, self._constants
+        )
 
     def _augment(self) -> tuple[np.ndarray, np.ndarray]:
         return self._family.augment(self._mean, self._outcome, self._parameters, self._constants, self._rng)
@@ -215,18 +221,32 @@ class _Chain:
         free = {name: value if other is step else other.value for name, other in self._free.items()}
         parameters = {name: np.array([v]) for name, v in family.from_free(free, self._constants).items()}
         parameters[family.intercept_name] = np.zeros(1)
-        pointwise = family.log_likelihood(
+        pointwise = self._spec.family.log_likelihood(
             self._mean[:, None], self._outcome, self._treatment_idx, parameters, self._constants
         )
         return float(pointwise.sum())
 
 
-def augmented_families() -> list[str]:
-    """Return the short names of the families that trees can be drawn for."""
-    return sorted(name for name, part in registered(Family).items() if hasattr(part, "augment"))
+def require_augmented(family: Family) -> Augmented:
+    """Return the family if trees can be drawn for it.
+
+    Raises
+    ------
+    SpecError
+        If not; the message names the families that they can be drawn for.
+    """
+    if isinstance(family, Augmented):
+        return family
+    able = sorted(name for name, part in registered(Family).items() if hasattr(part, "augment"))
+    raise SpecError(
+        f"spec.trees: {type(family).__name__} has no latent normal outcome to draw trees by; "
+        f"families that have one: {', '.join(able)}"
+    )
 
 
-def splittable(encoding: Encoding, blocks: tuple[str, ...], *, with_score: bool) -> tuple[np.ndarray, np.ndarray]:
+def splittable(
+    encoding: Encoding, blocks: tuple[str, ...], *, with_score: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Return positions of the columns that trees may split on and their prior probabilities.
 
     Each feature is as likely as any other; a categorical one's columns share its probability.
@@ -255,5 +275,8 @@ def stack_nodes(parts: Sequence[np.ndarray], name: str) -> np.ndarray:
     width = max(part.shape[-1] for part in parts)
     blank = -1 if name.endswith("column") else 0
     return np.stack(
-        [np.pad(p, [(0, 0)] * (p.ndim - 1) + [(0, width - p.shape[-1])], constant_values=blank) for p in parts]
+        [
+            np.pad(p, [(0, 0)] * (p.ndim - 1) + [(0, width - p.shape[-1])], constant_values=blank)
+            for p in parts
+        ]
     )

@@ -72,6 +72,16 @@ class LinearPart:
         """The linear part at the training patients, intercept included."""
         return self._design @ self._all
 
+    def prior_draws(self, draws: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return ``intercept``, ``coefficients`` and scales from their prior, each of shape (draw, ...)."""
+        sd = np.tile(self._sd, (draws, 1))
+        scales = {name: self._pooled.prior_draws(name, draws, rng) for name in self._pooled.parts}
+        for name, part in self._pooled.parts.items():
+            sd[:, part] = scales[name][:, None]
+        coefficients = sd * rng.standard_normal(sd.shape)
+        intercept = self._prior_mean[0] + self._intercept_sd * rng.standard_normal(draws)
+        return {"intercept": intercept, "coefficients": coefficients} | self._pooled.stacked(scales)
+
     def draw(self, residual: np.ndarray, precision: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw coefficients and scales given the residual of everything fitted; return the new residual."""
         target = residual + self.fitted
@@ -101,7 +111,7 @@ class LinearPart:
         before = self._pooled.scale_of(name)
         unit = self._design[:, own] @ (self._all[own] / before)
         target = residual + before * unit
-        slope, curvature = unit @ (precision * target), unit @ (precision * unit)
+        slope, curvature = float(unit @ (precision * target)), float(unit @ (precision * unit))
         after = self._pooled.redraw(name, lambda s: s * slope - s**2 * curvature / 2, rng)
         self._all[own] *= after / before
         return target - after * unit
@@ -143,8 +153,18 @@ class _Pooled:
 
     @property
     def values(self) -> dict[str, np.ndarray]:
-        stacked = {name: np.array([self.scale_of(n) for n in parts]) for name, parts in self._stacked.items()}
-        return {name: np.asarray(step.value) for name, step in self._steps.items()} | stacked
+        return self.stacked({name: np.asarray(step.value) for name, step in self._steps.items()})
+
+    def prior_draws(self, name: str, draws: int, rng: np.random.Generator) -> np.ndarray:
+        return self._steps[name].prior_draws(draws, rng)
+
+    def stacked(self, scales: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the scales with those of several slopes joined into one variable, as they are under other engines."""
+        joined = {
+            name: np.stack([scales[n] for n in parts], axis=-1) for name, parts in self._stacked.items()
+        }
+        inner = {n for parts in self._stacked.values() for n in parts}
+        return {name: values for name, values in scales.items() if name not in inner} | joined
 
     def draw(self, coefficients: np.ndarray, rng: np.random.Generator) -> None:
         for name, part in self.parts.items():

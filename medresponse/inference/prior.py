@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-import xarray as xr
 
 from medresponse.cohort import Cohort
-from medresponse.core.rng import derive_seed
+from medresponse.core.rng import derive_seed, stream
+from medresponse.features import group_indices
 from medresponse.inference.diagnostics import Diagnostics
+from medresponse.inference.engines import ChainRun
 from medresponse.inference.fitted import Fit
-from medresponse.inference.fitting import fit_identity, make_provenance, make_support, only_outcome
-from medresponse.model import ModelSpec, build_model, prepare
+from medresponse.inference.fitting import (
+    fit_identity,
+    make_provenance,
+    make_support,
+    only_outcome,
+    to_datasets,
+)
+from medresponse.inference.prior_trees import prior_trees
+from medresponse.model import ModelSpec, Prepared, build_model, prepare
 
 
 def prior_fit(
@@ -30,28 +38,17 @@ def prior_fit(
     draws : int
     seed : int
     """
-    import pymc as pm
-
     name = outcome or only_outcome(cohort)
     prepared = prepare(spec, cohort, outcome=name, seed=seed)
-    model = build_model(
-        spec, prepared.encoding, prepared.layout, prepared.data[0], levels=prepared.levels, predictors=prepared.predictors
-    )  # fmt: skip
-    wanted = ["coefficients", *spec.family.parameters]
-    for predictor in prepared.predictors:
-        stem = f"{predictor}_" if predictor else ""
-        for grouping in prepared.layout.groupings:
-            parts = ("scale", "slope_scale", "treatment_scale")
-            scales = [f"{stem}{grouping.stem}_{part}" for part in parts]
-            wanted += [v for v in scales if v in model.named_vars]
-    sampled = pm.draw([model[v] for v in wanted], draws=draws, random_seed=derive_seed(seed, "prior") % 2**32)
-    arrays = {}
-    for variable, values in zip(wanted, sampled, strict=True):
-        arrays[variable] = (
-            ("chain", "draw", *(f"{variable}_{i}" for i in range(values.ndim - 1))),
-            values[None],
-        )
-    posterior = xr.Dataset(arrays, {"imputation": ("chain", [0])})
+    if spec.trees is not None:
+        sampled = prior_trees(
+            spec, prepared, cohort.outcome(name), cohort.treatment_idx, group_indices(prepared.layout, cohort),
+            draws=draws, rng=stream(seed, "prior"),
+        )  # fmt: skip
+    else:
+        sampled = _from_graph(spec, prepared, draws=draws, seed=seed)
+    run = ChainRun(0, 0, sampled, {"diverging": np.zeros(draws, dtype=bool)})
+    posterior, stats, forests = to_datasets([run], prepared)
     nan = float("nan")
     diagnostics = Diagnostics(
         rhat=nan, rhat_parameter="prior draws", ess_bulk=nan, ess_bulk_parameter="prior draws", ess_tail=nan,
@@ -66,10 +63,27 @@ def prior_fit(
         sampler="prior draws",
         imputations=1,
     )
-    stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((1, draws), dtype=bool))})
     return Fit(
         spec=spec, outcome=name, schema=cohort.schema, encoding=prepared.encoding, layout=prepared.layout,
         constants=prepared.constants, imputer=prepared.imputer, support=make_support(prepared), posterior=posterior,
         sample_stats=stats, diagnostics=diagnostics, diagnostics_table=pl.DataFrame(), provenance=provenance,
-        codes=prepared.codes,
+        codes=prepared.codes, forests=forests,
     )  # fmt: skip
+
+
+def _from_graph(spec: ModelSpec, prepared: Prepared, *, draws: int, seed: int) -> dict[str, np.ndarray]:
+    """Return draws of coefficients, family parameters and group scales from the model's graph, shape (draw, ...)."""
+    import pymc as pm
+
+    model = build_model(
+        spec, prepared.encoding, prepared.layout, prepared.data[0], levels=prepared.levels, predictors=prepared.predictors
+    )  # fmt: skip
+    wanted = ["coefficients", *spec.family.parameters]
+    for predictor in prepared.predictors:
+        stem = f"{predictor}_" if predictor else ""
+        for grouping in prepared.layout.groupings:
+            parts = ("scale", "slope_scale", "treatment_scale")
+            scales = [f"{stem}{grouping.stem}_{part}" for part in parts]
+            wanted += [v for v in scales if v in model.named_vars]
+    sampled = pm.draw([model[v] for v in wanted], draws=draws, random_seed=derive_seed(seed, "prior") % 2**32)
+    return dict(zip(wanted, sampled, strict=True))

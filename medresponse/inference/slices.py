@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,33 +18,29 @@ class ScaleStep:
     """
 
     def __init__(self, prior: ScalePrior) -> None:
+        self._prior = prior
+        self._evaluate, self._at = _compiled(cast(Hashable, prior))
+        self.value = self._evaluate(self._at)[1]
+
+    def prior_draws(self, draws: int, rng: np.random.Generator) -> np.ndarray:
+        """Return independent draws of the prior, shape (draw,)."""
         import pymc as pm
 
-        with pm.Model() as model:
-            value = prior.sample("value")
-        point = model.initial_point()
-        ((name, at),) = point.items()
-        outputs = [model.logp(), *model.replace_rvs_by_values([value])]
-        evaluate = model.compile_fn(outputs, mode="FAST_COMPILE", on_unused_input="ignore")
-        self._evaluate: Callable[[float], tuple[float, float]] = lambda u: tuple(
-            float(x) for x in evaluate({name: np.asarray(u)})
-        )  # type: ignore[assignment]
-        self.at = float(at)
+        _, variable = _graph(self._prior)
+        values = pm.draw(variable, draws=draws, random_seed=int(rng.integers(2**31)))
+        return np.reshape(values, draws)
 
-    @property
-    def value(self) -> float:
-        """The quantity now."""
-        return self._evaluate(self.at)[1]
-
-    def draw(self, log_likelihood: Callable[[float], float], rng: np.random.Generator, *, width: float = 0.5) -> float:
+    def draw(
+        self, log_likelihood: Callable[[float], float], rng: np.random.Generator, *, width: float = 0.5
+    ) -> float:
         """Move to a new draw and return it (Neal 2003, Ann Stat 31:705, figures 3 and 5: stepping out, shrinking)."""
 
         def log_density(u: float) -> float:
             log_prior, value = self._evaluate(u)
             return log_prior + log_likelihood(value) if np.isfinite(log_prior) else -np.inf
 
-        level = log_density(self.at) - rng.standard_exponential()
-        low = self.at - width * rng.random()
+        level = log_density(self._at) - rng.standard_exponential()
+        low = self._at - width * rng.random()
         high = low + width
         while log_density(low) > level:
             low -= width
@@ -51,6 +49,30 @@ class ScaleStep:
         while True:
             u = low + (high - low) * rng.random()
             if log_density(u) > level:
-                self.at = u
+                self._at, self.value = u, self._evaluate(u)[1]
                 return self.value
-            low, high = (u, high) if u < self.at else (low, u)
+            low, high = (u, high) if u < self._at else (low, u)
+
+
+@lru_cache(maxsize=32)
+def _compiled(prior: Any) -> tuple[Callable[[float], tuple[float, float]], float]:
+    """Return what maps an unconstrained number to (log density there, quantity), and a place to start."""
+    model, variable = _graph(prior)
+    ((_, start),) = model.initial_point().items()
+    outputs = [model.logp(), *model.replace_rvs_by_values([variable])]
+    function = model.compile_fn(outputs, point_fn=False, on_unused_input="ignore")
+    function.trust_input = True  # thousands of calls with the one kind of input below
+
+    def evaluate(u: float) -> tuple[float, float]:
+        log_density, value = function(np.asarray(u, dtype=float))
+        return float(log_density), float(value)
+
+    return evaluate, float(start)
+
+
+def _graph(prior: ScalePrior) -> tuple[Any, Any]:
+    import pymc as pm
+
+    with pm.Model() as model:
+        variable = prior.sample("value")
+    return model, variable

@@ -13,18 +13,22 @@ from scipy.stats import halfnorm, lognorm, norm
 
 import medresponse as mr
 from medresponse.cohort import Cohort, Schema, cohort_from_frame
+from medresponse.comparison import compare_specs
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import FitError, SpecError
 from medresponse.families import Bernoulli, Gaussian, Lognormal, StudentT, Weibull
 from medresponse.features import Forest
-from medresponse.inference import Fit, Gibbs, Nuts, fit, load_fit, save_fit
+from medresponse.inference import Fit, Gibbs, Limits, Nuts, fit, load_fit, save_fit
 from medresponse.inference import gibbs as gibbs_module
+from medresponse.inference.fitting import pointwise_log_likelihood
 from medresponse.inference.prior import prior_fit
 from medresponse.model import ModelSpec, SumOfTrees, Trees
 from medresponse.priors import ByClass, Horseshoe, Normal
+from medresponse.response.predict import encode_patients, linear_predictors
 from medresponse.terms import Spline
 
 SMALL = Trees(blocks=("history",), prognostic=SumOfTrees(trees=10), predictive=SumOfTrees(trees=5, grow=0.5))
+EASY = Limits(max_rhat=99.0, min_ess=0.0)
 QUICK = Gibbs(draws=60, tune=20, thin=1, chains=2)
 EVENTS = {
     "kind": "time_to_event", "time": "time", "event": "event", "event_value": True, "censored_value": False,
@@ -295,6 +299,26 @@ def test_the_same_seed_gives_the_same_draws_and_a_checkpoint_is_taken_up(
     assert not first.posterior.equals(other.posterior)
     monkeypatch.setattr(gibbs_module, "_Chain", None)  # nothing is left to sample
     assert fit(spec, cohort, seed=1, engine=QUICK, checkpoint=tmp_path).posterior.equals(first.posterior)
+
+
+def test_likelihoods_of_training_patients_are_those_of_the_responses_predictor(stochtree: Any) -> None:
+    cohort = trial(Gaussian())
+    found = fit(spec_of(Gaussian(), pooling=("site",)), cohort, seed=1, engine=QUICK)
+    ((_, eta),) = linear_predictors(found, encode_patients(found, cohort), seed=1)
+    own = eta[np.arange(cohort.n), cohort.treatment_idx]
+    expected = found.spec.family.log_likelihood(
+        own, cohort.outcome("y"), cohort.treatment_idx, found.family_draws(), found.constants
+    )
+    np.testing.assert_allclose(pointwise_log_likelihood(found, cohort, imputation=0), expected, rtol=1e-9)
+
+
+def test_specs_with_trees_are_compared_like_any_other(stochtree: Any) -> None:
+    cohort = trial(Gaussian(), unseen=5)
+    no_modification = Trees(blocks=("history",), prognostic=SumOfTrees(trees=10), predictive=None)
+    specs = {"both": spec_of(Gaussian()), "prognosis": spec_of(Gaussian(), trees=no_modification)}
+    found = compare_specs(specs, cohort, engine=QUICK, limits=EASY, seed=1)
+    assert set(found.table["spec"]) == set(specs)
+    assert np.isfinite(found.table["elpd"].to_numpy()).all()
 
 
 def test_each_feature_is_as_likely_to_be_split_on_as_any_other() -> None:

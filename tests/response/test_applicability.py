@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from medresponse.cohort import Cohort
+from medresponse.cohort import Cohort, cohort_from_frame
 from medresponse.core.errors import UnknownPatientError
 from medresponse.families import Gaussian
 from medresponse.inference import Fit
 from medresponse.model import ModelSpec
 from medresponse.priors import Normal
 from medresponse.response import Applicability, applicability, respond
-from tests.hand_made import hand_made_fit, patients_like, trial_of
+from tests.hand_made import frame_of, hand_made_fit, patients_like, schema_of, trial_of
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,21 @@ def test_missing_inputs_are_named_and_do_not_put_a_patient_outside(fit: Fit, tra
 
 def test_a_site_that_training_never_saw_is_named(fit: Fit, training: Cohort) -> None:
     assert check(fit, training, site="elsewhere").new_groups == ("site",)
+
+
+def test_a_nested_group_is_new_if_training_never_saw_that_combination() -> None:
+    schema = replace(schema_of(), sites=("country", "site"))
+    two = cohort_from_frame(frame_of(60).with_columns(country=pl.Series(["X", "Y"] * 30)), schema)
+    nested = ModelSpec(family=Gaussian(), blocks={"history": Normal()}, pooling=("country", "country/site"))
+    of_two = hand_made_fit(
+        nested, two.where(~((pl.col("country") == "X") & (pl.col("site") == "north"))), outcome="score",
+        coefficients={}, intercept=0.0, sigma=1.0, country_scale=0.1, country_treatment_scale=0.1,
+        country_in_site_scale=0.1, country_in_site_treatment_scale=0.1,
+    )  # fmt: skip
+    new = patients_like(two, [{"country": "X", "site": "north"}, {"country": "Y", "site": "north"}])
+    responses = respond(of_two, new)
+    assert applicability(responses, new, "N0").new_groups == ("country/site",)
+    assert applicability(responses, new, "N1").new_groups == ()
 
 
 def test_the_distance_percentile_is_the_share_of_training_patients_nearer_the_centre(

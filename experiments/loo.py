@@ -1,0 +1,109 @@
+"""Specs compared by leave-one-out, with the Monte Carlo error of every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from scipy.special import logsumexp
+
+from experiments.study import BATCHES, Study
+from medresponse.cohort import Cohort
+from medresponse.comparison import Comparison, compare_specs, stacking_weights
+from medresponse.inference import Fit
+from medresponse.inference.fitting import pointwise_log_likelihood
+from medresponse.validation import Estimate
+
+DRAWS = 4000  # as many as the comparison itself reads
+
+
+def compare_by_loo(
+    study: Study, prefix: str, fits: Mapping[str, Fit], cohort: Cohort, *, caption: str
+) -> Comparison:
+    """Compare the specs of fits to one cohort by `compare_specs`; record and tabulate.
+
+    Of the first spec ``<prefix>.<spec>.elpd`` is recorded, of the others ``.elpd_difference`` to it with its standard
+    error over patients, ``.elpd_difference_se``, and of all the stacking ``.weight``.
+
+    Parameters
+    ----------
+    study : Study
+    prefix : str
+    fits : mapping
+        Spec -> its fit to `cohort`, from whose draws Monte Carlo errors are taken.
+    cohort : Cohort
+    caption : str
+        Of the table; what the comparison flags is added to it.
+    """
+    outcome = next(iter(fits.values())).outcome
+    specs = {name: fit.spec for name, fit in fits.items()}
+    comparison = compare_specs(specs, cohort, outcome=outcome, engine=study.engine, seed=study.seed)
+    names = tuple(fits)
+    values = _figures(np.column_stack([comparison.pointwise[name] for name in names]), names)
+    errors = _errors([_log_likelihood(fit, cohort) for fit in fits.values()], names, _clusters(fits))
+    for name, value in values.items():
+        study.record(f"{prefix}.{name}", Estimate(value, errors[name], "1"))
+    flags = "".join(f" {flag[0].upper()}{flag[1:]}." for flag in comparison.flags)
+    shown = comparison.table.with_columns(pl.selectors.float().round(2))
+    study.table(shown, caption=f"{caption}: expected log predictive density by leave-one-out.{flags}")
+    return comparison
+
+
+def _figures(pointwise: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
+    """Return what is recorded, from log predictive densities of shape (patient, spec)."""
+    result = {f"{names[0]}.elpd": float(pointwise[:, 0].sum())}
+    for i, name in enumerate(names[1:], start=1):
+        gap = pointwise[:, i] - pointwise[:, 0]
+        result[f"{name}.elpd_difference"] = float(gap.sum())
+        result[f"{name}.elpd_difference_se"] = float(np.sqrt(len(gap)) * gap.std(ddof=1))
+    weights = stacking_weights(pointwise).tolist()
+    return result | {f"{name}.weight": weight for name, weight in zip(names, weights, strict=True)}
+
+
+def _clusters(fits: Mapping[str, Fit]) -> int:
+    return max(fit.provenance.imputations for fit in fits.values())
+
+
+def _errors(log_likelihoods: list[np.ndarray], names: tuple[str, ...], clusters: int) -> dict[str, float]:
+    """Return the Monte Carlo standard error of each figure: the jackknife over batches of draws.
+
+    With several imputations, over these if that is the larger: batches of one imputation share its error.
+    """
+    errors = _jackknife(log_likelihoods, names, BATCHES)
+    if clusters > 1:
+        others = _jackknife(log_likelihoods, names, clusters)
+        errors = {name: max(error, others[name]) for name, error in errors.items()}
+    return errors
+
+
+def _jackknife(log_likelihoods: list[np.ndarray], names: tuple[str, ...], parts: int) -> dict[str, float]:
+    """Return the delete-one-part jackknife error of each figure.
+
+    By plain importance sampling, whose weights 1 / likelihood vary no less than the smoothed ones: part sums serve all
+    leave-outs, where smoothing anew would take minutes.
+    """
+    sums = [_sums(values, parts) for values in log_likelihoods]
+    each = []
+    for b in range(parts):
+        without = [-logsumexp(np.delete(own, b, axis=1), axis=1) for own in sums]
+        each.append(_figures(np.column_stack(without), names))
+    return {name: float(np.sqrt(parts - 1) * np.std([one[name] for one in each])) for name in each[0]}
+
+
+def _sums(log_likelihood: np.ndarray, parts: int) -> np.ndarray:
+    """Return the log of each part's mean of 1 / likelihood, shape (patient, part); a constant factor is left out."""
+    split = np.array_split(log_likelihood, parts, axis=1)
+    return np.stack([logsumexp(-part, axis=1) - np.log(part.shape[1]) for part in split], axis=1)
+
+
+def _log_likelihood(fit: Fit, cohort: Cohort) -> np.ndarray:
+    """Return pointwise log-likelihoods, shape (patient, draw), imputation by imputation."""
+    thin = fit.thinned(DRAWS)
+    imputation = thin.posterior["imputation"].values
+    parts = []
+    for m in np.unique(imputation):
+        own = replace(thin, posterior=thin.posterior.isel(chain=imputation == m))
+        parts.append(pointwise_log_likelihood(own, cohort, imputation=int(m)))
+    return np.concatenate(parts, axis=1)

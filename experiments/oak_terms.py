@@ -1,0 +1,173 @@
+"""Lines, curves and trees on POPLAR, compared by leave-one-out and then on OAK, which no fit saw.
+
+All densities are of months, so that families can be compared. Nothing is published to hold these against; OAK is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+from scipy.special import logsumexp
+
+from experiments.figures import COLOURS
+from experiments.loo import _clusters, _errors, _figures
+from experiments.oak_poplar_data import read_trial
+from experiments.study import Study
+from medresponse.cohort import Cohort
+from medresponse.comparison import _training_log_likelihood, log_predictive_density
+from medresponse.core.codec import from_plain
+from medresponse.inference import Fit, Gibbs
+from medresponse.inference.diagnostics import psis_loo
+from medresponse.validation import Estimate
+
+DRAWS = 2000  # for the predictions of OAK
+
+
+def run(study: Study) -> None:
+    """Fit every spec to POPLAR, compare them there and in OAK."""
+    poplar, oak = (
+        read_trial(study.config["source"], study.data_folder(), trial) for trial in ("poplar", "oak")
+    )
+    rows = {}
+    for outcome in study.config["outcomes"]:
+        fits = {name: _fit(study, f"{outcome}_{name}", poplar, outcome) for name in study.config["compared"]}
+        weights = _in_poplar(study, outcome, fits, poplar)
+        _in_oak(study, outcome, fits, weights, oak)
+        rows[outcome] = _rows(study, outcome, tuple(fits))
+    study.record("failed_diagnostics", sum(not fit.diagnostics.passed for fit in study.fits.values()))
+    study.figure(
+        "differences", _figure(rows),
+        caption="Log predictive density against the linear spec, with twice its standard error over patients: "
+        "leave-one-out in POPLAR, and in OAK per 287 patients (POPLAR's number).",
+        alt="Differences in log predictive density to the linear spec, by spec, in POPLAR and in OAK.",
+    )  # fmt: skip
+    _index(study)
+
+
+def _fit(study: Study, name: str, cohort: Cohort, outcome: str) -> Fit:
+    spec = study.spec(name)
+    if spec.trees is None:
+        return study.fit(name, spec, cohort, outcome=outcome)
+    engine = from_plain(Gibbs, study.config["trees_engine"], path="trees_engine")
+    return study.fit(name, spec, cohort, outcome=outcome, engine=engine)  # type: ignore[arg-type]
+
+
+def _in_poplar(study: Study, outcome: str, fits: Mapping[str, Fit], cohort: Cohort) -> np.ndarray:
+    """Record leave-one-out figures; return stacking weights."""
+    names = tuple(fits)
+    likelihoods = [_training_log_likelihood(fit, cohort) for fit in fits.values()]
+    figures = _figures(np.column_stack([psis_loo(values)[0] for values in likelihoods]), names)
+    errors = _errors(likelihoods, names, _clusters(fits))
+    for key, value in figures.items():
+        study.record(f"{outcome}.loo.{key}", Estimate(value, errors[key], "1"))
+    return np.array([figures[f"{name}.weight"] for name in names])
+
+
+def _in_oak(study: Study, outcome: str, fits: Mapping[str, Fit], weights: np.ndarray, oak: Cohort) -> None:
+    """Record the log predictive density of OAK's patients, per patient, of every spec and of the stack."""
+    # (spec, chain, patient): the spread over chains gives the Monte Carlo error.
+    parts = [_by_chain(fit, oak) for fit in fits.values()]
+    names = tuple(fits)
+    whole = np.stack([_mean(part) for part in parts])
+    for i, name in enumerate(names):
+        study.record(f"{outcome}.oak.{name}.log_score", _scored([parts[i]], np.ones(1)))
+        gap = whole[i] - whole[0]
+        if i:
+            study.record(f"{outcome}.oak.{name}.difference", _difference(parts[i], parts[0]))
+            study.record(f"{outcome}.oak.{name}.difference_se", float(gap.std(ddof=1) / np.sqrt(len(gap))))
+    study.record(f"{outcome}.oak.stack.log_score", _scored(parts, weights))
+
+
+def _by_chain(fit: Fit, cohort: Cohort) -> np.ndarray:
+    """Return log predictive densities from each chain's draws, shape (chain, patient)."""
+    thin = fit.thinned(DRAWS)
+    chains = range(thin.posterior.sizes["chain"])
+    return np.stack([log_predictive_density(thin.kept(chain=[chain]), cohort) for chain in chains])
+
+
+def _mean(parts: np.ndarray) -> np.ndarray:
+    """Return the log of the mean density over chains, shape (patient,)."""
+    return np.asarray(logsumexp(parts, axis=0) - np.log(len(parts)))
+
+
+def _scored(parts: Sequence[np.ndarray], weights: np.ndarray) -> Estimate:
+    """Return the mean log density of a mixture with its error: the jackknife over chains, spec by spec."""
+
+    def score(densities: Sequence[np.ndarray]) -> float:
+        with np.errstate(divide="ignore"):  # a weight of zero
+            mixed = logsumexp(np.log(weights)[:, None] + np.stack(densities), axis=0)
+        return float(mixed.mean())
+
+    means = [_mean(part) for part in parts]
+    variance = 0.0
+    for i, part in enumerate(parts):
+        without = [_mean(np.delete(part, chain, axis=0)) for chain in range(len(part))]
+        each = np.array([score([*means[:i], one, *means[i + 1 :]]) for one in without])
+        variance += (len(part) - 1) * each.var()
+    return Estimate(score(means), float(np.sqrt(variance)), "1")
+
+
+def _difference(own: np.ndarray, other: np.ndarray) -> Estimate:
+    one, two = _scored([own], np.ones(1)), _scored([other], np.ones(1))
+    return Estimate(one.value - two.value, float(np.hypot(one.mcse, two.mcse)), "1")
+
+
+def _rows(study: Study, outcome: str, names: tuple[str, ...]) -> list[tuple[str, float, float, float, float]]:
+    """Return (spec, difference in POPLAR, its error, difference in OAK per POPLAR's number, its error)."""
+    found, rows, shown = study.metrics, [], []
+    n = study.fits[f"{outcome}_{names[0]}"].provenance.n_patients
+    for name in names:
+        fit, loo, oak = study.fits[f"{outcome}_{name}"], f"{outcome}.loo.{name}", f"{outcome}.oak.{name}"
+        cells = [0.0, 0.0, 0.0, 0.0]
+        if name != names[0]:
+            keys = (
+                f"{loo}.elpd_difference",
+                f"{loo}.elpd_difference_se",
+                f"{oak}.difference",
+                f"{oak}.difference_se",
+            )
+            cells = [found[key].value for key in keys]
+        rows.append((name, cells[0], cells[1], n * cells[2], n * cells[3]))
+        shown.append((name.replace("_", " "), f"{cells[0]:.1f} ({cells[1]:.1f})", f"{found[f'{loo}.weight'].value:.2f}",
+                      str(fit.diagnostics.influential), f"{found[f'{oak}.log_score'].value:.4f}",
+                      "passed" if fit.diagnostics.passed else "FAILED"))  # fmt: skip
+    shown.append(("stack of all", "", "", "", f"{found[f'{outcome}.oak.stack.log_score'].value:.4f}", ""))
+    columns = ["spec", "POPLAR: difference (SE)", "weight", "Pareto k > 0.7", "OAK: log score", "diagnostics"]
+    caption = (
+        f"{outcome.upper()}: difference in expected log predictive density to the linear spec by leave-one-out in "
+        "POPLAR, stacking weight, and mean log predictive density of OAK's patients (higher is better)"
+    )
+    study.table(pl.DataFrame(shown, schema=columns, orient="row"), caption=caption)
+    return rows
+
+
+def _figure(rows: Mapping[str, list[tuple[str, float, float, float, float]]]) -> Figure:
+    figure = Figure(figsize=(4.4 * len(rows) + 0.6, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(rows), squeeze=False, sharey=True)[0]
+    for axes, (outcome, entries) in zip(panels, rows.items(), strict=True):
+        for i, (_, value, error, seen, spread) in enumerate(entries):
+            axes.errorbar(value, -i + 0.12, xerr=2 * error, fmt="o", color=COLOURS[0], capsize=2,
+                          label="POPLAR, leave-one-out" if not i else None)  # fmt: skip
+            axes.errorbar(seen, -i - 0.12, xerr=2 * spread, fmt="s", color=COLOURS[1], capsize=2,
+                          label="OAK, held out" if not i else None)  # fmt: skip
+        axes.axvline(0.0, color="#777777", linewidth=0.8)
+        labels = [name.replace("_", " ") for name, *_ in entries]
+        axes.set(title=outcome.upper(), xlabel="log predictive density", yticks=[-i for i in range(len(labels))],
+                 yticklabels=labels)  # fmt: skip
+    panels[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _index(study: Study) -> None:
+    from medresponse.reports import IndexFigure, IndexTable, write_index
+
+    write_index(
+        [], study.folder, title="Lines, curves and trees: OAK and POPLAR", overwrite=True,
+        intro="Does a curve, a Gaussian process or a sum of trees predict better than a line? Compared on the 287 patients "
+        "of POPLAR by leave-one-out, and then on the 850 of OAK. There are no patients' reports here.",
+        figures=[IndexFigure(title=n, caption=c, svg=svg, alt=alt) for n, c, svg, alt in study.figures],
+        tables=[IndexTable(caption=caption, frame=frame) for frame, caption in study.tables],
+    )  # fmt: skip

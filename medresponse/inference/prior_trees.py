@@ -1,0 +1,88 @@
+"""Draws from the prior of a model with trees, in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medresponse.families import Arrays, Augmented
+from medresponse.features import Forest
+from medresponse.inference.gibbs import FOREST, require_augmented, splittable, stack_nodes
+from medresponse.inference.linear import LinearPart
+from medresponse.inference.slices import ScaleStep
+from medresponse.model import ModelSpec, Prepared, SumOfTrees
+
+
+def prior_trees(
+    spec: ModelSpec, prepared: Prepared, outcome: Arrays, treatment_idx: np.ndarray, groups: dict[str, np.ndarray], *,
+    draws: int, rng: np.random.Generator,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Return draws by name as a chain of `sample_trees` holds them, shape (draw, ...).
+
+    Raises
+    ------
+    SpecError
+        As `sample_trees` does.
+    """
+    family: Augmented = require_augmented(spec.family)
+    assert spec.trees is not None
+    layout, columns = prepared.layout, prepared.encoding.columns(prepared.codes[0])
+    unit = float(spec.family.latent_sd(outcome))
+    at = family.intercept_prior(outcome, prepared.constants)
+    linear = LinearPart(spec, prepared, columns, treatment_idx, groups, intercept=at)
+    result = linear.prior_draws(draws, rng)
+    intercept = result.pop("intercept")
+    steps = {name: ScaleStep(prior).prior_draws(draws, rng) for name, prior in family.free.items()}
+    rows = [
+        family.from_free({n: float(v[s]) for n, v in steps.items()}, prepared.constants) for s in range(draws)
+    ]
+    result |= {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    plan = [("prognostic", spec.trees.prognostic)]
+    if spec.trees.predictive is not None:
+        plan += [(f"predictive_{j}", spec.trees.predictive) for j in range(layout.n_contrasts)]
+    for name, prior in plan:
+        positions, weights = splittable(prepared.encoding, spec.trees.blocks, with_score=name == "prognostic")
+        every = [prior_nodes(prior, columns, positions, weights, unit=unit, rng=rng) for _ in range(draws)]
+        column = stack_nodes([c for c, _ in every], "column")
+        value = stack_nodes([v for _, v in every], "value")
+        mean = Forest(column, value, prior.trees).values(columns).mean(axis=0)
+        result[f"{FOREST}{name}_column"] = column
+        result[f"{FOREST}{name}_value"] = value - np.where(column < 0, mean[:, None] / prior.trees, 0.0)
+        if name == "prognostic":
+            intercept = intercept + mean
+        else:
+            own = layout.slices["treatment"].start + int(name.removeprefix("predictive_"))
+            result["coefficients"][:, own] += mean
+    return result | {family.intercept_name: intercept}
+
+
+def prior_nodes(
+    prior: SumOfTrees, columns: np.ndarray, positions: np.ndarray, weights: np.ndarray, *, unit: float,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return column and value of each node of one sum of trees from its prior, in the order of `features.Forest`.
+
+    A node that is to be split takes a column with probability `weights` and a threshold among its patients' values; if
+    that leaves too few patients on a side, it stays a leaf.
+    """
+    leaf_sd = prior.scale * unit / np.sqrt(prior.trees)
+    split_columns, values, depth = [], [], 0
+    level = [np.arange(len(columns))] * prior.trees
+    while level:
+        children = []
+        split = rng.random(len(level)) < prior.grow * (1.0 + depth) ** -prior.depth_penalty
+        for rows, wanted in zip(level, split, strict=True):
+            sides: list[np.ndarray] = []
+            if wanted:
+                column = rng.choice(positions, p=weights)
+                own = columns[rows, column]
+                threshold = own[rng.integers(len(own))]
+                sides = [rows[own <= threshold], rows[own > threshold]]
+            if sides and min(len(side) for side in sides) >= prior.min_patients:
+                split_columns.append(int(column))
+                values.append(float(threshold))
+                children += sides
+            else:
+                split_columns.append(-1)
+                values.append(leaf_sd * float(rng.standard_normal()))
+        level, depth = children, depth + 1
+    return np.array(split_columns, dtype=np.int32), np.array(values)

@@ -8,10 +8,10 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test reproduce lab notebooks bench lint format types imports lock clean runtime dev
+.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide lint format types imports lock clean runtime dev
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: runtime ## Fit the bundled ACTG 320 trial and write patient reports (ARGS="..." is passed on)
 	@$(PY) experiments/run.py experiment=actg320 existing=continue $(ARGS)
@@ -31,6 +31,12 @@ notebooks: dev ## Run every notebook from top to bottom and keep its output
 
 bench: runtime ## Time what the README promises to be quick
 	@$(PY) -m benchmarks $(ARGS)
+
+bench-recovery: runtime ## Recover every family's known truth (about an hour)
+	@$(PY) -m benchmarks.recovery $(ARGS)
+
+bench-wide: runtime ## Fit 5,000 features in 1,000 patients (about an hour)
+	@$(PY) -m benchmarks.wide $(ARGS)
 
 lint: dev ## Check formatting and style
 	@$(PY) -m ruff format --check .

@@ -116,7 +116,11 @@ def by_stochtree(x: np.ndarray, contrast: np.ndarray, y: np.ndarray) -> tuple[np
         "outcomes": {"y": {"kind": "continuous", "column": "y", "unit": "points", "label": "y", "direction": "higher_is_better"}},
         "features": {"history": {name: {"type": "continuous", "unit": "1"} for name in names}},
     }  # fmt: skip
-    columns = {"patient": [f"P{i}" for i in range(len(y))], "arm": np.where(contrast > 0, "B", "A"), "y": y}
+    columns = {
+        "patient": [f"P{i:05d}" for i in range(len(y))],
+        "arm": np.where(contrast > 0, "B", "A"),
+        "y": y,
+    }
     frame = pl.DataFrame(columns | dict(zip(names, x.T, strict=True)))
     cohort = cohort_from_frame(frame, from_plain(Schema, plain))
     spec = mr.ModelSpec(family=mr.families.Gaussian(), blocks={}, trees=Trees(blocks=("history",)))

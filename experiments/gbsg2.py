@@ -1,9 +1,9 @@
 """Families of event times on GBSG-2, compared by leave-one-out, and two figures published from these data.
 
-- Cox's log hazard ratio of hormone therapy, adjusted for all that was recorded: -0.346 with standard error 0.129, ratio
-  0.71 (Hothorn, Hornik & Zeileis 2006, J Comput Graph Stat 15:651, and the documentation of the R package TH.data, print it).
-- The cured fraction under a mixture of cured patients and Weibull times: logit -0.4731 (0.1641) of it, 38.4% (standard
-  error 3.9), from Stata's strsmix, printed in the tests of the R package flexsurvcure. Follow-up ends before the curve
+- Cox's log hazard ratio of hormone therapy, adjusted for all that was recorded: -0.346 with standard error 0.129, a ratio
+  of 0.71 (0.55 to 0.91) (Everitt & Hothorn, A Handbook of Statistical Analyses Using R, chapter on survival analysis).
+- The cured fraction under a mixture of cured patients and Weibull times: 38.4% (standard error 3.9), logit
+  -0.473 (0.164), from Stata's strsmix, printed in the tests of the R package flexsurvcure. Follow-up ends before the curve
   levels off, so that this is a check of arithmetic and not a claim about cure.
 """
 

@@ -17,6 +17,7 @@ from medresponse.inference.fitting import pointwise_log_likelihood
 from medresponse.validation import Estimate
 
 DRAWS = 4000  # as many as the comparison itself reads
+WEIGHT_ERROR = 1e-3  # where the optimum is flat, the iterations for the weights stop this far from it
 
 
 def compare_by_loo(
@@ -44,7 +45,8 @@ def compare_by_loo(
     values = _figures(np.column_stack([comparison.pointwise[name] for name in names]), names)
     errors = _errors([_log_likelihood(fit, cohort) for fit in fits.values()], names, _clusters(fits))
     for name, value in values.items():
-        study.record(f"{prefix}.{name}", Estimate(value, errors[name], "1"))
+        error = max(errors[name], WEIGHT_ERROR) if name.endswith(".weight") else errors[name]
+        study.record(f"{prefix}.{name}", Estimate(value, error, "1"))
     flags = "".join(f" {flag[0].upper()}{flag[1:]}." for flag in comparison.flags)
     shown = comparison.table.with_columns(pl.selectors.float().round(2))
     study.table(shown, caption=f"{caption}: expected log predictive density by leave-one-out.{flags}")
@@ -58,7 +60,7 @@ def _figures(pointwise: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
         gap = pointwise[:, i] - pointwise[:, 0]
         result[f"{name}.elpd_difference"] = float(gap.sum())
         result[f"{name}.elpd_difference_se"] = float(np.sqrt(len(gap)) * gap.std(ddof=1))
-    weights = stacking_weights(pointwise).tolist()
+    weights = stacking_weights(pointwise).round(4).tolist()
     return result | {f"{name}.weight": weight for name, weight in zip(names, weights, strict=True)}
 
 

@@ -6,6 +6,8 @@ atezolizumab and 57 of 425 on docetaxel, 14% and 13%.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from scipy.stats import binomtest
@@ -59,8 +61,9 @@ def _read(study: Study, trial: str, analysis: str) -> Cohort:
 def _categories(responses: Responses, cohort: Cohort) -> np.ndarray:
     """Return the probability of every category under the treatment received, (patient, category, batch)."""
     levels = responses.outcome_schema.parts
-    each = [respond(responses.fit, cohort, estimand="category", part=level) for level in levels]
-    return np.stack([_own(one, cohort) for one in each], axis=1)
+    # One after another of the same patients, whose completed features are kept.
+    one = respond(responses.fit, cohort, estimand="category", part=levels[0])
+    return np.stack([_own(one.of(level), cohort) for level in levels], axis=1)
 
 
 def _category_scores(
@@ -126,10 +129,7 @@ def _superiority(study: Study, responses: Responses, oak: Cohort) -> None:
     """
     fit = responses.fit
     batches = [[chain] for chain in range(fit.posterior.sizes["chain"])]
-    parts = [
-        superiority(respond(fit.kept(chain=chains), oak, estimand="at_least", part=RESPONSE))
-        for chains in batches
-    ]
+    parts = [superiority(replace(responses, fit=fit.kept(chain=chains))) for chains in batches]
     value = oak.outcome("best_response")["value"]
     gap = np.subtract.outer(value[oak.treatment_idx == 1], value[oak.treatment_idx == 0])
     for column, counted in {"p_better": gap > 0, "p_tied": gap == 0, "p_worse": gap < 0}.items():

@@ -17,10 +17,12 @@ from experiments.loo import _clusters, _errors, _figures
 from experiments.oak_poplar_data import read_trial
 from experiments.study import Study
 from medresponse.cohort import Cohort
-from medresponse.comparison import _training_log_likelihood, log_predictive_density
+from medresponse.comparison import _training_log_likelihood
 from medresponse.core.codec import from_plain
 from medresponse.inference import Fit, Gibbs
 from medresponse.inference.diagnostics import psis_loo
+from medresponse.response import linear_predictors
+from medresponse.response.predict import encode_patients
 from medresponse.validation import Estimate
 
 DRAWS = 2000  # for the predictions of OAK
@@ -32,8 +34,8 @@ def run(study: Study) -> None:
         read_trial(study.config["source"], study.data_folder(), trial) for trial in ("poplar", "oak")
     )
     rows = {}
-    for outcome in study.config["outcomes"]:
-        fits = {name: _fit(study, f"{outcome}_{name}", poplar, outcome) for name in study.config["compared"]}
+    for outcome, names in study.config["compared"].items():
+        fits = {name: _fit(study, f"{outcome}_{name}", poplar, outcome) for name in names}
         weights = _in_poplar(study, outcome, fits, poplar)
         _in_oak(study, outcome, fits, weights, oak)
         rows[outcome] = _rows(study, outcome, tuple(fits))
@@ -82,10 +84,18 @@ def _in_oak(study: Study, outcome: str, fits: Mapping[str, Fit], weights: np.nda
 
 
 def _by_chain(fit: Fit, cohort: Cohort) -> np.ndarray:
-    """Return log predictive densities from each chain's draws, shape (chain, patient)."""
+    """Return log predictive densities of patients not seen from each chain's draws, shape (chain, patient)."""
     thin = fit.thinned(DRAWS)
-    chains = range(thin.posterior.sizes["chain"])
-    return np.stack([log_predictive_density(thin.kept(chain=[chain]), cohort) for chain in chains])
+    family, parameters, chains = thin.spec.family, thin.family_draws(), thin.posterior.sizes["chain"]
+    outcome, treatment_idx = cohort.outcome(thin.outcome), cohort.treatment_idx
+    result = np.empty((chains, cohort.n))
+    for rows, eta in linear_predictors(thin, encode_patients(thin, cohort), seed=thin.provenance.seed):
+        own = treatment_idx[rows]
+        some = {key: value[rows] if np.ndim(value) else value for key, value in outcome.items()}
+        values = family.log_likelihood(eta[np.arange(len(own)), own], some, own, parameters, thin.constants)
+        by_chain = values.reshape(len(own), chains, -1)
+        result[:, rows] = (logsumexp(by_chain, axis=-1) - np.log(by_chain.shape[-1])).T
+    return result
 
 
 def _mean(parts: np.ndarray) -> np.ndarray:

@@ -113,7 +113,9 @@ def compare_specs(
         if held_out:
             masks = _masks(cohort, folds, groups, seed)
             training = [cohort.where(~mask) for mask in masks]
-            fits = fit_many(spec, training, outcome=name, engine=_suited(engine, spec), limits=limits, seed=seed)
+            fits = fit_many(
+                spec, training, outcome=name, engine=_suited(engine, spec), limits=limits, seed=seed
+            )
             density = np.empty(cohort.n)
             for mask, fitted in zip(masks, fits, strict=True):
                 density[mask] = log_predictive_density(fitted, cohort.where(mask))
@@ -214,9 +216,13 @@ def _flags(
     curved = [row for row in rows if _is_curved(specs[row["spec"]])]
     for row in rows:
         if row["diagnostics"] != "passed":
-            flags.append(f"{row['spec']}: a fit behind it failed its diagnostics; its figures cannot be relied on")
+            flags.append(
+                f"{row['spec']}: a fit behind it failed its diagnostics; its figures cannot be relied on"
+            )
         if row["bad_k"]:
-            flags.append(f"{row['spec']}: {row['bad_k']} patient(s) with Pareto k above 0.7; compare by kfold")
+            flags.append(
+                f"{row['spec']}: {row['bad_k']} patient(s) with Pareto k above 0.7; compare by kfold"
+            )
         if curved and not _is_curved(specs[row["spec"]]):
             gaps = pointwise[curved[0]["spec"]] - pointwise[row["spec"]]
             gap, se = float(gaps.sum()), float(np.sqrt(len(gaps)) * gaps.std(ddof=1))

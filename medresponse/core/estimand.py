@@ -53,7 +53,9 @@ class EstimandKind:
 
 
 ESTIMANDS: dict[str, EstimandKind] = {
-    "survival": EstimandKind(title="probability of no event", unit="probability", better="higher", horizon=True),
+    "survival": EstimandKind(
+        title="probability of no event", unit="probability", better="higher", horizon=True
+    ),
     "rmst": EstimandKind(title="restricted mean event-free time", unit="time", better="higher", horizon=True),
     "cured": EstimandKind(title="probability of never having the event", unit="probability", better="higher"),
     "cumulative_incidence": EstimandKind(

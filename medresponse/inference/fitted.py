@@ -131,7 +131,10 @@ class Fit:
         """Return the fit with some of its draws, chosen by position along ``chain`` or ``draw``."""
         forests = None if self.forests is None else self.forests.isel(keep)
         return replace(
-            self, posterior=self.posterior.isel(keep), sample_stats=self.sample_stats.isel(keep), forests=forests
+            self,
+            posterior=self.posterior.isel(keep),
+            sample_stats=self.sample_stats.isel(keep),
+            forests=forests,
         )
 
     def forest_values(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +156,9 @@ class Fit:
 
     def _forest(self, name: str, trees: int) -> Forest:
         assert self.forests is not None
-        both = (self.forests[f"{name}_{part}"].transpose("chain", "draw", ...) for part in ("column", "value"))
+        both = (
+            self.forests[f"{name}_{part}"].transpose("chain", "draw", ...) for part in ("column", "value")
+        )
         column, value = (nodes.values.reshape(self.n_draws, -1) for nodes in both)
         return Forest(column, value, trees)
 

@@ -88,7 +88,9 @@ def fit_many(
     """
     sampler: Engine = engine or (Nuts() if spec.trees is None else Gibbs())
     if isinstance(sampler, Gibbs) != (spec.trees is not None):
-        raise SpecError("the Gibbs engine is for specs with trees, and they need it; leave engine out for the right one")
+        raise SpecError(
+            "the Gibbs engine is for specs with trees, and they need it; leave engine out for the right one"
+        )
     fits = []
     for cohort in cohorts:
         name = outcome or only_outcome(cohort)
@@ -103,7 +105,13 @@ def fit_many(
 
 
 def _sample(
-    spec: ModelSpec, cohort: Cohort, outcome: str, prepared: Prepared, engine: Engine, seed: int, folder: Path | None
+    spec: ModelSpec,
+    cohort: Cohort,
+    outcome: str,
+    prepared: Prepared,
+    engine: Engine,
+    seed: int,
+    folder: Path | None,
 ) -> Sampled:
     if isinstance(engine, Gibbs):
         groups = group_indices(prepared.layout, cohort)
@@ -112,7 +120,9 @@ def _sample(
             checkpoint=folder,
         )  # fmt: skip
     assert isinstance(engine, Nuts)
-    return sample_chains(_compiled(spec, prepared), prepared.data, engine=engine, seed=seed, checkpoint=folder)
+    return sample_chains(
+        _compiled(spec, prepared), prepared.data, engine=engine, seed=seed, checkpoint=folder
+    )
 
 
 # Compiled models of this process, oldest first: a refit of the same graph costs its sampling alone.
@@ -148,7 +158,17 @@ def _graph_key(prepared: Prepared) -> list[Any]:
     bases = [(c.feature, c.basis.size, c.basis.prior_key) for c in prepared.encoding.curves]
     paths, levels = prepared.encoding.column_paths, to_plain(prepared.levels)
     blocks = prepared.encoding.column_blocks
-    return [blocks, paths, bases, levels, prepared.predictors, layout.modifiers, layout.contrasts, groups, shapes]
+    return [
+        blocks,
+        paths,
+        bases,
+        levels,
+        prepared.predictors,
+        layout.modifiers,
+        layout.contrasts,
+        groups,
+        shapes,
+    ]
 
 
 def _with_influence(fitted: Fit, cohort: Cohort) -> Fit:

@@ -88,7 +88,9 @@ class GaussianProcess:
 
     def __post_init__(self) -> None:
         if self.functions < 1 or self.boundary <= 1:
-            raise ValueError("functions must be positive and boundary above 1: at the boundary every function is zero")
+            raise ValueError(
+                "functions must be positive and boundary above 1: at the boundary every function is zero"
+            )
 
     def learn(self, values: np.ndarray) -> LaplaceEigenfunctions:
         """Return the basis.
@@ -115,9 +117,7 @@ class GaussianProcess:
         assert isinstance(basis, LaplaceEigenfunctions)
         sd, length = self.scale.sample(f"{name}_scale"), self.length.sample(f"{name}_length")
         # Root of the squared-exponential's spectral density in one dimension (eq. 2).
-        root = (
-            sd * (2 * np.pi) ** 0.25 * pt.sqrt(length) * pt.exp(-((length * basis.frequencies) ** 2) / 4)
-        )
+        root = sd * (2 * np.pi) ** 0.25 * pt.sqrt(length) * pt.exp(-((length * basis.frequencies) ** 2) / 4)
         return scaled(name, pt.tile(root, copies), size=copies * basis.size, dims=dims)
 
 

@@ -246,7 +246,9 @@ def test_groups_enter_by_index_as_their_columns_would(cohort: Cohort, pooling: t
     prepared, model = prepared_model(spec, cohort)
     names = ["coefficients", *spec.family.parameters, "likelihood"]
     compute = model.compile_fn(
-        model.replace_rvs_by_values([model[name] for name in names]), inputs=model.value_vars, mode="FAST_COMPILE"
+        model.replace_rvs_by_values([model[name] for name in names]),
+        inputs=model.value_vars,
+        mode="FAST_COMPILE",
     )
     rng, start = np.random.default_rng(3), model.initial_point()
     point = {name: value + rng.normal(scale=0.5, size=np.shape(value)) for name, value in start.items()}
@@ -289,7 +291,9 @@ def test_curves_add_columns_to_prognosis_and_where_named_to_modification(cohort:
     )  # fmt: skip
     prepared, model = prepared_model(spec, cohort)
     labels = prepared.layout.coefficient_labels
-    assert [label for label in labels if label.startswith("curve_age")] == [f"curve_age {j}" for j in (1, 2, 3)]
+    assert [label for label in labels if label.startswith("curve_age")] == [
+        f"curve_age {j}" for j in (1, 2, 3)
+    ]
     assert "contrast 2 x curve_age 3" in labels
     draw = one_prior_draw(model)
     np.testing.assert_array_equal(

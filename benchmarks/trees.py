@@ -43,22 +43,21 @@ SHOWN = (
 
 
 def main() -> None:
-    """Run every library on every size and write what came out."""
-    runs = []
+    """Run every library on every size; what has been measured is written after each run."""
+    facts = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "versions": versions() | {name: version(name) for name in RUNS},
+    }
+    file, runs = Path(__file__).with_name("trees.json"), []
     for library in RUNS:
         for n in PATIENTS:
             command = [sys.executable, "-W", "ignore", "-m", "benchmarks.trees", library, str(n)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             runs.append(json.loads(done.stdout.strip().splitlines()[-1]))
             print(library, n, {name: runs[-1][name] for name in SHOWN}, flush=True)
-    facts = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "versions": versions() | {name: version(name) for name in RUNS},
-    }
-    file = Path(__file__).with_name("trees.json")
-    plain = {"command": "python -m benchmarks.trees", "runs": runs, "machine": facts}
-    write_text(file, json.dumps(plain, indent=1) + "\n")
+            plain = {"command": "python -m benchmarks.trees", "runs": runs, "machine": facts}
+            write_text(file, json.dumps(plain, indent=1) + "\n")
     file.chmod(0o644)
 
 

@@ -3,11 +3,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from experiments import families
 from experiments import run as entry
 from experiments.study import RESULTS, Study, is_finished, open_folder
 from experiments.summary import summary
 from medresponse.core.errors import OutputExistsError, SpecError
 from medresponse.core.manifest import verify_manifest
+from medresponse.core.registry import registered
+from medresponse.families import Family
 from medresponse.validation import Estimate
 from tests.experiments.test_configs import composed
 
@@ -74,6 +77,12 @@ def test_recorded_results_are_as_they_were_written(folder):
 def test_the_results_page_is_what_the_summary_prints():
     page = RESULTS.parents[1] / "docs" / "results.md"
     assert page.read_text(encoding="utf-8") == summary()
+
+
+def test_the_families_page_is_what_its_command_prints_and_has_every_family():
+    page = (RESULTS.parents[1] / "docs" / "families.md").read_text(encoding="utf-8")
+    assert page == families.page()
+    assert set(families.ROWS) == set(registered(Family))
 
 
 def test_the_demo_recovers_the_published_hazard_ratio():

@@ -26,8 +26,8 @@ reproduce: runtime ## Re-run an experiment, compare with its recorded results: e
 lab: dev ## Open JupyterLab on the notebooks
 	@cd notebooks && ../$(PY) -m jupyterlab $(ARGS)
 
-notebooks: dev ## Run every notebook from top to bottom and keep its output
-	@$(PY) -m nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+notebooks: dev ## Run every notebook from top to bottom; copies with output go to outputs/notebooks
+	@$(PY) -m nbconvert --to notebook --execute --output-dir outputs/notebooks notebooks/*.ipynb
 
 bench: runtime ## Time what the README promises to be quick
 	@$(PY) -m benchmarks $(ARGS)

@@ -3,7 +3,8 @@
 A randomised trial with a stepped prognosis and a stepped effect, 15 features, 300 and 2,000 patients. stochtree is driven
 by this package's own sampler with its defaults, pymc-bart by PyMC with one BART term for prognosis and one for the effect.
 Errors and intervals are those of the conditional effect of the training patients. Needs both: pip install
-'medresponse[trees]' pymc-bart. Each run is a process of its own.
+'medresponse[trees]' pymc-bart. Each run is a process of
+its own; ``python -m benchmarks.trees <library> <patients>`` repeats one.
 """
 
 from __future__ import annotations
@@ -43,21 +44,27 @@ SHOWN = (
 
 
 def main() -> None:
-    """Run every library on every size; what has been measured is written after each run."""
-    facts = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "versions": versions() | {name: version(name) for name in RUNS},
-    }
-    file, runs = Path(__file__).with_name("trees.json"), []
+    """Run every library on every size."""
     for library in RUNS:
         for n in PATIENTS:
             command = [sys.executable, "-W", "ignore", "-m", "benchmarks.trees", library, str(n)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            runs.append(json.loads(done.stdout.strip().splitlines()[-1]))
-            print(library, n, {name: runs[-1][name] for name in SHOWN}, flush=True)
-            plain = {"command": "python -m benchmarks.trees", "runs": runs, "machine": facts}
-            write_text(file, json.dumps(plain, indent=1) + "\n")
+            subprocess.run(command, check=True)
+
+
+def record(measured: dict[str, Any]) -> None:
+    """Print one run and put it in the file, in the place of an earlier one of its library and size."""
+    print(measured["library"], measured["patients"], {name: measured[name] for name in SHOWN}, flush=True)
+    file = Path(__file__).with_name("trees.json")
+    runs = json.loads(file.read_text(encoding="utf-8"))["runs"] if file.exists() else []
+    own = (measured["library"], measured["patients"])
+    runs = [*(entry for entry in runs if (entry["library"], entry["patients"]) != own), measured]
+    facts = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "versions": versions(),
+    }
+    plain = {"command": "python -m benchmarks.trees", "runs": runs, "machine": facts}
+    write_text(file, json.dumps(plain, indent=1) + "\n")
     file.chmod(0o644)
 
 
@@ -86,7 +93,11 @@ def run(library: str, n: int) -> dict[str, Any]:
         "patient_ess_5": np.quantile(array_stats.ess(some, method="bulk", **axes), 0.05),
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    return {"library": library, "patients": n} | {k: round(float(v), 3) for k, v in measured.items()} | facts
+    return (
+        {"library": library, "version": version(library), "patients": n}
+        | {k: round(float(v), 3) for k, v in measured.items()}
+        | facts
+    )
 
 
 def simulate(n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -173,6 +184,6 @@ RUNS: dict[str, Callable[..., tuple[np.ndarray, dict[str, Any]]]] = {
 
 if __name__ == "__main__":
     if len(sys.argv) == 3:
-        print(json.dumps(run(sys.argv[1], int(sys.argv[2]))))
+        record(run(sys.argv[1], int(sys.argv[2])))
     else:
         main()

@@ -1,7 +1,7 @@
 """ACTG 175: four treatments of HIV infection, and whether earlier therapy changes what each of them does.
 
-Hammer et al. (1996, N Engl J Med 335:1081) had 2,467 patients, 2,139 of whom are in the file: hazard ratios against
-zidovudine 0.50 (with didanosine), 0.54 (with zalcitabine) and 0.61 (didanosine alone). Measured on the file by Cox
+Hammer et al. (1996, N Engl J Med 335:1081) had 2,467 patients, 2,139 of whom are in the file, and found progression
+slower with either combination and with didanosine than with zidovudine alone. Hazard ratios measured on the file by Cox
 models: 0.49, 0.53 and 0.59 each against zidovudine alone, 0.492, 0.525 and 0.586 in one model of all arms; naive to
 therapy 0.54, 0.36 and 0.63, experienced 0.46, 0.59 and 0.57. CD4 count at 20 weeks, any other treatment minus
 zidovudine: +46.8 raw, +49.7 (SE 5.7) adjusted.

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from experiments.classical import cox_log_hazards
-from experiments.figures import bars
-from experiments.pairs import average_effects, interval_text
-from experiments.statistics import interval_metrics, statistic
+from experiments.forest import forest
+from experiments.pairs import average_effects, interval, interval_text, ratio_metrics
+from experiments.statistics import interval_metrics
 from experiments.study import Study
 from medresponse.cohort import Cohort
 from medresponse.inference import Fit
@@ -71,10 +71,11 @@ def heterogeneity(study: Study, responses: Responses, cohort: Cohort) -> None:
 
 def _mean_predictor(fit: Fit, cohort: Cohort) -> np.ndarray:
     """Return the linear predictor under each treatment averaged over patients, shape (treatment, draw)."""
-    thin, total = fit.thinned(4000), 0.0
+    thin = fit.thinned(4000)
+    total = np.zeros((len(fit.treatments), thin.n_draws))
     for _, eta in linear_predictors(thin, encode_patients(thin, cohort), seed=fit.provenance.seed):
-        total = total + eta.sum(axis=0)
-    return np.asarray(total / cohort.n)
+        total += eta.sum(axis=0)
+    return total / cohort.n
 
 
 def _record(
@@ -86,9 +87,7 @@ def _record(
     free: np.ndarray,
 ) -> None:
     for k, treatment in enumerate(treatments[1:], start=1):
-        for suffix, level in {"": 0.5, "_lower": 0.025, "_upper": 0.975}.items():
-            name = f"{prefix}.{history}.hazard_ratio.{treatment}{suffix}"
-            study.record(name, statistic(log_ratio[k], lambda v, q=level: float(np.exp(np.quantile(v, q)))))  # type: ignore[misc]
+        ratio_metrics(study, f"{prefix}.{history}.hazard_ratio.{treatment}", log_ratio[k])
         interval_metrics(
             study, f"{prefix}.{history}.free_difference.{treatment}", free[k] - free[0], unit="probability"
         )
@@ -115,35 +114,28 @@ def _record_classical(study: Study, history: str, group: Cohort, horizon: float)
 def _show(study: Study, cohort: Cohort) -> None:
     schema = cohort.schema.treatment
     assert schema is not None
-    ratios, differences, cells = [], [], []
+    ratios, differences, cells = {}, {}, []
     for treatment in cohort.treatments[1:]:
         for history in HISTORIES:
-            stem = f"{schema.label(treatment)}, {history}"
-            cells.append(
-                (
-                    stem, f"{study.metrics[f'history.cox.{history}.hazard_ratio.{treatment}'].value:.2f}",
-                    *(interval_text(study, f"history.{a}.{history}.hazard_ratio.{treatment}", 2) for a in ANALYSES),
-                )
-            )  # fmt: skip
-            for analysis, label in ANALYSES.items():
-                for rows, kind, factor in (
-                    (ratios, "hazard_ratio", 1.0),
-                    (differences, "free_difference", 100.0),
-                ):
-                    name = f"history.{analysis}.{history}.{kind}.{treatment}"
-                    figures = (
-                        factor * study.metrics[f"{name}{end}"].value for end in ("", "_lower", "_upper")
-                    )
-                    rows.append((f"{stem}: {label}", *figures))
+            stem, own = f"{schema.label(treatment)}, {history}", f"{history}.%s.{treatment}"
+            names = {label: f"history.{analysis}.{own}" for analysis, label in ANALYSES.items()}
+            ratios[stem] = {label: interval(study, name % "hazard_ratio") for label, name in names.items()}
+            differences[stem] = {
+                label: interval(study, name % "free_difference", factor=100.0)
+                for label, name in names.items()
+            }
+            cox = study.metrics[f"history.cox.{own}" % "hazard_ratio"].value
+            posterior = [interval_text(study, name % "hazard_ratio", 2) for name in names.values()]
+            cells.append((stem, f"{cox:.2f}", *posterior))
     reference = schema.label(cohort.treatments[0]).lower()
     study.figure(
-        "history_hazard_ratios", bars(ratios, xlabel=f"hazard ratio against {reference}", reference=1.0),
+        "history_hazard_ratios", forest(ratios, xlabel=f"hazard ratio against {reference}", reference=1.0, log=True),
         caption="Hazard ratios by history of therapy with 95% intervals: each history by itself, and shrunken.",
         alt="Hazard ratios of three treatments in naive and experienced patients under three analyses, with intervals.",
     )  # fmt: skip
     years = f"{study.config['horizon']:g} years"
     study.figure(
-        "history_event_free", bars(differences, xlabel=f"more of 100 without progression at {years}", reference=0.0),
+        "history_event_free", forest(differences, xlabel=f"more of 100 without progression at {years}", reference=0.0),
         caption=f"The same as difference in the probability of no progression at {years}, against {reference}.",
         alt="Differences in event-free probability of three treatments by history under three analyses, with intervals.",
     )  # fmt: skip

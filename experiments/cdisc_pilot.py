@@ -18,9 +18,9 @@ from experiments.cdisc_pilot_data import build_frame
 from experiments.cdisc_safety import adverse_events, dermatologic_events
 from experiments.classical import arms, least_squares
 from experiments.continuous import held_out
-from experiments.figures import bars
+from experiments.forest import forest
 from experiments.loo import compare_by_loo
-from experiments.pairs import average_effects, pairs, record_differences
+from experiments.pairs import average_effects, interval, pairs, record_differences
 from experiments.reporting import write_reports
 from experiments.sources import read_source
 from experiments.statistics import statistic
@@ -151,29 +151,25 @@ def _labels(responses: Responses) -> Mapping[str, str]:
 
 def _shrinkage(study: Study, treatments: tuple[str, ...]) -> None:
     """Show every difference under every analysis, from none to all of the shrinkage."""
-    rows, cells = [], []
+    rows: dict[str, dict[str, tuple[float, float, float]]] = {}
+    cells = []
     for _, _, name in pairs(treatments):
+        words = name.replace("xanomeline_", "").replace("_vs_", " minus ")
         for analysis, label in ANALYSES.items():
-            value, spread, lower, upper = _estimate(study, f"adas.{analysis}.{name}")
-            words = name.replace("xanomeline_", "").replace("_vs_", " minus ")
-            rows.append((f"{words}: {label}", value, lower, upper))
+            key = f"adas.{analysis}.{name}"
+            value, lower, upper = rows.setdefault(words, {})[label] = interval(study, key)
+            spread = study.metrics[f"{key}_se" if analysis == "least_squares" else f"{key}_sd"].value
             cells.append((words, label, f"{value:.2f}", f"{spread:.2f}", f"{lower:.1f} to {upper:.1f}"))
     study.figure(
-        "shrinkage", bars(rows, xlabel="difference in change of ADAS-Cog(11), points (below 0 is better)", reference=0.0),
+        "shrinkage",
+        forest(rows, xlabel="difference in change of ADAS-Cog(11), points; below 0 is better", reference=0.0),
         caption="Differences between treatments with 95% intervals: least squares as published, near-flat priors, and "
-        "what each prior makes of them.",
+        "what each prior makes of them. Ordered by dose, no interval can reach past 0: that is assumed, not found.",
         alt="Differences between each two treatments under five analyses, with intervals and a line at zero.",
-    )  # fmt: skip
+    )
     schema = ["difference", "analysis", "estimate", "SE or posterior SD", "95% interval"]
     study.table(
         pl.DataFrame(cells, schema=schema, orient="row"),
         caption="Change of ADAS-Cog(11) at week 24; published: -0.5 (SE 0.82), -1.0 (0.84), -0.5 (0.84). Under flat priors "
-        "the posterior is a t distribution with 220 degrees of freedom, whose SD is 1.005 times the SE. Ordered by dose, "
-        "no interval can reach past 0: that is assumed, not found",
+        "the posterior is a t distribution with 220 degrees of freedom, whose SD is 1.005 times the SE",
     )
-
-
-def _estimate(study: Study, name: str) -> list[float]:
-    """Return estimate, spread and 95% interval as recorded."""
-    spread = "_se" if f"{name}_se" in study.metrics else "_sd"
-    return [study.metrics[f"{name}{part}"].value for part in ("", spread, "_lower", "_upper")]

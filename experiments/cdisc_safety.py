@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 
 from experiments.classical import cox_log_hazards, negative_binomial_log_rates
-from experiments.figures import bars, survival_figure
+from experiments.figures import survival_figure
+from experiments.forest import forest
 from experiments.loo import compare_by_loo
-from experiments.pairs import average_effects, interval_text, pairs, record_ratios
+from experiments.pairs import average_effects, interval, interval_text, pairs, record_ratios
 from experiments.statistics import interval_metrics
 from experiments.study import Study
 from medresponse.cohort import Cohort
@@ -78,14 +79,14 @@ def _crude_rates(study: Study, outcome: str, cohort: Cohort) -> None:
 
 
 def _show_rates(study: Study, cohort: Cohort) -> None:
-    rows, cells, schema = [], [], cohort.schema.treatment
+    rows, cells, schema = {}, [], cohort.schema.treatment
     assert schema is not None
     for treatment in cohort.treatments:
         crude = study.metrics[f"adverse_events.crude.rate.{treatment}"].value
-        rows.append((f"{schema.label(treatment)}: crude", crude, crude, crude))
-        for name, label in COUNTS.items():
-            figures = _recorded(study, f"adverse_events.{name}.rate.{treatment}")
-            rows.append((f"{schema.label(treatment)}: {label}", *figures))
+        rows[schema.label(treatment)] = {"events over follow-up": (crude, crude, crude)} | {
+            label: interval(study, f"adverse_events.{name}.rate.{treatment}")
+            for name, label in COUNTS.items()
+        }
     for _, _, name in pairs(cohort.treatments):
         for outcome, label in (
             ("adverse_events", "follow-up"),
@@ -100,7 +101,7 @@ def _show_rates(study: Study, cohort: Cohort) -> None:
                 )
             )  # fmt: skip
     study.figure(
-        "adverse_events", bars(rows, xlabel="adverse events per year of follow-up"),
+        "adverse_events", forest(rows, xlabel="adverse events per year of follow-up"),
         caption="Adverse events per year by arm: events over follow-up, and both families with 95% intervals. Patients "
         "differ far more than a Poisson count allows, so that its intervals are too narrow.",
         alt="Yearly rates of adverse events by arm: crude, Poisson and negative binomial with intervals.",
@@ -179,7 +180,3 @@ def _show_times(study: Study, fits: Mapping[str, Fit], cohort: Cohort) -> None:
         pl.DataFrame(rows, schema=schema, orient="row"),
         caption="First dermatologic event, near-flat priors: hazard ratios, and ratios of median times (median, 95% interval)",
     )
-
-
-def _recorded(study: Study, name: str) -> list[float]:
-    return [study.metrics[f"{name}{suffix}"].value for suffix in ("", "_lower", "_upper")]

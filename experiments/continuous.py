@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 
@@ -29,9 +31,8 @@ def held_out(study: Study, prefix: str, spec: ModelSpec, cohort: Cohort, *, outc
     by_arm = np.empty(cohort.n)
     for mask, fit in zip(masks, fits, strict=True):
         test, responses = cohort.where(mask), respond(fit, cohort.where(mask))
-        own = lambda values, arm=test.treatment_idx: values[np.arange(len(values)), arm]  # type: ignore[misc]  # noqa: E731
-        means = np.concatenate([own(values) for _, values in responses.chunks()])
-        outcomes = np.concatenate([own(values) for _, values in responses.predictive_chunks()])
+        means = _received(responses.chunks(), test.treatment_idx)
+        outcomes = _received(responses.predictive_chunks(), test.treatment_idx)
         split = np.array_split(np.arange(means.shape[1]), BATCHES)
         for b, draws in enumerate([np.arange(means.shape[1]), *split]):
             mean[mask, b] = means[:, draws].mean(axis=1)
@@ -49,6 +50,11 @@ def held_out(study: Study, prefix: str, spec: ModelSpec, cohort: Cohort, *, outc
     )
     study.record(f"{prefix}.arm_means.rmse", _rmse(observed, by_arm), unit=unit)
     return _evidence(observed, mean[:, 0], study.metrics[f"{prefix}.coverage_90"].value, cohort, outcome)
+
+
+def _received(chunks: Iterator[tuple[slice, np.ndarray]], treatment_idx: np.ndarray) -> np.ndarray:
+    """Return values under the treatment received, shape (patient, draw)."""
+    return np.concatenate([values[np.arange(len(values)), treatment_idx[rows]] for rows, values in chunks])
 
 
 def _rmse(observed: np.ndarray, predicted: np.ndarray) -> float:

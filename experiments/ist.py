@@ -7,7 +7,7 @@ what aspirin did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -292,7 +292,8 @@ def _calibration(study: Study, responses: Responses, cohort: Cohort) -> list[Evi
 
 def _categories(study: Study, cohort: Cohort) -> None:
     """Fit the four categories under one common odds ratio; record it and how often aspirin's patient does better."""
-    fit = study.fit("ordinal", study.spec("ordinal"), cohort, outcome="outcome_6_months")
+    engine = replace(study.engine, draws=int(study.config["ordinal_draws"]))
+    fit = study.fit("ordinal", study.spec("ordinal"), cohort, outcome="outcome_6_months", engine=engine)
     _timing(study, "ordinal", fit)
     coefficients, parts = fit.draws("coefficients"), fit.layout.slices
     step = fit.layout.contrast_matrix[1, 0] - fit.layout.contrast_matrix[0, 0]

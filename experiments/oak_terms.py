@@ -5,7 +5,7 @@ All densities are of months, so that families can be compared. Nothing is publis
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -73,13 +73,11 @@ def _in_oak(study: Study, outcome: str, fits: Mapping[str, Fit], weights: np.nda
     # (spec, chain, patient): the spread over chains gives the Monte Carlo error.
     parts = [_by_chain(fit, oak) for fit in fits.values()]
     names = tuple(fits)
-    whole = np.stack([_mean(part) for part in parts])
     for i, name in enumerate(names):
         study.record(f"{outcome}.oak.{name}.log_score", _scored([parts[i]], np.ones(1)))
-        gap = whole[i] - whole[0]
         if i:
-            study.record(f"{outcome}.oak.{name}.difference", _difference(parts[i], parts[0]))
-            study.record(f"{outcome}.oak.{name}.difference_se", float(gap.std(ddof=1) / np.sqrt(len(gap))))
+            study.record(f"{outcome}.oak.{name}.difference", _difference(parts[i], parts[0], _average))
+            study.record(f"{outcome}.oak.{name}.difference_se", _difference(parts[i], parts[0], _average_se))
     study.record(f"{outcome}.oak.stack.log_score", _scored(parts, weights))
 
 
@@ -103,14 +101,32 @@ def _mean(parts: np.ndarray) -> np.ndarray:
     return np.asarray(logsumexp(parts, axis=0) - np.log(len(parts)))
 
 
+def _average(gap: np.ndarray) -> float:
+    return float(gap.mean())
+
+
+def _average_se(gap: np.ndarray) -> float:
+    return float(gap.std(ddof=1) / np.sqrt(len(gap)))
+
+
 def _scored(parts: Sequence[np.ndarray], weights: np.ndarray) -> Estimate:
-    """Return the mean log density of a mixture with its error: the jackknife over chains, spec by spec."""
+    """Return the mean log density of a mixture."""
 
     def score(densities: Sequence[np.ndarray]) -> float:
         with np.errstate(divide="ignore"):  # a weight of zero
             mixed = logsumexp(np.log(weights)[:, None] + np.stack(densities), axis=0)
         return float(mixed.mean())
 
+    return _with_error(score, parts)
+
+
+def _difference(own: np.ndarray, other: np.ndarray, of: Callable[[np.ndarray], float]) -> Estimate:
+    """Return a figure of the patients' differences in log density between two fits."""
+    return _with_error(lambda densities: of(densities[0] - densities[1]), [own, other])
+
+
+def _with_error(score: Callable[[Sequence[np.ndarray]], float], parts: Sequence[np.ndarray]) -> Estimate:
+    """Return a figure of several fits with its Monte Carlo error: the jackknife over chains, fit by fit."""
     means = [_mean(part) for part in parts]
     variance = 0.0
     for i, part in enumerate(parts):
@@ -118,11 +134,6 @@ def _scored(parts: Sequence[np.ndarray], weights: np.ndarray) -> Estimate:
         each = np.array([score([*means[:i], one, *means[i + 1 :]]) for one in without])
         variance += (len(part) - 1) * each.var()
     return Estimate(score(means), float(np.sqrt(variance)), "1")
-
-
-def _difference(own: np.ndarray, other: np.ndarray) -> Estimate:
-    one, two = _scored([own], np.ones(1)), _scored([other], np.ones(1))
-    return Estimate(one.value - two.value, float(np.hypot(one.mcse, two.mcse)), "1")
 
 
 def _rows(study: Study, outcome: str, names: tuple[str, ...]) -> list[tuple[str, float, float, float, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -45,15 +46,27 @@ def record_ratios(
 ) -> None:
     """Record median and 95% interval of every ratio between two rows of exp(`log_values`), (treatment, draw)."""
     for k, j, name in pairs(treatments):
-        difference = log_values[k] - log_values[j]
-        for suffix, level in {"": 0.5, "_lower": 0.025, "_upper": 0.975}.items():
-            ratio = statistic(
-                difference, lambda v, q=level: float(np.exp(np.quantile(v, q))), clusters=clusters
-            )  # type: ignore[misc]
-            study.record(f"{prefix}.{name}{suffix}", ratio)
+        ratio_metrics(study, f"{prefix}.{name}", log_values[k] - log_values[j], clusters=clusters)
+
+
+def ratio_metrics(study: Study, name: str, log_ratio: np.ndarray, *, clusters: int = 1) -> None:
+    """Record the median of exp(`log_ratio`) as `name` and its 95% interval as `name`_lower and `name`_upper."""
+    for suffix, level in {"": 0.5, "_lower": 0.025, "_upper": 0.975}.items():
+        quantile = partial(_ratio_quantile, level=level)
+        study.record(f"{name}{suffix}", statistic(log_ratio, quantile, clusters=clusters))
+
+
+def _ratio_quantile(log_ratio: np.ndarray, *, level: float) -> float:
+    return float(np.exp(np.quantile(log_ratio, level)))
+
+
+def interval(study: Study, name: str, *, factor: float = 1.0) -> tuple[float, float, float]:
+    """Return a recorded value with the ends of its 95% interval, each times `factor`."""
+    value, lower, upper = (factor * study.metrics[f"{name}{end}"].value for end in ("", "_lower", "_upper"))
+    return value, lower, upper
 
 
 def interval_text(study: Study, name: str, digits: int) -> str:
     """Return a recorded value with its 95% interval, ``0.59 (0.47 to 0.74)``."""
-    value, lower, upper = (study.metrics[f"{name}{suffix}"].value for suffix in ("", "_lower", "_upper"))
+    value, lower, upper = interval(study, name)
     return f"{value:.{digits}f} ({lower:.{digits}f} to {upper:.{digits}f})"

@@ -166,8 +166,8 @@ def _rows(study: Study, outcome: str, names: tuple[str, ...]) -> list[tuple[str,
 
 
 def _figure(rows: Mapping[str, list[tuple[str, float, float, float, float]]]) -> Figure:
-    figure = Figure(figsize=(4.4 * len(rows) + 0.6, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(rows), squeeze=False, sharey=True)[0]
+    figure = Figure(figsize=(4.8 * len(rows), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(rows), squeeze=False)[0]  # the outcomes have other specs
     for axes, (outcome, entries) in zip(panels, rows.items(), strict=True):
         for i, (_, value, error, seen, spread) in enumerate(entries):
             axes.errorbar(value, -i + 0.12, xerr=2 * error, fmt="o", color=COLOURS[0], capsize=2,

@@ -30,18 +30,25 @@ from medresponse.reports import Evidence
 from medresponse.response import Responses, respond
 from medresponse.response.ordinal import superiority
 from medresponse.response.predict import encode_patients, linear_predictors
-from medresponse.validation import Estimate, batch_error
+from medresponse.validation import Estimate, batch_error, batch_means, batched
 
 ALLOCATED = ("none", "low", "medium")  # heparin
 PRIOR_DRAWS = 1000
 LARGE_COUNTRY = 300  # patients
+SCALES = {
+    "modifier_history_scale": "a feature's standard deviations (history)",
+    "modifier_imaging_scale": "a feature's standard deviations (imaging)",
+    "country_treatment_scale": "countries",
+    "country_in_hospital_treatment_scale": "hospitals of a country",
+}
 
 
 @dataclass(frozen=True)
 class OverPatients:
     """Averages and spreads over all patients in every draw, shape (draw,); groups are those of `labels`.
 
-    Effects are log odds ratios, benefits patients per 1,000 spared death or dependency.
+    Effects are log odds ratios, benefits patients per 1,000 spared death or dependency. `sd_of_means` is the spread of
+    the patients' posterior mean effects: each draw's spread holds what is not known of each effect besides.
     """
 
     mean_effect: np.ndarray
@@ -49,6 +56,7 @@ class OverPatients:
     mean_benefit: np.ndarray
     sd_benefit: np.ndarray
     by_group: dict[str, np.ndarray]
+    sd_of_means: Estimate
 
 
 def run(study: Study) -> None:
@@ -81,7 +89,7 @@ def over_patients(fit: Fit, cohort: Cohort) -> OverPatients:
     fit = fit.thinned(4000)
     family, parameters, question = fit.spec.family, fit.family_draws(), Estimand(kind="probability")
     groups = cohort.table["heparin"].cast(pl.String).to_numpy()
-    sums = np.zeros((4, fit.n_draws))
+    sums, means = np.zeros((4, fit.n_draws)), []
     by_group = {f"heparin_{name}": np.zeros(fit.n_draws) for name in ALLOCATED} | {
         f"country_{name}": np.zeros(fit.n_draws) for name in _large_countries(cohort)
     }
@@ -92,13 +100,19 @@ def over_patients(fit: Fit, cohort: Cohort) -> OverPatients:
         risk = 1000 * family.response(question, eta, parameters, fit.constants)
         effect, benefit = eta[:, 1] - eta[:, 0], risk[:, 0] - risk[:, 1]
         sums += np.stack([part.sum(axis=0) for part in (effect, effect**2, benefit, benefit**2)])
+        means.append(batch_means(effect, batches=BATCHES))
         for name, total in by_group.items():
             total += benefit[members[name][rows]].sum(axis=0)
     effect, effects_squared, benefit, benefits_squared = sums / cohort.n
     return OverPatients(
         effect, np.sqrt(effects_squared - effect**2), benefit, np.sqrt(benefits_squared - benefit**2),
         {name: total / members[name].sum() for name, total in by_group.items()},
+        batched(_spread, np.concatenate(means)),
     )  # fmt: skip
+
+
+def _spread(values: np.ndarray) -> float:
+    return float(values.std())
 
 
 def _large_countries(cohort: Cohort) -> list[str]:
@@ -154,12 +168,33 @@ def _heterogeneity(study: Study, over: OverPatients, fit: Fit, cohort: Cohort) -
         pl.DataFrame(rows, schema=["SD over patients of the", "prior", "posterior"], orient="row"),
         caption="How far the effect of aspirin varies over patients: median (95% upper bound) before and after the trial",
     )
+    study.record("log_odds_ratio_sd_of_means", over.sd_of_means)
+    _scales(study, fit)
     _interaction_test(study, fit, cohort)
     study.figure(
         "heterogeneity", _spread_figure(believed.sd_effect, over.sd_effect, small),
-        caption="Standard deviation over patients of the log odds ratio of aspirin: what the prior allowed and what the trial leaves.",
-        alt="Two densities over the standard deviation of the log odds ratio: the posterior is packed near zero, the prior is spread widely.",
+        caption="Standard deviation over patients of the log odds ratio of aspirin: what the prior allowed and what the trial "
+        "leaves. It adds up four sources, each with what is not known of it, and so cannot lie at zero: the spread of "
+        f"the patients' mean effects is {over.sd_of_means.value:.2f}, and the scale of each source reaches down to zero.",
+        alt=f"Two densities over the standard deviation of the log odds ratio: the posterior about {np.median(over.sd_effect):.2f}, "
+        f"95% of it below {_upper_95(over.sd_effect):.2f}; the prior is spread widely about {np.median(believed.sd_effect):.2f}.",
     )  # fmt: skip
+
+
+def _scales(study: Study, fit: Fit) -> None:
+    """Record the estimated scale of every source of effect modification, each of which may be zero."""
+    rows = []
+    for name, words in SCALES.items():
+        draws = fit.draws(name)
+        interval_metrics(study, f"scale.{name}", draws, unit="1")
+        low, high = np.quantile(draws, [0.025, 0.975])
+        rows.append((words, f"{np.median(draws):.3f}", f"{low:.3f} to {high:.3f}"))
+    study.table(
+        pl.DataFrame(
+            rows, schema=["log odds ratio of aspirin between", "median", "95% interval"], orient="row"
+        ),
+        caption="Standard deviation from each source of differences in the effect of aspirin",
+    )
 
 
 def _upper_95(draws: np.ndarray) -> float:

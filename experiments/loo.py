@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -11,45 +10,49 @@ from scipy.special import logsumexp
 
 from experiments.study import BATCHES, Study
 from medresponse.cohort import Cohort
-from medresponse.comparison import Comparison, compare_specs, stacking_weights
+from medresponse.comparison import Comparison, compare_fits, stacking_weights, training_log_likelihood
 from medresponse.inference import Fit
-from medresponse.inference.fitting import pointwise_log_likelihood
 from medresponse.validation import Estimate
 
-DRAWS = 4000  # as many as the comparison itself reads
 WEIGHT_ERROR = 1e-3  # where the optimum is flat, the iterations for the weights stop this far from it
 
 
 def compare_by_loo(
     study: Study, prefix: str, fits: Mapping[str, Fit], cohort: Cohort, *, caption: str
 ) -> Comparison:
-    """Compare the specs of fits to one cohort by `compare_specs`; record and tabulate.
-
-    Of the first spec ``<prefix>.<spec>.elpd`` is recorded, of the others ``.elpd_difference`` to it with its standard
-    error over patients, ``.elpd_difference_se``, and of all the stacking ``.weight``.
+    """Compare fits to one cohort by `compare_fits`; record and tabulate.
 
     Parameters
     ----------
     study : Study
     prefix : str
+        Of what is recorded, as `record_loo` says.
     fits : mapping
-        Spec -> its fit to `cohort`, from whose draws Monte Carlo errors are taken.
+        Spec -> its fit to `cohort`.
     cohort : Cohort
     caption : str
         Of the table; what the comparison flags is added to it.
     """
-    outcome = next(iter(fits.values())).outcome
-    specs = {name: fit.spec for name, fit in fits.items()}
-    comparison = compare_specs(specs, cohort, outcome=outcome, engine=study.engine, seed=study.seed)
-    names = tuple(fits)
-    values = _figures(np.column_stack([comparison.pointwise[name] for name in names]), names)
-    errors = _errors([_log_likelihood(fit, cohort) for fit in fits.values()], names, _clusters(fits))
-    for name, value in values.items():
-        error = max(errors[name], WEIGHT_ERROR) if name.endswith(".weight") else errors[name]
-        study.record(f"{prefix}.{name}", Estimate(value, error, "1"))
+    comparison = record_loo(study, prefix, fits, cohort)
     flags = "".join(f" {flag[0].upper()}{flag[1:]}." for flag in comparison.flags)
     shown = comparison.table.with_columns(pl.selectors.float().round(2))
     study.table(shown, caption=f"{caption}: expected log predictive density by leave-one-out.{flags}")
+    return comparison
+
+
+def record_loo(study: Study, prefix: str, fits: Mapping[str, Fit], cohort: Cohort) -> Comparison:
+    """Compare fits by `compare_fits` and record the figures with their Monte Carlo errors.
+
+    Of the first spec ``<prefix>.<spec>.elpd`` is recorded, of the others ``.elpd_difference`` to it with its standard
+    error over patients, ``.elpd_difference_se``, and of all the stacking ``.weight``.
+    """
+    comparison, names = compare_fits(fits, cohort), tuple(fits)
+    values = _figures(np.column_stack([comparison.pointwise[name] for name in names]), names)
+    likelihoods = [training_log_likelihood(fit, cohort) for fit in fits.values()]
+    errors = _errors(likelihoods, names, max(fit.provenance.imputations for fit in fits.values()))
+    for name, value in values.items():
+        error = max(errors[name], WEIGHT_ERROR) if name.endswith(".weight") else errors[name]
+        study.record(f"{prefix}.{name}", Estimate(value, error, "1"))
     return comparison
 
 
@@ -62,10 +65,6 @@ def _figures(pointwise: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
         result[f"{name}.elpd_difference_se"] = float(np.sqrt(len(gap)) * gap.std(ddof=1))
     weights = stacking_weights(pointwise).round(4).tolist()
     return result | {f"{name}.weight": weight for name, weight in zip(names, weights, strict=True)}
-
-
-def _clusters(fits: Mapping[str, Fit]) -> int:
-    return max(fit.provenance.imputations for fit in fits.values())
 
 
 def _errors(log_likelihoods: list[np.ndarray], names: tuple[str, ...], clusters: int) -> dict[str, float]:
@@ -98,14 +97,3 @@ def _sums(log_likelihood: np.ndarray, parts: int) -> np.ndarray:
     """Return the log of each part's mean of 1 / likelihood, shape (patient, part); a constant factor is left out."""
     split = np.array_split(log_likelihood, parts, axis=1)
     return np.stack([logsumexp(-part, axis=1) - np.log(part.shape[1]) for part in split], axis=1)
-
-
-def _log_likelihood(fit: Fit, cohort: Cohort) -> np.ndarray:
-    """Return pointwise log-likelihoods, shape (patient, draw), imputation by imputation."""
-    thin = fit.thinned(DRAWS)
-    imputation = thin.posterior["imputation"].values
-    parts = []
-    for m in np.unique(imputation):
-        own = replace(thin, posterior=thin.posterior.isel(chain=imputation == m))
-        parts.append(pointwise_log_likelihood(own, cohort, imputation=int(m)))
-    return np.concatenate(parts, axis=1)

@@ -13,16 +13,12 @@ from matplotlib.figure import Figure
 from scipy.special import logsumexp
 
 from experiments.figures import COLOURS
-from experiments.loo import _clusters, _errors, _figures
+from experiments.loo import record_loo
 from experiments.oak_poplar_data import read_trial
 from experiments.study import Study
 from medresponse.cohort import Cohort
-from medresponse.comparison import _training_log_likelihood
-from medresponse.core.codec import from_plain
-from medresponse.inference import Fit, Gibbs
-from medresponse.inference.diagnostics import psis_loo
-from medresponse.response import linear_predictors
-from medresponse.response.predict import encode_patients
+from medresponse.inference import Fit
+from medresponse.response import chain_densities
 from medresponse.validation import Estimate
 
 DRAWS = 2000  # for the predictions of OAK
@@ -35,8 +31,12 @@ def run(study: Study) -> None:
     )
     rows = {}
     for outcome, names in study.config["compared"].items():
-        fits = {name: _fit(study, f"{outcome}_{name}", poplar, outcome) for name in names}
-        weights = _in_poplar(study, outcome, fits, poplar)
+        fits = {
+            name: study.fit(key := f"{outcome}_{name}", study.spec(key), poplar, outcome=outcome)
+            for name in names
+        }
+        record_loo(study, f"{outcome}.loo", fits, poplar)
+        weights = np.array([study.metrics[f"{outcome}.loo.{name}.weight"].value for name in names])
         _in_oak(study, outcome, fits, weights, oak)
         rows[outcome] = _rows(study, outcome, tuple(fits))
     study.record("failed_diagnostics", sum(not fit.diagnostics.passed for fit in study.fits.values()))
@@ -49,29 +49,10 @@ def run(study: Study) -> None:
     _index(study)
 
 
-def _fit(study: Study, name: str, cohort: Cohort, outcome: str) -> Fit:
-    spec = study.spec(name)
-    if spec.trees is None:
-        return study.fit(name, spec, cohort, outcome=outcome)
-    engine = from_plain(Gibbs, study.config["trees_engine"], path="trees_engine")
-    return study.fit(name, spec, cohort, outcome=outcome, engine=engine)  # type: ignore[arg-type]
-
-
-def _in_poplar(study: Study, outcome: str, fits: Mapping[str, Fit], cohort: Cohort) -> np.ndarray:
-    """Record leave-one-out figures; return stacking weights."""
-    names = tuple(fits)
-    likelihoods = [_training_log_likelihood(fit, cohort) for fit in fits.values()]
-    figures = _figures(np.column_stack([psis_loo(values)[0] for values in likelihoods]), names)
-    errors = _errors(likelihoods, names, _clusters(fits))
-    for key, value in figures.items():
-        study.record(f"{outcome}.loo.{key}", Estimate(value, errors[key], "1"))
-    return np.array([figures[f"{name}.weight"] for name in names])
-
-
 def _in_oak(study: Study, outcome: str, fits: Mapping[str, Fit], weights: np.ndarray, oak: Cohort) -> None:
     """Record the log predictive density of OAK's patients, per patient, of every spec and of the stack."""
     # (spec, chain, patient): the spread over chains gives the Monte Carlo error.
-    parts = [_by_chain(fit, oak) for fit in fits.values()]
+    parts = [chain_densities(fit.thinned(DRAWS), oak) for fit in fits.values()]
     names = tuple(fits)
     for i, name in enumerate(names):
         study.record(f"{outcome}.oak.{name}.log_score", _scored([parts[i]], np.ones(1)))
@@ -79,21 +60,6 @@ def _in_oak(study: Study, outcome: str, fits: Mapping[str, Fit], weights: np.nda
             study.record(f"{outcome}.oak.{name}.difference", _difference(parts[i], parts[0], _average))
             study.record(f"{outcome}.oak.{name}.difference_se", _difference(parts[i], parts[0], _average_se))
     study.record(f"{outcome}.oak.stack.log_score", _scored(parts, weights))
-
-
-def _by_chain(fit: Fit, cohort: Cohort) -> np.ndarray:
-    """Return log predictive densities of patients not seen from each chain's draws, shape (chain, patient)."""
-    thin = fit.thinned(DRAWS)
-    family, parameters, chains = thin.spec.family, thin.family_draws(), thin.posterior.sizes["chain"]
-    outcome, treatment_idx = cohort.outcome(thin.outcome), cohort.treatment_idx
-    result = np.empty((chains, cohort.n))
-    for rows, eta in linear_predictors(thin, encode_patients(thin, cohort), seed=thin.provenance.seed):
-        own = treatment_idx[rows]
-        some = {key: value[rows] if np.ndim(value) else value for key, value in outcome.items()}
-        values = family.log_likelihood(eta[np.arange(len(own)), own], some, own, parameters, thin.constants)
-        by_chain = values.reshape(len(own), chains, -1)
-        result[:, rows] = (logsumexp(by_chain, axis=-1) - np.log(by_chain.shape[-1])).T
-    return result
 
 
 def _mean(parts: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ STUDIES = (
     "cdisc_pilot",
     "gbsg2",
     "ist",
+    "learned",
     "nhefs",
     "oak_poplar",
     "oak_response",

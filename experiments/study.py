@@ -18,12 +18,12 @@ import yaml
 from experiments.metrics import save_metrics
 from medresponse.cohort import Cohort
 from medresponse.core.atomic import sha256_of, write_text
-from medresponse.core.codec import from_plain
+from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import OutputExistsError
 from medresponse.core.figure import svg_of
 from medresponse.core.manifest import verify_manifest, write_manifest
 from medresponse.core.provenance import utc_now, versions
-from medresponse.inference import Fit, Nuts, fit, fit_many, save_fit
+from medresponse.inference import Engine, Fit, Nuts, engine_for, fit, fit_many, save_fit
 from medresponse.model import ModelSpec
 from medresponse.validation import Estimate
 
@@ -63,10 +63,20 @@ class Study:
 
     @property
     def engine(self) -> Nuts:
-        """Sampler settings."""
+        """Sampler settings for specs that NUTS samples, no longer than the configured size allows."""
+        settings = {k: v for k, v in self.config["engine"].items() if k != "kind"}
+        most = self.config["size"].get("most", {})
         return from_plain(
-            Nuts, {k: v for k, v in self.config["engine"].items() if k != "kind"}, path="engine"
+            Nuts, settings | {k: min(settings[k], bound) for k, bound in most.items()}, path="engine"
         )
+
+    def engine_for(self, spec: ModelSpec) -> Engine:
+        """Sampler settings for a spec: with trees or hinges the configured `trees_engine`, or that engine's defaults."""
+        if not spec.searches:
+            return self.engine
+        if "trees_engine" not in self.config:
+            return engine_for(spec)
+        return from_plain(Engine, self.config["trees_engine"], path="trees_engine")  # type: ignore[type-abstract]
 
     def spec(self, name: str) -> ModelSpec:
         """Decode one of the study's model specs."""
@@ -77,16 +87,16 @@ class Study:
         return (ROOT / str(self.config["data_root"])).resolve()
 
     def fit(
-        self, name: str, spec: ModelSpec, cohort: Cohort, *, outcome: str, engine: Nuts | None = None
+        self, name: str, spec: ModelSpec, cohort: Cohort, *, outcome: str, engine: Engine | None = None
     ) -> Fit:
-        """Fit, save and remember one model."""
+        """Fit, save and remember one model, by default with `engine_for` its spec."""
         log.info("fitting %s", name)
         self.cohorts[cohort.schema.name] = cohort.fingerprint
         one = fit(
             spec,
             cohort,
             outcome=outcome,
-            engine=engine or self.engine,
+            engine=engine or self.engine_for(spec),
             seed=self.seed,
             checkpoint=self.folder / ".chains",
         )
@@ -106,7 +116,7 @@ class Study:
             spec,
             cohorts,
             outcome=outcome,
-            engine=self.engine,
+            engine=self.engine_for(spec),
             seed=self.seed,
             checkpoint=self.folder / ".chains",
         )
@@ -144,7 +154,7 @@ class Study:
             "data_sha256": self.cohorts,
             "seed": self.seed,
             "sampler": sorted({fit.provenance.sampler for fit in self.fits.values()}),
-            "engine": dict(self.config["engine"]),
+            "engine": to_plain(self.engine),
             "compile_cache": "the user's PyTensor folder, kept between runs",
             "versions": versions(),
             "seconds": round(time.perf_counter() - self.started, 1),

@@ -26,32 +26,49 @@ _PUBLIC = {
     "cohort_from_frame": "medresponse.cohort",
     "check_prior": "medresponse.prior_check",
     "compare_specs": "medresponse.comparison",
+    "compare_fits": "medresponse.comparison",
     "fit": "medresponse.inference",
     "save_fit": "medresponse.inference",
     "load_fit": "medresponse.inference",
     "Nuts": "medresponse.inference",
+    "Gibbs": "medresponse.inference",
     "ModelSpec": "medresponse.model",
+    "Trees": "medresponse.model",
+    "SumOfTrees": "medresponse.model",
+    "Hinges": "medresponse.model",
+    "SumOfHinges": "medresponse.model",
     "respond": "medresponse.response",
     "contrast": "medresponse.response",
     "pairwise": "medresponse.response",
     "superiority": "medresponse.response",
+    "learn": "medresponse.synthetic.learned",
+    "assess_generator": "medresponse.validation.synthetic_data",
     "report": "medresponse.reports",
 }
 _PACKAGES = (
-    "cohort", "families", "inference", "model", "priors", "readers", "reports", "response", "terms", "validation"
+    "cohort", "families", "inference", "model", "priors", "readers", "reports", "response", "synthetic", "terms",
+    "validation",
 )  # fmt: skip
 
 __all__ = [
+    "Gibbs",
+    "Hinges",
     "ModelSpec",
     "Nuts",
+    "SumOfHinges",
+    "SumOfTrees",
+    "Trees",
+    "assess_generator",
     "check_prior",
     "cohort",
     "cohort_from_frame",
+    "compare_fits",
     "compare_specs",
     "contrast",
     "families",
     "fit",
     "inference",
+    "learn",
     "load_fit",
     "load_schema",
     "model",
@@ -66,6 +83,7 @@ __all__ = [
     "response",
     "save_fit",
     "superiority",
+    "synthetic",
     "terms",
     "validation",
     "__version__",
@@ -81,17 +99,20 @@ if TYPE_CHECKING:
         readers,
         reports,
         response,
+        synthetic,
         terms,
         validation,
     )
     from medresponse.cohort import cohort_from_frame, load_schema
-    from medresponse.comparison import compare_specs
-    from medresponse.inference import Nuts, fit, load_fit, save_fit
-    from medresponse.model import ModelSpec
+    from medresponse.comparison import compare_fits, compare_specs
+    from medresponse.inference import Gibbs, Nuts, fit, load_fit, save_fit
+    from medresponse.model import Hinges, ModelSpec, SumOfHinges, SumOfTrees, Trees
     from medresponse.prior_check import check_prior
     from medresponse.readers import read, read_example
     from medresponse.reports import report
     from medresponse.response import contrast, pairwise, respond, superiority
+    from medresponse.synthetic.learned import learn
+    from medresponse.validation.synthetic_data import assess_generator
 
 
 def __getattr__(name: str) -> Any:

@@ -16,15 +16,17 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medresponse.core.errors import MedresponseError
+from medresponse.core.errors import MedresponseError, SpecError
 from medresponse.core.estimand import ESTIMANDS
 
 if TYPE_CHECKING:
     from medresponse.cohort import Cohort
-    from medresponse.inference import Fit
+    from medresponse.inference import Engine, Fit
+    from medresponse.model import ModelSpec
     from medresponse.response import Responses
 
 
@@ -62,9 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--spec", type=Path, required=True, help="YAML file of a ModelSpec")
     fit.add_argument("--outcome", help="which outcome of the schema, if it has several")
     fit.add_argument("--seed", type=int, required=True)
-    for name, default in (("draws", 1000), ("tune", 1000), ("chains", 4)):
-        fit.add_argument(f"--{name}", type=int, default=default)
-    fit.add_argument("--target-accept", type=float, default=0.95)
+    for name, default in (("draws", "1000, or 500 with trees or hinges"), ("tune", "1000"), ("chains", "4")):
+        fit.add_argument(f"--{name}", type=int, help=f"default {default}")
+    fit.add_argument("--target-accept", type=float, help="default 0.95; not with trees or hinges")
+    fit.add_argument("--thin", type=int, help="sweeps per kept draw, default 4; with trees or hinges alone")
     _out(fit, "folder for the fit")
     fit.set_defaults(run=_fit)
 
@@ -131,16 +134,14 @@ def _fit(options: argparse.Namespace) -> int:
     from medresponse.core.atomic import require_absent
     from medresponse.core.codec import from_plain
     from medresponse.core.strict_yaml import read_yaml
-    from medresponse.inference import Nuts, fit, save_fit
+    from medresponse.inference import fit, save_fit
     from medresponse.model import ModelSpec
     from medresponse.readers import read
 
     require_absent(options.out, overwrite=options.overwrite)
     spec = from_plain(ModelSpec, read_yaml(options.spec, what="spec"), path="spec")
     cohort = read(options.data, options.schema)
-    engine = Nuts(
-        draws=options.draws, tune=options.tune, chains=options.chains, target_accept=options.target_accept
-    )
+    engine = _engine(options, spec)
     checkpoint = options.out.with_name(f".{options.out.name}.chains")
     fitted = fit(
         spec, cohort, outcome=options.outcome, engine=engine, seed=options.seed, checkpoint=checkpoint
@@ -158,6 +159,25 @@ def _fit(options: argparse.Namespace) -> int:
     if checkpoint.is_dir():
         checkpoint.rmdir()
     return 0
+
+
+def _engine(options: argparse.Namespace, spec: ModelSpec) -> Engine:
+    """Return the engine that samples the spec, with what was asked for and its own defaults elsewhere."""
+    from medresponse.inference import engine_for
+
+    default = engine_for(spec)
+    asked = {"draws", "tune", "chains", "target_accept", "thin"}
+    given = {name: getattr(options, name) for name in sorted(asked) if getattr(options, name) is not None}
+    for name in given:
+        if not hasattr(default, name):
+            raise SpecError(
+                f"--{name.replace('_', '-')} is not for a spec {'with' if spec.searches else 'without'} trees or "
+                "hinges; leave it out"
+            )
+    try:
+        return replace(default, **given)  # type: ignore[type-var]
+    except ValueError as error:
+        raise SpecError(str(error)) from error
 
 
 def _respond(options: argparse.Namespace) -> None:

@@ -2,7 +2,9 @@ import polars as pl
 import pytest
 
 from medresponse import cli
+from medresponse.core.errors import FitError
 from medresponse.core.estimand import ESTIMANDS
+from medresponse.inference import Gibbs, Nuts
 from tests.response_kinds import responses_of
 
 SCHEMA = """
@@ -144,3 +146,54 @@ def test_the_estimand_and_part_asked_for_reach_the_responses(files, capsys, monk
     assert written["mean"].to_list() == pytest.approx(responses.of("CR").summary()["mean"].to_list())
     assert run(files, *ask, "--overwrite") == 2
     assert "say which category: part= one of SD, CR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spec", "asked", "engine"),
+    [
+        ("", (), Nuts()),
+        ("", ("--draws", "700", "--target-accept", "0.9"), Nuts(draws=700, target_accept=0.9)),
+        ("trees: {blocks: [history]}", (), Gibbs()),
+        ("trees: {blocks: [history]}", ("--chains", "2", "--thin", "8"), Gibbs(chains=2, thin=8)),
+    ],
+)
+def test_a_spec_is_fitted_with_its_own_engine(files, monkeypatch, spec, asked, engine):
+    used = []
+
+    def fit(*args, engine, **options):
+        used.append(engine)
+        raise FitError("far enough", code="test")
+
+    monkeypatch.setattr("medresponse.inference.fit", fit)
+    assert fitting(files, spec, *asked) == 2
+    assert used == [engine]
+
+
+@pytest.mark.parametrize(
+    ("spec", "asked", "message"),
+    [
+        ("", ("--thin", "2"), "--thin is not for a spec without trees"),
+        ("trees: {blocks: [history]}", ("--target-accept", "0.9"), "--target-accept is not for a spec with trees"),
+        ("", ("--chains", "1"), "chains at least 2"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_the_other_engine_or_out_of_range_is_refused(files, capsys, spec, asked, message):
+    assert fitting(files, spec, *asked) == 2
+    assert message in capsys.readouterr().err
+
+
+def fitting(folder, spec, *asked):
+    (folder / "spec.yaml").write_text(f"family: {{kind: lognormal}}\nblocks: {{}}\n{spec}\n")
+    command = (
+        "fit",
+        "@trial.csv",
+        "--schema",
+        "@schema.yaml",
+        "--spec",
+        "@spec.yaml",
+        "--seed",
+        "1",
+        "--out",
+        "@fit",
+    )
+    return run(folder, *command, *asked)

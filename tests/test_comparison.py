@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from medresponse.cohort import Cohort, Continuous, Feature, Level, Schema, Treatment, cohort_from_frame
-from medresponse.comparison import Comparison, compare_specs, stacking_weights
+from medresponse.comparison import Comparison, compare_fits, compare_specs, stacking_weights
 from medresponse.core.errors import SpecError
 from medresponse.families import Gaussian
-from medresponse.inference import Nuts
+from medresponse.inference import Fit, Nuts, fit
 from medresponse.inference.diagnostics import psis_loo
 from medresponse.model import ModelSpec
 from medresponse.priors import Normal
+from medresponse.response import log_predictive_density
 from medresponse.terms import Spline
 
 LINEAR = ModelSpec(family=Gaussian(), blocks={"history": Normal(sigma=1.0)}, modifiers={})
@@ -23,8 +26,8 @@ CURVED = ModelSpec(
 ENGINE = Nuts(draws=300, tune=300, chains=2)
 
 
-def u_shaped(n: int = 160) -> Cohort:
-    rng = np.random.default_rng(5)
+def u_shaped(n: int = 160, *, seed: int = 5) -> Cohort:
+    rng = np.random.default_rng(seed)
     x = rng.normal(size=n)
     frame = pl.DataFrame(
         {
@@ -95,3 +98,42 @@ def test_one_spec_and_other_scales_of_the_outcome_are_refused() -> None:
     logs = ModelSpec(family=Gaussian(scale="sqrt"), blocks={})
     with pytest.raises(SpecError, match="different scales"):
         compare_specs({"one": LINEAR, "two": logs}, cohort, seed=1)
+
+
+@pytest.fixture(scope="module")
+def fits() -> dict[str, Fit]:
+    """The fits that `compare_specs` makes for itself in `by_loo`."""
+    specs = {"linear": LINEAR, "spline": CURVED}
+    return {name: fit(spec, u_shaped(), engine=ENGINE, seed=1) for name, spec in specs.items()}
+
+
+def test_fits_are_compared_as_their_specs_would_be(fits: dict[str, Fit], by_loo: Comparison) -> None:
+    found = compare_fits(fits, u_shaped())
+    assert found.table.equals(by_loo.table) and found.flags == by_loo.flags and found.method == "loo"
+    for name, values in by_loo.pointwise.items():
+        np.testing.assert_array_equal(found.pointwise[name], values)
+
+
+def test_fits_are_compared_on_patients_they_have_not_seen(fits: dict[str, Fit]) -> None:
+    others = u_shaped(40, seed=6)
+    found = compare_fits(fits, others, method="new_patients")
+    assert found.best == "spline" and found.method == "new_patients"
+    assert found.table["bad_k"].null_count() == 2
+    for name, fitted in fits.items():
+        np.testing.assert_array_equal(found.pointwise[name], log_predictive_density(fitted, others))
+    assert found.table["elpd"].max() == pytest.approx(found.pointwise["spline"].sum(), rel=1e-12)
+    assert any("not linear" in flag for flag in found.flags)
+
+
+def test_a_comparison_with_the_wrong_patients_is_refused(fits: dict[str, Fit]) -> None:
+    own, others = u_shaped(), u_shaped(40, seed=6)
+    with pytest.raises(SpecError, match="linear was not fitted to this cohort"):
+        compare_fits(fits, others)
+    with pytest.raises(SpecError, match="this very cohort"):
+        compare_fits(fits, own, method="new_patients")
+    with pytest.raises(SpecError, match="linear was read from disk"):
+        compare_fits({name: replace(one, codes=None) for name, one in fits.items()}, own)
+    with pytest.raises(SpecError, match="several outcomes"):
+        compare_fits({**fits, "spline": replace(fits["spline"], outcome="z")}, own)
+    with pytest.raises(SpecError, match="at least two"):
+        compare_fits({"linear": fits["linear"]}, own)

@@ -13,6 +13,7 @@ _PACKAGES = (
     "pytensor",
     "nutpie",
     "numba",
+    "stochtree",
     "numpy",
     "scipy",
     "polars",

@@ -21,7 +21,7 @@ _KNOWN = frozenset(
     {
         "1", "%", "kg", "g", "mg", "ug", "cm", "mm", "m", "kg/m2", "m2", "mmHg", "Cel", "10*9/L", "10*6/mL",
         "cells/mm3", "mg/week", "mg/day", "mmol/L", "umol/L", "mg/dL", "g/dL", "U/L", "copies/mL", "points",
-        "mutations", "mm3", "mL/min", "count", "decade", "score", "mm/h", "ng/mL",
+        "mutations", "mm3", "mL/min", "count", "decade", "score", "mm/h", "ng/mL", "fmol/mg", "h",
     }
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
 from medresponse.families.augmented import polya_gamma
 from medresponse.families.base import Arrays, Family, Predictor
-from medresponse.families.censoring import standardised
+from medresponse.families.companions import standardised
 from medresponse.priors import ScalePrior
 
 

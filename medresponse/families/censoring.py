@@ -20,6 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from medresponse.families.base import Arrays
+from medresponse.families.companions import standardised
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,3 @@ def event_companions(outcome: Arrays) -> np.ndarray:
     spent = nelson_aalen(stop, stop, times.event, times.entry)
     spent = spent - nelson_aalen(times.entry, stop, times.event, times.entry)
     return standardised(np.column_stack([times.event.astype(float), spent]))
-
-
-def standardised(columns: np.ndarray) -> np.ndarray:
-    """Return columns with mean 0 and sd 1; a constant column becomes 0."""
-    spread = columns.std(axis=0)
-    return (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)

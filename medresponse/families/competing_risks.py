@@ -13,7 +13,8 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
 from medresponse.families import hazards
 from medresponse.families.base import Arrays, Family, Predictor, checked_horizon
-from medresponse.families.censoring import event_times, nelson_aalen, standardised
+from medresponse.families.censoring import event_times, nelson_aalen
+from medresponse.families.companions import standardised
 from medresponse.priors import HalfNormal, ScalePrior
 
 

@@ -10,7 +10,7 @@ from scipy.special import gammaincinv
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
 from medresponse.families.base import Arrays
-from medresponse.families.censoring import standardised
+from medresponse.families.companions import standardised
 
 _LARGE = 1e9
 

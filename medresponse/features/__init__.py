@@ -6,6 +6,7 @@ from medresponse.features.design import Grouping, Layout, treatment_contrasts
 from medresponse.features.encoding import PROPENSITY, Curve, Encoding, FeatureEncoding, fit_encoding
 from medresponse.features.forest import Forest
 from medresponse.features.groups import group_indices, group_labels
+from medresponse.features.hinges import HingeSum
 from medresponse.features.latent_normal import LatentNormal, fit_latent_normal
 from medresponse.features.propensity import Propensity, fit_propensity
 
@@ -17,6 +18,7 @@ __all__ = [
     "FeatureEncoding",
     "Forest",
     "Grouping",
+    "HingeSum",
     "LatentNormal",
     "Layout",
     "Propensity",

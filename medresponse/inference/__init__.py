@@ -3,7 +3,7 @@
 from medresponse.inference.diagnostics import Diagnostics, Limits, diagnose
 from medresponse.inference.engines import Engine, Nuts
 from medresponse.inference.fitted import Fit, Support
-from medresponse.inference.fitting import fit, fit_many
+from medresponse.inference.fitting import engine_for, fit, fit_many
 from medresponse.inference.gibbs import Gibbs
 from medresponse.inference.store import load_fit, save_fit
 
@@ -16,6 +16,7 @@ __all__ = [
     "Nuts",
     "Support",
     "diagnose",
+    "engine_for",
     "fit",
     "fit_many",
     "load_fit",

@@ -13,7 +13,7 @@ import xarray as xr
 
 from medresponse.cohort import Schema
 from medresponse.core.provenance import Provenance
-from medresponse.features import Encoding, Forest, LatentNormal, Layout
+from medresponse.features import Encoding, Forest, HingeSum, LatentNormal, Layout
 from medresponse.inference.diagnostics import Diagnostics
 from medresponse.model.spec import ModelSpec
 
@@ -75,7 +75,8 @@ class Fit:
         rows, never saved, since they are patients' rows.
     forests : xarray.Dataset or None
         Nodes of the sums of trees where the spec has them: for each sum ``<name>_column`` and ``<name>_value``, dims (chain,
-        draw, node), as `features.Forest` says. The sums are ``prognostic`` and ``predictive_0``, ... a contrast.
+        draw, node), as `features.Forest` says. The sums are ``prognostic`` and ``predictive_0``, ... a contrast. Those of
+        hinges are named ``hinge_<name>`` and have ``<name>_shape`` too, as `features.HingeSum` says.
     diagnostics : Diagnostics
     diagnostics_table : polars.DataFrame
     provenance : Provenance
@@ -138,29 +139,38 @@ class Fit:
         )
 
     def forest_values(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return prognosis (patient, draw) and effects (patient, contrast, draw) by the sums of trees.
+        """Return prognosis (patient, draw) and effects (patient, contrast, draw) by the sums of trees and hinges.
 
         Parameters
         ----------
         columns : numpy.ndarray
             Feature columns, shape (patient, column), or (draw, patient, column) where they differ from draw to draw.
         """
-        trees, r = self.spec.trees, self.layout.n_contrasts
-        assert trees is not None
-        prognosis = self._forest("prognostic", trees.prognostic.trees).values(columns)
-        effects = np.zeros((len(prognosis), r, prognosis.shape[1]))
-        if trees.predictive is not None:
-            for j in range(r):
-                effects[:, j] = self._forest(f"predictive_{j}", trees.predictive.trees).values(columns)
+        trees, hinges, r = self.spec.trees, self.spec.hinges, self.layout.n_contrasts
+        prognosis = np.zeros((columns.shape[-2], self.n_draws))
+        effects = np.zeros((columns.shape[-2], r, self.n_draws))
+        if trees is not None:
+            prognosis += self._forest("prognostic", trees.prognostic.trees).values(columns)
+            for j in range(r if trees.predictive is not None else 0):
+                assert trees.predictive is not None
+                effects[:, j] += self._forest(f"predictive_{j}", trees.predictive.trees).values(columns)
+        if hinges is not None:
+            prognosis += self._hinges("prognostic").values(columns)
+            for j in range(r if hinges.predictive is not None else 0):
+                effects[:, j] += self._hinges(f"predictive_{j}").values(columns)
         return prognosis, effects
 
     def _forest(self, name: str, trees: int) -> Forest:
+        return Forest(self._nodes(name, "column"), self._nodes(name, "value"), trees)
+
+    def _hinges(self, name: str) -> HingeSum:
+        return HingeSum(*(self._nodes(f"hinge_{name}", part) for part in ("column", "value", "shape")))
+
+    def _nodes(self, name: str, part: str) -> np.ndarray:
         assert self.forests is not None
-        both = (
-            self.forests[f"{name}_{part}"].transpose("chain", "draw", ...) for part in ("column", "value")
+        return np.asarray(
+            self.forests[f"{name}_{part}"].transpose("chain", "draw", ...).values.reshape(self.n_draws, -1)
         )
-        column, value = (nodes.values.reshape(self.n_draws, -1) for nodes in both)
-        return Forest(column, value, trees)
 
     def coefficient_draws(self) -> tuple[np.ndarray, ...]:
         """Return the coefficients of each linear predictor, shape (draw, coefficient)."""

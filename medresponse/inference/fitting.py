@@ -86,10 +86,10 @@ def fit_many(
 
     Same parameters as `fit`. Fold i gets the same draws as ``fit(spec, cohorts[i], ...)`` would give.
     """
-    sampler: Engine = engine or (Nuts() if spec.trees is None else Gibbs())
-    if isinstance(sampler, Gibbs) != (spec.trees is not None):
+    sampler = engine_for(spec, engine)
+    if engine is not None and sampler is not engine:
         raise SpecError(
-            "the Gibbs engine is for specs with trees, and they need it; leave engine out for the right one"
+            "the Gibbs engine is for specs with trees or hinges, and they need it; leave engine out for the right one"
         )
     fits = []
     for cohort in cohorts:
@@ -102,6 +102,16 @@ def fit_many(
         if sampled.interrupted:
             break  # the fit's status says so; what was not begun is not there
     return tuple(fits)
+
+
+def engine_for(spec: ModelSpec, engine: Engine | None = None) -> Engine:
+    """Return `engine` if it samples such a spec, else the one that does with its defaults.
+
+    `Gibbs` for trees and hinges, else `Nuts`.
+    """
+    if engine is not None and isinstance(engine, Gibbs) == spec.searches:
+        return engine
+    return Gibbs() if spec.searches else Nuts()
 
 
 def _sample(

@@ -1,8 +1,9 @@
-"""Gibbs sampling of models with sums of trees: trees, linear part, latent outcomes and scales in turn.
+"""Gibbs sampling of models with sums of trees or hinges: these, the linear part, latent outcomes and scales in turn.
 
 Bayesian backfitting (Hastie & Tibshirani 2000, Stat Sci 15:196): each tree is drawn given the residual of all else. One
 sweep draws the family's free parameters given the predictor alone, then the latent outcomes given both (together one
-draw of the two from their joint law), then every tree, the linear part in one block, and the scales of groups.
+draw of the two from their joint law), then every tree, products of hinges with the linear part integrated out, the linear
+part in one block, and the scales of groups.
 """
 
 from __future__ import annotations
@@ -23,41 +24,50 @@ from medresponse.families import Arrays, Augmented, Family
 from medresponse.features import PROPENSITY, Encoding
 from medresponse.inference.engines import ChainRun, Engine, Sampled, load_chain, save_chain
 from medresponse.inference.ensembles import Ensemble, Residual, require_stochtree
+from medresponse.inference.hinge_factors import Factors
+from medresponse.inference.hinges import HingeSampler
 from medresponse.inference.linear import LinearPart
 from medresponse.inference.slices import ScaleStep
-from medresponse.model import ModelSpec, Prepared, SumOfTrees
+from medresponse.model import Hinges, ModelSpec, Prepared, SumOfTrees, Trees
 
 log = logging.getLogger("medresponse.inference")
 
 FOREST = "forest_"  # start of the names of node arrays in a chain
+HINGES = "hinge_"  # and, after it, of those that are not of trees
 _PROBES = 10  # patients whose prognosis and effects the diagnostics look at
 
 
 @register(Engine, "gibbs")
 @dataclass(frozen=True, kw_only=True)
 class Gibbs:
-    """Settings of the Gibbs sampler, for specs with trees.
+    """Settings of the Gibbs sampler, for specs with trees or hinges.
 
     Parameters
     ----------
     draws : int
-        Kept draws a chain; each holds all its trees (about 10 kB for 250 trees), so they are few and far apart.
+        Kept draws a chain; each holds all its trees (about 10 kB for 250 trees) or products of hinges (about 2 kB for
+        50), so they are few and far apart.
     tune : int
         Sweeps before the first, discarded.
     thin : int
         Sweeps from one kept draw to the next.
     chains : int
         For each imputation. They run one after another: the library holds the interpreter's lock.
+    moves : int
+        Births, deaths and changes of products of hinges a sweep.
     """
 
     draws: int = 500
     tune: int = 1000
     thin: int = 4
     chains: int = 4
+    moves: int = 20
 
     def __post_init__(self) -> None:
-        if min(self.draws, self.tune, self.thin) < 1 or self.chains < 2:
-            raise ValueError("draws, tune and thin must be positive and chains at least 2: R-hat needs two")
+        if min(self.draws, self.tune, self.thin, self.moves) < 1 or self.chains < 2:
+            raise ValueError(
+                "draws, tune, thin and moves must be positive and chains at least 2: R-hat needs two"
+            )
 
 
 def sample_trees(
@@ -69,7 +79,7 @@ def sample_trees(
     Parameters
     ----------
     spec : ModelSpec
-        With trees.
+        With trees or hinges.
     prepared : Prepared
     outcome : mapping
         As `Cohort.outcome` gives it.
@@ -91,7 +101,8 @@ def sample_trees(
         If stochtree is not installed, a draw is not finite, or no chain finished.
     """
     require_augmented(spec.family)
-    require_stochtree()
+    if spec.trees is not None:
+        require_stochtree()
     started = time.perf_counter()
     jobs = [(m, c) for m in range(len(prepared.codes)) for c in range(engine.chains)]
     finished: list[ChainRun] = []
@@ -114,7 +125,8 @@ def sample_trees(
     if not finished:
         raise FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
     seconds = time.perf_counter() - started
-    return Sampled(tuple(finished), interrupted, 0.0, seconds, f"stochtree {version('stochtree')}")
+    sampler = f"stochtree {version('stochtree')}" if spec.trees is not None else "hinges"
+    return Sampled(tuple(finished), interrupted, 0.0, seconds, sampler)
 
 
 class _Chain:
@@ -124,7 +136,6 @@ class _Chain:
         self, spec: ModelSpec, prepared: Prepared, columns: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray,
         groups: dict[str, np.ndarray], *, seed: int, job: tuple[int, int],
     ) -> None:  # fmt: skip
-        assert spec.trees is not None
         layout, constants = prepared.layout, prepared.constants
         family = require_augmented(spec.family)
         self._spec, self._family, self._layout = spec, family, layout
@@ -137,29 +148,45 @@ class _Chain:
         self._linear = LinearPart(spec, prepared, columns, treatment_idx, groups, intercept=(mean, sd))
         self._mean = self._linear.fitted
         latent, self._precision = self._augment()
-        self._residual = Residual(latent - self._mean)
+        self._residual = latent - self._mean
         unit = float(spec.family.latent_sd(outcome))
-        self._ensembles = []
         contrast = layout.contrast_matrix[treatment_idx]
-        plan: list[tuple[SumOfTrees, np.ndarray | None, bool]] = [(spec.trees.prognostic, None, True)]
-        if spec.trees.predictive is not None:
-            plan += [(spec.trees.predictive, contrast[:, j], False) for j in range(layout.n_contrasts)]
+        self._ensembles: list[Ensemble] = []
+        self._hinges: HingeSampler | None = None
+        if spec.trees is not None:
+            self._plant(spec.trees, prepared, columns, contrast, unit=unit, seed=seed, job=job)
+        if spec.hinges is not None:
+            factors, only_prognostic = hinge_factors(spec.hinges, prepared.encoding, columns)
+            fixed, precision, _ = self._linear.block
+            self._hinges = HingeSampler(
+                spec.hinges, factors=factors, only_prognostic=only_prognostic, contrasts=contrast, fixed=fixed,
+                fixed_precision=precision, unit=unit, rng=stream(seed, "hinges", *job),
+            )  # fmt: skip
+        parts = [part for part in (spec.trees, spec.hinges) if part is not None]
+        blocks = tuple(block for part in parts for block in part.blocks)
+        self._probes = spread_out(columns[:, splittable(prepared.encoding, blocks, with_score=False)[0]])
+
+    def _plant(
+        self, trees: Trees, prepared: Prepared, columns: np.ndarray, contrast: np.ndarray, *, unit: float, seed: int,
+        job: tuple[int, int],
+    ) -> None:  # fmt: skip
+        self._shared = Residual(self._residual)
+        plan: list[tuple[SumOfTrees, np.ndarray | None, bool]] = [(trees.prognostic, None, True)]
+        if trees.predictive is not None:
+            plan += [(trees.predictive, contrast[:, j], False) for j in range(contrast.shape[1])]
         for number, (prior, basis, with_score) in enumerate(plan):
-            positions, weights = splittable(prepared.encoding, spec.trees.blocks, with_score=with_score)
+            positions, weights = splittable(prepared.encoding, trees.blocks, with_score=with_score)
             ensemble = Ensemble(
                 prior, leaf_sd=prior.scale * unit / np.sqrt(prior.trees), columns=columns, positions=positions,
-                weights=weights, basis=basis, residual=self._residual, seed=derive_seed(seed, "trees", *job, number),
+                weights=weights, basis=basis, residual=self._shared, seed=derive_seed(seed, "trees", *job, number),
             )  # fmt: skip
             self._ensembles.append(ensemble)
-        self._probes = spread_out(
-            columns[:, splittable(prepared.encoding, spec.trees.blocks, with_score=False)[0]]
-        )
 
     def run(self, engine: Gibbs, job: tuple[int, int]) -> ChainRun:
         kept: list[dict[str, np.ndarray]] = []
         for sweep in range(1, engine.tune + engine.draws * engine.thin + 1):
             keep = sweep > engine.tune and (sweep - engine.tune) % engine.thin == 0
-            self._sweep()
+            self._sweep(engine.moves)
             if keep:
                 kept.append(self._draw())
         posterior = {}
@@ -174,38 +201,54 @@ class _Chain:
         stats = {"diverging": np.zeros(engine.draws, dtype=bool)}
         return ChainRun(*job, posterior, stats)
 
-    def _sweep(self) -> None:
+    def _sweep(self, moves: int) -> None:
         for step in self._free.values():
             step.draw(lambda value, step=step: self._log_likelihood(step, value), self._rng)  # type: ignore[misc]
         self._parameters = self._from_free()
         latent, self._precision = self._augment()
-        self._residual.replace(latent - self._mean)
-        for ensemble in self._ensembles:
-            ensemble.sweep(self._precision)
-        residual = self._linear.draw(self._residual.values, self._precision, self._rng)
-        self._residual.replace(residual)
-        self._mean = latent - residual
+        self._residual = latent - self._mean
+        if self._ensembles:
+            self._shared.replace(self._residual)
+            for ensemble in self._ensembles:
+                ensemble.sweep(self._precision)
+            self._residual = self._shared.values
+        if self._hinges is not None:
+            fixed, precision, prior_mean = self._linear.block
+            target = self._residual + self._linear.fitted + self._hinges.fitted
+            self._hinges.sweep(target - fixed @ prior_mean, self._precision, precision, moves)
+            self._residual = target - self._linear.fitted - self._hinges.fitted
+        self._residual = self._linear.draw(self._residual, self._precision, self._rng)
+        self._mean = latent - self._residual
 
     def _draw(self) -> dict[str, np.ndarray]:
         """Return the state with the means of functions moved into the linear part, where they are identified."""
-        linear, names = self._linear, ["prognostic"]
-        names += [f"predictive_{j}" for j in range(len(self._ensembles) - 1)]
-        functions = [ensemble.function() for ensemble in self._ensembles]
-        means = [float(function.mean()) for function in functions]
-        coefficients = linear.coefficients.copy()
-        start = self._layout.slices["treatment"].start
-        coefficients[start : start + len(means) - 1] += means[1:]
-        draw = {
-            "coefficients": coefficients,
-            self._family.intercept_name: np.asarray(linear.intercept + means[0]),
-        }
-        draw |= {name: np.asarray(value) for name, value in self._parameters.items()}
-        draw |= linear.scales
-        for name, ensemble, function, mean in zip(names, self._ensembles, functions, means, strict=True):
+        linear, coefficients = self._linear, self._linear.coefficients.copy()
+        intercept, start = linear.intercept, self._layout.slices["treatment"].start
+        draw: dict[str, np.ndarray] = {}
+        probes: dict[str, np.ndarray] = {}
+        for j, ensemble in enumerate(self._ensembles):
+            function = ensemble.function()
+            mean = float(function.mean())
+            if j == 0:
+                intercept += mean
+            else:
+                coefficients[start + j - 1] += mean
             column, value = ensemble.nodes(shift=-mean)
-            draw[f"{FOREST}{name}_column"], draw[f"{FOREST}{name}_value"] = column, value
-            draw[f"probe_{name}"] = function[self._probes] - mean
-        return draw
+            draw[f"{FOREST}{_name(j)}_column"], draw[f"{FOREST}{_name(j)}_value"] = column, value
+            probes[_name(j)] = function[self._probes] - mean
+        for part in range(0 if self._hinges is None else self._hinges.parts):
+            assert self._hinges is not None
+            column, value, shape = self._hinges.nodes(part)  # averages zero as it is
+            name = f"{HINGES}{_name(part)}"
+            draw |= {
+                f"{FOREST}{name}_column": column,
+                f"{FOREST}{name}_value": value,
+                f"{FOREST}{name}_shape": shape,
+            }
+            probes[_name(part)] = probes.get(_name(part), 0.0) + self._hinges.function(part)[self._probes]
+        draw |= {"coefficients": coefficients, self._family.intercept_name: np.asarray(intercept)}
+        draw |= {name: np.asarray(value) for name, value in self._parameters.items()}
+        return draw | linear.scales | {f"probe_{name}": values for name, values in probes.items()}
 
     def _from_free(self) -> dict[str, float]:
         return self._family.from_free(
@@ -227,6 +270,22 @@ class _Chain:
         return float(pointwise.sum())
 
 
+def _name(part: int) -> str:
+    """Return the name of the prognosis (0) or of a contrast's function."""
+    return "prognostic" if part == 0 else f"predictive_{part - 1}"
+
+
+def hinge_factors(prior: Hinges, encoding: Encoding, columns: np.ndarray) -> tuple[Factors, np.ndarray]:
+    """Return the factors that products may have and the features that only the prognosis may use."""
+    positions, _ = splittable(encoding, prior.blocks, with_score=True)
+    owners = [encoding.column_features[i] for i in positions]
+    order = {owner: i for i, owner in enumerate(dict.fromkeys(owners))}
+    features = np.array([order[owner] for owner in owners], dtype=int)
+    score = np.array([encoding.column_blocks[i] == PROPENSITY for i in positions], dtype=bool)
+    factors = Factors(columns, positions, features, knots=prior.knots, min_patients=prior.min_patients)
+    return factors, np.unique(features[score])
+
+
 def require_augmented(family: Family) -> Augmented:
     """Return the family if trees can be drawn for it.
 
@@ -239,7 +298,7 @@ def require_augmented(family: Family) -> Augmented:
         return family
     able = sorted(name for name, part in registered(Family).items() if hasattr(part, "augment"))
     raise SpecError(
-        f"spec.trees: {type(family).__name__} has no latent normal outcome to draw trees by; "
+        f"spec.trees, spec.hinges: {type(family).__name__} has no latent normal outcome to draw them by; "
         f"families that have one: {', '.join(able)}"
     )
 

@@ -72,6 +72,15 @@ class LinearPart:
         """The linear part at the training patients, intercept included."""
         return self._design @ self._all
 
+    @property
+    def block(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Design (patient, column) with the intercept first, and prior precision and mean of its coefficients."""
+        sd = self._sd.copy()
+        for name, part in self._pooled.parts.items():
+            sd[part] = self._pooled.scale_of(name)
+        precision = 1 / np.concatenate([[self._intercept_sd], sd[self._used]]) ** 2
+        return self._design, precision, self._prior_mean
+
     def prior_draws(self, draws: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return ``intercept``, ``coefficients`` and scales from their prior, each of shape (draw, ...)."""
         sd = np.tile(self._sd, (draws, 1))
@@ -85,10 +94,7 @@ class LinearPart:
     def draw(self, residual: np.ndarray, precision: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw coefficients and scales given the residual of everything fitted; return the new residual."""
         target = residual + self.fitted
-        sd = self._sd.copy()
-        for name, part in self._pooled.parts.items():
-            sd[part] = self._pooled.scale_of(name)
-        prior = 1 / np.concatenate([[self._intercept_sd], sd[self._used]]) ** 2
+        _, prior, _ = self.block
         factor = np.linalg.cholesky(self._weighted_gram(precision) + np.diag(prior))
         right = self._design.T @ (precision * target) + prior * self._prior_mean
         mean = np.linalg.solve(factor.T, np.linalg.solve(factor, right))

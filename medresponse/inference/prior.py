@@ -40,7 +40,7 @@ def prior_fit(
     """
     name = outcome or only_outcome(cohort)
     prepared = prepare(spec, cohort, outcome=name, seed=seed)
-    if spec.trees is not None:
+    if spec.searches:
         sampled = prior_trees(
             spec, prepared, cohort.outcome(name), cohort.treatment_idx, group_indices(prepared.layout, cohort),
             draws=draws, rng=stream(seed, "prior"),

@@ -1,4 +1,4 @@
-"""Draws from the prior of a model with trees, in numpy."""
+"""Draws from the prior of a model with trees or hinges, in numpy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import numpy as np
 
 from medresponse.families import Arrays, Augmented
 from medresponse.features import Forest
-from medresponse.inference.gibbs import FOREST, require_augmented, splittable, stack_nodes
+from medresponse.inference.gibbs import (
+    FOREST,
+    HINGES,
+    hinge_factors,
+    require_augmented,
+    splittable,
+    stack_nodes,
+)
 from medresponse.inference.linear import LinearPart
+from medresponse.inference.prior_hinges import prior_hinges
 from medresponse.inference.slices import ScaleStep
 from medresponse.model import ModelSpec, Prepared, SumOfTrees
 
@@ -24,7 +32,6 @@ def prior_trees(
         As `sample_trees` does.
     """
     family: Augmented = require_augmented(spec.family)
-    assert spec.trees is not None
     layout, columns = prepared.layout, prepared.encoding.columns(prepared.codes[0])
     unit = float(spec.family.latent_sd(outcome))
     at = family.intercept_prior(outcome, prepared.constants)
@@ -36,11 +43,14 @@ def prior_trees(
         family.from_free({n: float(v[s]) for n, v in steps.items()}, prepared.constants) for s in range(draws)
     ]
     result |= {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    plan = [("prognostic", spec.trees.prognostic)]
-    if spec.trees.predictive is not None:
-        plan += [(f"predictive_{j}", spec.trees.predictive) for j in range(layout.n_contrasts)]
+    trees, plan = spec.trees, []
+    if trees is not None:
+        plan += [("prognostic", trees.prognostic)]
+    if trees is not None and trees.predictive is not None:
+        plan += [(f"predictive_{j}", trees.predictive) for j in range(layout.n_contrasts)]
     for name, prior in plan:
-        positions, weights = splittable(prepared.encoding, spec.trees.blocks, with_score=name == "prognostic")
+        assert trees is not None
+        positions, weights = splittable(prepared.encoding, trees.blocks, with_score=name == "prognostic")
         every = [prior_nodes(prior, columns, positions, weights, unit=unit, rng=rng) for _ in range(draws)]
         column = stack_nodes([c for c, _ in every], "column")
         value = stack_nodes([v for _, v in every], "value")
@@ -52,6 +62,18 @@ def prior_trees(
         else:
             own = layout.slices["treatment"].start + int(name.removeprefix("predictive_"))
             result["coefficients"][:, own] += mean
+    if spec.hinges is not None:
+        factors, only_prognostic = hinge_factors(spec.hinges, prepared.encoding, columns)
+        nodes = prior_hinges(
+            spec.hinges,
+            factors,
+            only_prognostic,
+            contrasts=layout.n_contrasts,
+            unit=unit,
+            draws=draws,
+            rng=rng,
+        )
+        result |= {f"{FOREST}{HINGES}{name}": values for name, values in nodes.items()}
     return result | {family.intercept_name: intercept}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from medresponse.cohort import BLOCKS
 from medresponse.families import Family
 from medresponse.features import PROPENSITY
+from medresponse.model.hinges import Hinges
 from medresponse.model.trees import Trees
 from medresponse.priors import Exchangeable, HalfNormal, Normal, Prior, ScalePrior, TreatmentStructure
 from medresponse.terms import Spline, Term
@@ -81,6 +82,8 @@ class ModelSpec:
     trees : Trees, optional
         Sums of regression trees over blocks that `blocks` does not name. Drawn by Gibbs steps, so the linear terms beside
         them need normal priors with fixed scales, and the family a latent normal outcome.
+    hinges : Hinges, optional
+        Sums of products of hinges over blocks that neither `blocks` nor `trees` names; drawn by Gibbs steps too.
     pooling : tuple of str
         Grouping columns with partially pooled intercepts and treatment effects; several cross. ``a/b`` pools over
         groups of `b` within `a`.
@@ -112,6 +115,7 @@ class ModelSpec:
     terms: Mapping[str, Term] = field(default_factory=dict)
     modifier_terms: Mapping[str, Term] = field(default_factory=dict)
     trees: Trees | None = None
+    hinges: Hinges | None = None
     pooling: tuple[str, ...] = ()
     pooling_scale: ScalePrior = HalfNormal(sigma=0.5)
     pooling_treatment_scale: ScalePrior = HalfNormal(sigma=0.25)
@@ -149,14 +153,18 @@ class ModelSpec:
             raise ValueError(
                 f"modifier_terms name {', '.join(straight)}, which terms does not: a modifier needs its main term"
             )
-        if self.trees is not None:
-            both = sorted(set(self.blocks) & set(self.trees.blocks))
+        taken = dict.fromkeys(self.blocks, "blocks")
+        for name, part in (("trees", self.trees), ("hinges", self.hinges)):
+            if part is None:
+                continue
+            both = sorted(set(taken) & set(part.blocks))
             if both:
                 raise ValueError(
-                    f"blocks and trees both name {', '.join(both)}: a block is linear or in trees"
+                    f"{taken[both[0]]} and {name} both name {', '.join(both)}: a block is linear, in trees or in hinges"
                 )
             if self.terms:
-                raise ValueError("terms and trees do not go together: trees find curves by themselves")
+                raise ValueError(f"terms and {name} do not go together: {name} find curves by themselves")
+            taken |= dict.fromkeys(part.blocks, name)
         if isinstance(self.confounding, str) and self.confounding != "measured":
             raise ValueError(
                 f"confounding {self.confounding!r} is not known; valid are 'measured' and a propensity score"
@@ -173,11 +181,17 @@ class ModelSpec:
     def curve_terms(self) -> Mapping[str, Term]:
         """Feature (or the propensity score) -> term of its curve."""
         score = self.confounding
-        if isinstance(score, PropensityScore) and score.curve is not None and self.trees is None:
+        if isinstance(score, PropensityScore) and score.curve is not None and not self.searches:
             return {**self.terms, PROPENSITY: score.curve}
         return self.terms
 
     @property
     def used_blocks(self) -> tuple[str, ...]:
-        """Blocks whose features the model uses, linearly or in trees."""
-        return (*self.blocks, *(self.trees.blocks if self.trees is not None else ()))
+        """Blocks whose features the model uses, linearly, in trees or in hinges."""
+        parts = (part for part in (self.trees, self.hinges) if part is not None)
+        return (*self.blocks, *(block for part in parts for block in part.blocks))
+
+    @property
+    def searches(self) -> bool:
+        """Whether the form of the functions is unknown too (trees, hinges), so that the `Gibbs` engine draws it."""
+        return self.trees is not None or self.hinges is not None

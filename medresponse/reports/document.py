@@ -25,8 +25,8 @@ SCHEMA_VERSION = 1
 NOT_CONVERGED = "NOT CONVERGED \N{EN DASH} DO NOT USE"
 SYNTHETIC = "SYNTHETIC DATA \N{EN DASH} NOT A REAL PATIENT"
 SECTIONS = (
-    "identity", "banner", "in_short", "question", "expected_response", "differences", "survival", "harms", "moved", "trust",
-    "not_said", "inputs", "numbers", "evidence", "making", "flow", "glossary",
+    "identity", "banner", "in_short", "question", "expected_response", "differences", "survival", "incidence", "harms", "moved",
+    "trust", "not_said", "inputs", "numbers", "evidence", "making", "flow", "glossary",
 )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
-    for figure in (svg.icon_array, svg.interval_bar, svg.density, svg.survival, svg.line_sample):
+    for figure in (svg.icon_array, svg.interval_bar, svg.density, svg.curves, svg.line_sample):
         made.globals[figure.__name__] = functools.partial(_drawn, figure)
     made.filters["css_string"] = css_string
     made.globals["style"] = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # ours, not data

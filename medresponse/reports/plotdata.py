@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from medresponse.reports import format as fmt
 from medresponse.reports.wording import Wording
 
 _POINTS = 81
@@ -47,6 +49,15 @@ class Curve:
     upper: tuple[float, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class OptionCurve:
+    """One option's curve, its line style (an index, so that styles differ without colour) and its words."""
+
+    label: str
+    style: int
+    curve: Curve
+
+
 def axis_of(low: float, high: float, wording: Wording, *, signed: bool = False) -> Axis:
     """Return an axis with round marks that covers `low` to `high`."""
     step = _round_step(high - low)
@@ -55,6 +66,42 @@ def axis_of(low: float, high: float, wording: Wording, *, signed: bool = False) 
     places = [_tidy(i * step) for i in range(first, last + 1)]
     ticks = tuple(Tick(at=at, text=wording.tick(at, unit, signed=signed)) for at in places)
     return Axis(low=places[0], high=places[-1], ticks=ticks)
+
+
+def time_axis(horizon: float) -> Axis:
+    """Return an axis from 0 to `horizon` with marks at its quarters."""
+    ticks = tuple(
+        Tick(at=q * horizon, text=fmt.plain_number(q * horizon)) for q in (0.0, 0.25, 0.5, 0.75, 1.0)
+    )
+    return Axis(low=0.0, high=horizon, ticks=ticks)
+
+
+def option_curves(
+    labels: Sequence[str], times: np.ndarray, draws: np.ndarray, *, start: float
+) -> tuple[OptionCurve, ...]:
+    """Return one curve an option.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    times : numpy.ndarray
+        From 0, shape (time,).
+    draws : numpy.ndarray
+        Probabilities at every time but the first, shape (option, time - 1, draw).
+    start : float
+        The probability at time 0.
+    """
+    return tuple(
+        OptionCurve(label=label, style=k, curve=_curve(times, draws[k], start))
+        for k, label in enumerate(labels)
+    )
+
+
+def ends_in_words(options: Sequence[OptionCurve]) -> str:
+    """Return where each option's curve ends, with its interval: the numbers of a figure's alt text."""
+    return "; ".join(
+        f"{o.label}: {fmt.of_100(o.curve.mean[-1])} (95% interval {_end(o.curve)})" for o in options
+    )
 
 
 def density_of(draws: np.ndarray, low: float, high: float) -> Density:
@@ -68,6 +115,17 @@ def density_of(draws: np.ndarray, low: float, high: float) -> Density:
     y = np.exp(-0.5 * ((x[:, None] - centres) / bandwidth) ** 2) @ weights
     peak = float(y.max()) or 1.0
     return Density(x=tuple(_tidy(v) for v in x), y=tuple(round(float(v) / peak, 4) for v in y))
+
+
+def _curve(times: np.ndarray, draws: np.ndarray, start: float) -> Curve:
+    lower, upper = np.quantile(draws, [0.025, 0.975], axis=-1)
+    parts = {"mean": draws.mean(axis=-1), "lower": lower, "upper": upper}
+    points = {name: (start, *(round(float(v), 5) for v in values)) for name, values in parts.items()}
+    return Curve(time=tuple(round(float(t), 4) for t in times), **points)
+
+
+def _end(curve: Curve) -> str:
+    return fmt.span(fmt.count_of_100(curve.lower[-1]), fmt.count_of_100(curve.upper[-1]))
 
 
 def _round_step(width: float) -> float:

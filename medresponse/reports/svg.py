@@ -99,8 +99,8 @@ def _marks(x: _Scale, mark: _Plain | None, base: float) -> list[str]:
     return parts
 
 
-def survival(section: _Plain, *, width: int = 360) -> str:
-    """Return event-free curves with bands; line styles tell the options apart."""
+def curves(section: _Plain, *, width: int = 360) -> str:
+    """Return probabilities over time with bands; line styles tell the options apart."""
     t, base, top = _Scale(section["time_axis"], 30, width - 12), 96.0, 6.0
     y = _Scale(section["axis"], base, top)
     parts = [_line(30, base, width - 12, base, "#444444", 0.8), _line(30, top, 30, base, "#444444", 0.8)]

@@ -10,6 +10,7 @@ from medresponse.response.curves import (
     own_curves,
     survival_curves,
 )
+from medresponse.response.density import chain_densities, log_predictive_density
 from medresponse.response.ordinal import superiority
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Basis, Responses, respond
@@ -20,10 +21,12 @@ __all__ = [
     "Responses",
     "applicability",
     "benefit_of",
+    "chain_densities",
     "contrast",
     "contributions",
     "incidence_curves",
     "linear_predictors",
+    "log_predictive_density",
     "mean_incidence",
     "mean_survival",
     "own_curves",

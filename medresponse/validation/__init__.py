@@ -4,6 +4,8 @@ from medresponse.validation.baselines import BASELINES, fit_baseline
 from medresponse.validation.continuous import coverage, mean_absolute_error, within_share, within_share_point
 from medresponse.validation.montecarlo import Estimate, batch_error, batch_means, batched
 from medresponse.validation.overlap import Overlap, overlap
+from medresponse.validation.recovery import crps, recovery
+from medresponse.validation.seeds import over_seeds
 from medresponse.validation.sensitivity import Sensitivity, sensitivity
 from medresponse.validation.survival import (
     calibration_at,
@@ -13,11 +15,13 @@ from medresponse.validation.survival import (
     score_grid,
     uno_concordance,
 )
+from medresponse.validation.truths import Known, known
 from medresponse.validation.unmeasured import e_value, e_value_of_interval, robustness_value
 
 __all__ = [
     "BASELINES",
     "Estimate",
+    "Known",
     "Overlap",
     "Sensitivity",
     "batch_error",
@@ -25,13 +29,17 @@ __all__ = [
     "batched",
     "calibration_at",
     "coverage",
+    "crps",
     "e_value",
     "e_value_of_interval",
     "fit_baseline",
     "integrated_brier",
     "kaplan_meier",
+    "known",
     "mean_absolute_error",
+    "over_seeds",
     "overlap",
+    "recovery",
     "restricted_mean",
     "robustness_value",
     "score_grid",

@@ -7,7 +7,7 @@ from medresponse.core.units import check_unit, convert_time, is_time_unit
 
 
 def test_known_units_pass_unchanged() -> None:
-    for unit in ("kg", "10*9/L", "mg/week", "month", "1", "%"):
+    for unit in ("kg", "10*9/L", "mg/week", "month", "1", "%", "fmol/mg", "h"):
         assert check_unit(unit, where="x") == unit
 
 

@@ -10,6 +10,7 @@ from medresponse.cohort import Schema
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.strict_yaml import load_yaml
 from medresponse.families import Family
+from medresponse.inference import Engine, Gibbs
 from medresponse.model import ModelSpec
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -60,4 +61,27 @@ def test_every_source_schema_decodes(path):
 def test_size_ci_only_makes_a_run_cheaper():
     full, small = composed("experiment=actg320"), composed("experiment=actg320", "size=ci")
     assert full["spec"] == small["spec"] and full["seed"] == small["seed"]
-    assert small["engine"]["draws"] < full["engine"]["draws"]
+    assert small["engine"] == full["engine"]  # `size.most` bounds what is used of it
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_size_ci_never_draws_more_than_the_full_size(name, tmp_path):
+    full, small = (
+        Study(composed(f"experiment={name}", f"size={size}"), tmp_path).engine for size in ("full", "ci")
+    )
+    assert (small.draws, small.tune) == (min(full.draws, 1500), min(full.tune, 1000))
+
+
+def test_a_spec_with_trees_is_fitted_with_the_configured_gibbs_engine(tmp_path):
+    study = Study(composed("experiment=oak_terms", "trees_engine.thin=7"), tmp_path)
+    assert study.engine_for(study.spec("pfs_trees")) == Gibbs(thin=7)
+    assert study.engine_for(study.spec("pfs_linear")) == study.engine
+    unsaid = Study({key: value for key, value in study.config.items() if key != "trees_engine"}, tmp_path)
+    assert unsaid.engine_for(study.spec("pfs_trees")) == Gibbs()
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "engine").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_engine_config_is_its_dataclass_with_its_defaults(path):
+    plain = load_yaml(path.read_text(encoding="utf-8"))
+    engine = from_plain(Engine, plain, path="engine")
+    assert engine == type(engine)()

@@ -179,8 +179,35 @@ def test_curves_and_times_gained_stand_only_beside_probabilities_of_no_event() -
     for kind in QUESTIONS:
         found = page_of(kind)[0]
         assert ("survival" in found) == (kind in ("survival", "rmst"))
+        assert ("incidence" in found) == (kind in ("cumulative_incidence", "time_lost"))
         gained = found["differences"]["comparisons"][0]["time_gained"]
         assert (gained is not None) == (kind == "survival")
+
+
+@pytest.mark.parametrize("kind", ["cumulative_incidence", "time_lost"])
+def test_curves_of_a_cause_rise_from_none_to_what_the_page_expects(kind: str) -> None:
+    """Here both causes have the same hazard, so that each is the first event of half of those who are not free."""
+    found, page = page_of(kind)
+    section, (responses, _) = (
+        found["incidence"],
+        responses_of("competing_risks", estimand="survival", horizon=12),
+    )
+    free = responses.draws(["P01"]).values[0]
+    for option, draws in zip(section["options"], (1 - free) / 2, strict=True):
+        curve = option["curve"]
+        assert (curve["time"][0], curve["time"][-1]) == (0.0, 12.0)
+        assert curve["mean"][0] == curve["lower"][0] == curve["upper"][0] == 0.0
+        assert curve["mean"][-1] == pytest.approx(draws.mean(), abs=1e-5)
+        bounds = [curve["lower"][-1], curve["upper"][-1]]
+        assert bounds == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=1e-5)
+        assert (np.diff(curve["mean"]) > 0).all()
+        words = f"{option['label']}: {fmt.of_100(draws.mean())} (95% interval"
+        assert words in section["alt"]
+    assert section["title"] == "Over time: death without relapse as first event, of 100"
+    assert section["alt"].startswith("Curves rise from none of 100 at day 0. Within 12 months: Option A: ")
+    (figure,) = re.findall(r'<svg class="curves".*?</svg>', page, flags=re.DOTALL)
+    assert f'role="img" aria-label="{section["alt"]}"' in figure
+    assert figure.count("<path") == 2 * len(section["options"])  # a band and a line each
 
 
 def test_cure_is_called_an_extrapolation() -> None:

@@ -11,20 +11,11 @@ from medresponse.core.registry import register
 from medresponse.core.units import convert_time
 from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
-from medresponse.reports.plotdata import Axis, Curve, Tick, axis_of
+from medresponse.reports.plotdata import Axis, OptionCurve, axis_of, ends_in_words, option_curves, time_axis
 from medresponse.reports.wording import Wording
 from medresponse.response import survival_curves
 
 _STEPS = 40
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptionCurve:
-    """One option's curve, its line style (an index, so that styles differ without colour) and its words."""
-
-    label: str
-    style: int
-    curve: Curve
 
 
 @register(Section, "survival")
@@ -55,37 +46,12 @@ class Survival:
         times = np.linspace(0.0, responses.horizon, _STEPS + 1)
         own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.time_unit)
         draws = survival_curves(responses, times=[float(t) for t in own * times[1:]]).values[0]
-        options = tuple(
-            OptionCurve(label=label, style=k, curve=_curve(times, draws[k]))
-            for k, label in enumerate(context.option_labels)
-        )
+        options = option_curves(context.option_labels, times, draws, start=1.0)
+        by = context.wording.by
         scale = Wording(scale="per_100", what=schema.free_label, unit="", by="", direction=1)
         return cls(
             title=f"Over time: {schema.free_label}, of 100", options=options, axis=axis_of(0.0, 1.0, scale),
-            time_axis=_time_axis(responses.horizon), time_name=f"{fmt.unit_words(responses.horizon_unit)} from day 0",
+            time_axis=time_axis(responses.horizon), time_name=f"{fmt.unit_words(responses.horizon_unit)} from day 0",
             note="Line: best estimate. Band: 95% interval at each time, between the fine lines.",
-            alt=_alt(options, context.wording.by),
+            alt=f"Curves fall from 100 of 100 at day 0. {by[:1].upper()}{by[1:]}: {ends_in_words(options)}",
         )  # fmt: skip
-
-
-def _curve(times: np.ndarray, draws: np.ndarray) -> Curve:
-    lower, upper = np.quantile(draws, [0.025, 0.975], axis=-1)
-    parts = {"mean": draws.mean(axis=-1), "lower": lower, "upper": upper}
-    points = {name: (1.0, *(round(float(v), 5) for v in values)) for name, values in parts.items()}
-    return Curve(time=tuple(round(float(t), 4) for t in times), **points)
-
-
-def _time_axis(horizon: float) -> Axis:
-    ticks = tuple(
-        Tick(at=q * horizon, text=fmt.plain_number(q * horizon)) for q in (0.0, 0.25, 0.5, 0.75, 1.0)
-    )
-    return Axis(low=0.0, high=horizon, ticks=ticks)
-
-
-def _alt(options: tuple[OptionCurve, ...], by: str) -> str:
-    ends = [f"{o.label}: {fmt.of_100(o.curve.mean[-1])} (95% interval {_ends(o.curve)})" for o in options]
-    return f"Curves fall from 100 of 100 at day 0. {by[:1].upper()}{by[1:]}: {'; '.join(ends)}"
-
-
-def _ends(curve: Curve) -> str:
-    return fmt.span(fmt.count_of_100(curve.lower[-1]), fmt.count_of_100(curve.upper[-1]))

@@ -1,0 +1,243 @@
+"""Heterogeneous effects on the ten ACIC 2016 instances of causallib 0.10: `make bench-acic`, or
+
+    .venv-peers/bin/python benchmarks/peers/run.py outputs/acic
+    .venv/bin/python -m benchmarks.acic run outputs/acic [spec ...]
+    .venv/bin/python -m benchmarks.acic table outputs/acic
+
+Covariates of 4,802 pregnancies, simulated treatments and outcomes (Dorie, Hill, Shalit, Scott & Cervone 2019, Stat Sci
+34:43), scored in sample. The first line, in an environment of the peers' own, writes the data and what the peers find; the
+second fits this package's specs; the third scores both against the truth, prints the table and keeps it in
+benchmarks/acic.json. No spec sees the truth: only `table` reads it. What is there already is not run again.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+INSTANCES = tuple(range(1, 11))
+STACK = ("linear", "trees", "hinges")
+_FLAT = 1e-6  # a standard deviation of true effects below this is rounding
+
+
+def main(arguments: list[str]) -> None:
+    """Run specs or print the table."""
+    action, folder, names = arguments[0], Path(arguments[1]), arguments[2:]
+    logging.disable(logging.WARNING)
+    if action == "run":
+        for i in INSTANCES:
+            for name in names or [*specs(), "stacked"]:
+                if not (folder / name / f"{i}.npz").exists():
+                    run(folder, name, i)
+    else:
+        table(folder)
+
+
+def specs() -> dict[str, tuple[Any, Any]]:
+    """Return name -> spec and engine."""
+    import medresponse as mr
+    from medresponse.model import Hinges, PropensityScore, Trees
+    from medresponse.priors import Horseshoe
+
+    gaussian = mr.families.Gaussian()
+    linear = mr.ModelSpec(
+        family=gaussian, blocks={"history": Horseshoe(expected_nonzero=10)}, confounding="measured"
+    )
+    trees = mr.ModelSpec(
+        family=gaussian, blocks={}, trees=Trees(blocks=("history",)), confounding=PropensityScore()
+    )
+    hinges = mr.ModelSpec(
+        family=gaussian, blocks={}, hinges=Hinges(blocks=("history",)), confounding="measured"
+    )
+    return {
+        "linear": (linear, mr.Nuts(draws=500, tune=500, chains=2)),
+        "trees": (trees, mr.Gibbs(draws=90, tune=150, thin=2)),
+        "hinges": (hinges, mr.Gibbs(draws=150, tune=450, thin=2)),
+    }
+
+
+def run(folder: Path, name: str, i: int) -> None:
+    """Fit one spec to one instance and keep what is scored."""
+    import medresponse as mr
+    from medresponse.inference.diagnostics import psis_loo
+    from medresponse.inference.fitting import pointwise_log_likelihood
+
+    data = np.load(folder / "data" / f"{i}.npz")
+    path = folder / name / f"{i}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name == "stacked":
+        stack(folder, i, path)
+        return
+    cohort = read(data)
+    spec, engine = specs()[name]
+    started = sum(os.times()[:4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = mr.fit(spec, cohort, engine=engine, seed=i)
+        draws = mr.respond(fitted, cohort, draws=1000).draws().values  # (patient, treatment, draw)
+    seconds = sum(os.times()[:4]) - started
+    pointwise, _ = psis_loo(pointwise_log_likelihood(fitted, cohort, imputation=0))
+    sigma = mr.respond(fitted, cohort, draws=1000).fit.draws("sigma")
+    found = from_draws(draws, sigma, data["z"], i) | {
+        "cpu_seconds": np.asarray(seconds), "pointwise": pointwise, "rhat": np.asarray(fitted.diagnostics.rhat),
+    }  # fmt: skip
+    np.savez_compressed(path, **found)
+    np.savez_compressed(path.with_suffix(".draws.npz"), means=draws.astype(np.float32), sigma=sigma)
+    print(name, i, f"{seconds:.1f} s", flush=True)
+
+
+def stack(folder: Path, i: int, path: Path) -> None:
+    """Mix the predictive laws of fitted specs by stacking weights of their leave-one-out densities."""
+    from medresponse.comparison import stacking_weights
+
+    started = sum(os.times()[:4])
+    data = np.load(folder / "data" / f"{i}.npz")
+    parts = [np.load(folder / name / f"{i}.npz") for name in STACK]
+    held = [np.load(folder / name / f"{i}.draws.npz") for name in STACK]
+    weights = stacking_weights(np.column_stack([part["pointwise"] for part in parts]))
+    rng = np.random.default_rng(i)
+    counts = np.floor(weights * 1000 + 0.5).astype(int)
+    means, sigma = [], []
+    for own, count in zip(held, counts, strict=True):
+        every = own["sigma"].shape[0]
+        chosen = rng.choice(every, size=count, replace=count > every)
+        means.append(own["means"][..., chosen])
+        sigma.append(own["sigma"][chosen])
+    found = from_draws(np.concatenate(means, axis=-1).astype(float), np.concatenate(sigma), data["z"], i)
+    seconds = sum(os.times()[:4]) - started + sum(float(part["cpu_seconds"]) for part in parts)
+    np.savez_compressed(path, cpu_seconds=seconds, weights=weights, **found)
+    print("stacked", i, dict(zip(STACK, weights.round(2).tolist(), strict=True)), flush=True)
+
+
+def from_draws(means: np.ndarray, sigma: np.ndarray, z: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Return what is scored of draws (patient, treatment, draw), and draws of the outcome under the other treatment."""
+    rng = np.random.default_rng(seed)
+    benefit = means[:, 1] - means[:, 0]
+    lower, upper = np.quantile(benefit, [0.025, 0.975], axis=1)
+    other = means[np.arange(len(z)), 1 - z]
+    return {
+        "benefit": benefit.mean(axis=1), "lower": lower, "upper": upper,
+        "average": np.quantile(benefit.mean(axis=0), [0.025, 0.975]),
+        "other": (other + sigma * rng.standard_normal(other.shape)).astype(np.float32),
+    }  # fmt: skip
+
+
+def read(data: Mapping[str, np.ndarray]) -> Any:
+    """Return the cohort of one instance; columns ``x_2_B``, ... are levels of the categorical feature ``x_2``."""
+    from medresponse.cohort import Schema, cohort_from_frame
+    from medresponse.core.codec import from_plain
+
+    x, names = data["x"], [str(name) for name in data["names"]]
+    columns: dict[str, Any] = {"patient": [f"P{i:04d}" for i in range(len(x))], "y": data["y"]}
+    columns["arm"] = np.where(data["z"] == 1, "treated", "control")
+    features: dict[str, Any] = {}
+    for stem in dict.fromkeys("_".join(name.split("_")[:2]) for name in names):
+        own = [j for j, name in enumerate(names) if name == stem or name.startswith(f"{stem}_")]
+        if len(own) == 1 and names[own[0]] == stem:
+            columns[stem], features[stem] = x[:, own[0]], {"type": "continuous", "unit": "1"}
+            continue
+        levels = np.array(["A", *(names[j].removeprefix(f"{stem}_") for j in own)])
+        columns[stem] = levels[(x[:, own] @ np.arange(1.0, len(own) + 1)).astype(int)]
+        features[stem] = {"type": "categorical", "levels": {level: level for level in levels.tolist()}}
+    plain = {
+        "name": "acic2016", "source": "causallib 0.10", "id": "patient", "synthetic": True,
+        "treatment": {
+            "column": "arm", "reference": "control", "assignment": "observational",
+            "levels": {"control": {}, "treated": {}},
+        },
+        "outcomes": {
+            "y": {"kind": "continuous", "column": "y", "unit": "1", "label": "outcome", "direction": "higher_is_better"}
+        },
+        "features": {"history": features},
+    }  # fmt: skip
+    return cohort_from_frame(pl.DataFrame(columns), from_plain(Schema, plain))
+
+
+def table(folder: Path) -> None:
+    """Score everything found, print the table and write it."""
+    from medresponse.core.atomic import write_text
+
+    rows = []
+    for path in sorted(folder.glob("*/*.npz")):
+        if path.parent.name == "data" or path.name.endswith(".draws.npz"):
+            continue
+        rows.append(score(path, np.load(folder / "data" / path.name)))
+    every = pl.DataFrame(rows).sort("method", "instance")
+    shown = summary(every)
+    with pl.Config(tbl_formatting="MARKDOWN", tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True, tbl_cols=-1, tbl_rows=-1, float_precision=2, tbl_width_chars=250):  # fmt: skip
+        print(shown)
+    plain = {"command": "make bench-acic", "summary": shown.to_dicts(), "instances": every.to_dicts()}
+    file = Path(__file__).with_name("acic.json")
+    write_text(file, json.dumps(plain, indent=1) + "\n")
+    file.chmod(0o644)
+
+
+def score(path: Path, data: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return the scores of one method on one instance."""
+    from medresponse.validation import crps
+
+    found = np.load(path)
+    effect, z = data["mean"][:, 1] - data["mean"][:, 0], data["z"]
+    other = data["outcomes"][np.arange(len(z)), 1 - z]
+    spread = float(effect.std())
+    root = float(np.sqrt(((found["benefit"] - effect) ** 2).mean()))
+    row: dict[str, Any] = {
+        "method": path.parent.name, "instance": int(path.stem), "spread": spread if spread > _FLAT else 0.0,
+        "root_pehe": root, "relative": root / spread if spread > _FLAT else None,
+        "ate_error": float(abs(found["benefit"].mean() - effect.mean())),
+        "coverage": None, "width": None, "other_coverage": None, "other_crps": None,
+        "cpu_seconds": float(found["cpu_seconds"]),
+    }  # fmt: skip
+    if "lower" in found:
+        row["coverage"] = float(((found["lower"] <= effect) & (effect <= found["upper"])).mean())
+        row["width"] = float((found["upper"] - found["lower"]).mean())
+    if "other" in found:
+        low, high = np.quantile(found["other"], [0.025, 0.975], axis=1)
+        row["other_coverage"] = float(((low <= other) & (other <= high)).mean())
+        row["other_crps"] = float(crps(found["other"].astype(float), other).mean())
+    elif "other_crps" in found:
+        row["other_coverage"] = float(
+            ((found["other_lower"] <= other) & (other <= found["other_upper"])).mean()
+        )
+        row["other_crps"] = float(found["other_crps"].mean())
+    return row
+
+
+def summary(every: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a method: heterogeneous instances, those of one effect, and all."""
+    varied, flat = pl.col("spread") > 0, pl.col("spread") == 0
+    return (
+        every.group_by("method")
+        .agg(
+            pl.len().alias("instances"),
+            pl.col("root_pehe").mean().alias("sqrt(PEHE) mean"),
+            pl.col("root_pehe").median().alias("median"),
+            pl.col("relative").filter(varied).median().alias("over sd(tau), median of varied"),
+            pl.col("coverage").filter(varied).mean().alias("coverage, varied"),
+            pl.col("width").filter(varied).mean().alias("width, varied"),
+            pl.col("root_pehe").filter(flat).max().alias("sqrt(PEHE), one effect, worse of two"),
+            pl.col("coverage").filter(flat).mean().alias("coverage, one effect"),
+            pl.col("ate_error").mean().alias("ATE error, mean"),
+            pl.col("other_coverage").mean().alias("coverage of outcome"),
+            pl.col("other_crps").mean().alias("CRPS of outcome"),
+            pl.col("cpu_seconds").mean().alias("CPU s"),
+        )
+        .sort("sqrt(PEHE) mean")
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

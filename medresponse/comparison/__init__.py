@@ -1,0 +1,6 @@
+"""Choosing a spec by how well it predicts patients it has not seen."""
+
+from medresponse.comparison.comparing import compare_fits, compare_specs, training_log_likelihood
+from medresponse.comparison.result import Comparison, stacking_weights
+
+__all__ = ["Comparison", "compare_fits", "compare_specs", "stacking_weights", "training_log_likelihood"]

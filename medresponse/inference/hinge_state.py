@@ -1,0 +1,180 @@
+"""Linear algebra of the products that are in: everything given their coefficients integrated out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Product(NamedTuple):
+    """A product of factors, in ascending order, in the prognosis (part 0) or the effect of contrast ``part - 1``."""
+
+    part: int
+    factors: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A product that is in, or may be: its standardised values' mean and standard deviation and its local variance."""
+
+    product: Product
+    mean: float
+    sd: float
+    local: float
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What adding a column to a state does: to the log marginal likelihood, and to the inverse and the solution."""
+
+    log: float
+    values: np.ndarray
+    cross: np.ndarray
+    square: float
+    with_target: float
+    solved: np.ndarray
+    schur: float
+    coefficient: float
+    precision: float
+
+
+class State:
+    """Columns with normal priors and a target they are to explain; the first columns always stay.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        Products that are in, in the order of their columns after the fixed ones.
+    precision : numpy.ndarray
+        Prior precision of each column's coefficient.
+    inverse, solution : numpy.ndarray
+        Posterior covariance of the coefficients and their mean.
+    """
+
+    def __init__(self, fixed: np.ndarray, fixed_precision: np.ndarray) -> None:
+        n, self.n_fixed = fixed.shape
+        self._rows = np.zeros((self.n_fixed + 64, n))
+        self._rows[: self.n_fixed] = fixed.T
+        self.entries: list[Entry] = []
+        self.present: set[Product] = set()
+        self.precision = fixed_precision.copy()
+        self._target, self._weight = np.zeros(n), np.ones(n)
+        self._gram = np.zeros((0, 0))
+
+    def __len__(self) -> int:
+        return self.n_fixed + len(self.entries)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Columns as rows, shape (column, patient)."""
+        return self._rows[: len(self)]
+
+    def aim(self, target: np.ndarray, weight: np.ndarray) -> None:
+        """Set what is to be explained and the precision of each patient's error."""
+        same = len(self._gram) == len(self) and np.array_equal(weight, self._weight)
+        if not same and len(self._gram) == len(self) and np.ptp(weight) == 0 and np.ptp(self._weight) == 0:
+            self._gram *= weight[0] / self._weight[0]
+        elif not same:
+            self._gram = (self.rows * weight) @ self.rows.T
+        self._target, self._weight = target, weight
+        self._weighted = weight * target
+        self._right = self.rows @ self._weighted
+        self.solve()
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Precision of each patient's error, shape (patient,)."""
+        return self._weight
+
+    def solve(self) -> None:
+        """Compute inverse and solution from scratch, with the prior precisions as they now are."""
+        matrix = self._gram.copy()
+        matrix[np.diag_indices_from(matrix)] += self.precision
+        self.inverse = np.linalg.inv(matrix)
+        self.solution = self.inverse @ self._right
+        self._residual: np.ndarray | None = None
+
+    @property
+    def residual(self) -> np.ndarray:
+        """Target less what the columns explain at the posterior mean."""
+        if self._residual is None:
+            self._residual = self._target - self.solution @ self.rows
+        return self._residual
+
+    def worth(self) -> np.ndarray:
+        """Return what each product adds to the log marginal likelihood, shape (product,)."""
+        own = slice(self.n_fixed, None)
+        variance, coefficient = np.diag(self.inverse)[own], self.solution[own]
+        return np.asarray(0.5 * np.log(variance * self.precision[own]) + 0.5 * coefficient**2 / variance)
+
+    def without(self, position: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the columns left, inverse and solution if one product went."""
+        m = self.n_fixed + position
+        kept = np.delete(np.arange(len(self)), m)
+        cross, own = self.inverse[kept, m], self.inverse[m, m]
+        inverse = self.inverse[np.ix_(kept, kept)] - np.outer(cross, cross) / own
+        return kept, inverse, self.solution[kept] - cross * (self.solution[m] / own)
+
+    def residual_of(self, kept: np.ndarray, solution: np.ndarray) -> np.ndarray:
+        """Return the residual of some of the columns at their own solution."""
+        full = np.zeros(len(self))
+        full[kept] = solution
+        return self._target - full @ self.rows
+
+    def gain(
+        self, values: np.ndarray, precision: float, *, kept: np.ndarray | None = None,
+        inverse: np.ndarray | None = None, solution: np.ndarray | None = None,
+    ) -> Gain:  # fmt: skip
+        """Return what adding a column does to the state, or to one of some of its columns."""
+        weighted = self._weight * values
+        cross = self.rows @ weighted
+        if kept is not None:
+            cross = cross[kept]
+        inverse = self.inverse if inverse is None else inverse
+        solution = self.solution if solution is None else solution
+        square, with_target = float(weighted @ values), float(values @ self._weighted)
+        solved = inverse @ cross
+        schur = square + precision - float(cross @ solved)
+        slope = with_target - float(cross @ solution)
+        log = -0.5 * np.log(schur / precision) + 0.5 * slope**2 / schur
+        return Gain(float(log), values, cross, square, with_target, solved, schur, slope / schur, precision)
+
+    def grown(self, gain: Gain) -> tuple[np.ndarray, np.ndarray]:
+        """Return inverse and solution with a column added."""
+        m = len(self.solution)
+        inverse = np.empty((m + 1, m + 1))
+        inverse[:m, :m] = self.inverse + np.outer(gain.solved, gain.solved) / gain.schur
+        inverse[m, :m] = inverse[:m, m] = -gain.solved / gain.schur
+        inverse[m, m] = 1 / gain.schur
+        return inverse, np.append(self.solution - gain.solved * gain.coefficient, gain.coefficient)
+
+    def add(self, entry: Entry, gain: Gain) -> None:
+        """Add a product."""
+        m = len(self)
+        if m == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        self._rows[m] = gain.values
+        gram = np.empty((m + 1, m + 1))
+        gram[:m, :m], gram[m, :m], gram[:m, m], gram[m, m] = self._gram, gain.cross, gain.cross, gain.square
+        self.inverse, self.solution = self.grown(gain)
+        self._gram, self._right = gram, np.append(self._right, gain.with_target)
+        self.precision = np.append(self.precision, gain.precision)
+        self.entries.append(entry)
+        self.present.add(entry.product)
+        self._residual = None
+
+    def remove(self, position: int) -> None:
+        """Take a product out."""
+        kept, self.inverse, self.solution = self.without(position)
+        m = self.n_fixed + position
+        self._rows[m : len(self) - 1] = self._rows[m + 1 : len(self)]
+        self._gram, self._right = self._gram[np.ix_(kept, kept)], self._right[kept]
+        self.precision = self.precision[kept]
+        self.present.discard(self.entries.pop(position).product)
+        self._residual = None
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Return a draw of all coefficients."""
+        return self.solution + np.linalg.cholesky(self.inverse) @ rng.standard_normal(len(self.solution))

@@ -1,0 +1,59 @@
+"""Probability over time of the asked cause as first event under each option, with bands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from medresponse.core.registry import register
+from medresponse.core.units import convert_time
+from medresponse.reports import format as fmt
+from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.plotdata import Axis, OptionCurve, axis_of, ends_in_words, option_curves, time_axis
+from medresponse.reports.wording import Wording
+from medresponse.response import incidence_curves
+
+_STEPS = 40
+
+
+@register(Section, "incidence")
+@dataclass(frozen=True, kw_only=True)
+class Incidence:
+    """Cumulative incidence of one of several competing causes, from day 0 to the horizon, of 100 patients."""
+
+    title: str
+    options: tuple[OptionCurve, ...]
+    time_axis: Axis
+    axis: Axis
+    time_name: str
+    note: str
+    alt: str
+
+    @property
+    def placement(self) -> Placement:
+        """Beside the differences while there is room for both."""
+        return "half" if len(self.options) <= 2 else "appendix"
+
+    @classmethod
+    def build(cls, context: ReportContext) -> Self | None:
+        """Return the curves; None unless the responses are of one of several competing causes up to a horizon."""
+        responses = context.responses
+        if responses.estimand.kind not in ("cumulative_incidence", "time_lost") or responses.horizon is None:
+            return None
+        schema: Any = responses.outcome_schema  # of an outcome that says what its causes are called
+        times = np.linspace(0.0, responses.horizon, _STEPS + 1)
+        own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.time_unit)
+        curves = incidence_curves(responses, times=[float(t) for t in own * times[1:]])
+        draws = curves.sel(cause=responses.part).values[0]
+        options = option_curves(context.option_labels, times, draws, start=0.0)
+        by, cause = context.wording.by, schema.part_label(responses.part)
+        scale = Wording(scale="per_100", what=cause, unit="", by="", direction=-1)
+        return cls(
+            title=f"Over time: {cause} as first event, of 100", options=options, axis=axis_of(0.0, 1.0, scale),
+            time_axis=time_axis(responses.horizon), time_name=f"{fmt.unit_words(responses.horizon_unit)} from day 0",
+            note="Line: best estimate. Band: 95% interval at each time, between the fine lines. A patient whose first event "
+            "is another one is not counted.",
+            alt=f"Curves rise from none of 100 at day 0. {by[:1].upper()}{by[1:]}: {ends_in_words(options)}",
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Synthetic cohorts: generators learned from a real one."""

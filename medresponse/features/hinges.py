@@ -8,6 +8,7 @@ without factors is a constant.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class HingeSum:
         column, value, shape = self.column[s].tolist(), self.value[s].tolist(), self.shape[s].tolist()
         opens = [i for i, c in enumerate(column) if c == PRODUCT]
         end = column.index(BLANK) if BLANK in column else len(column)
-        for start, stop in zip(opens, [*opens[1:], end], strict=True):
+        for start, stop in pairwise([*opens, end]):
             product = np.full(features.shape[1], value[start])
             for i in range(start + 1, stop):
                 key = (column[i], shape[i], value[i])

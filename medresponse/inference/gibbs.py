@@ -25,6 +25,7 @@ from medresponse.features import PROPENSITY, Encoding
 from medresponse.inference.engines import ChainRun, Engine, Sampled, load_chain, save_chain
 from medresponse.inference.ensembles import Ensemble, Residual, require_stochtree
 from medresponse.inference.hinge_factors import Factors
+from medresponse.inference.hinge_law import Law
 from medresponse.inference.hinges import HingeSampler
 from medresponse.inference.linear import LinearPart
 from medresponse.inference.slices import ScaleStep
@@ -156,12 +157,10 @@ class _Chain:
         if spec.trees is not None:
             self._plant(spec.trees, prepared, columns, contrast, unit=unit, seed=seed, job=job)
         if spec.hinges is not None:
-            factors, only_prognostic = hinge_factors(spec.hinges, prepared.encoding, columns)
             fixed, precision, _ = self._linear.block
-            self._hinges = HingeSampler(
-                spec.hinges, factors=factors, only_prognostic=only_prognostic, contrasts=contrast, fixed=fixed,
-                fixed_precision=precision, unit=unit, rng=stream(seed, "hinges", *job),
-            )  # fmt: skip
+            law = hinge_law(spec.hinges, prepared.encoding, columns, contrast, unit=unit)
+            rng = stream(seed, "hinges", *job)
+            self._hinges = HingeSampler(law, fixed=fixed, fixed_precision=precision, rng=rng)
         parts = [part for part in (spec.trees, spec.hinges) if part is not None]
         blocks = tuple(block for part in parts for block in part.blocks)
         self._probes = spread_out(columns[:, splittable(prepared.encoding, blocks, with_score=False)[0]])
@@ -236,7 +235,7 @@ class _Chain:
             column, value = ensemble.nodes(shift=-mean)
             draw[f"{FOREST}{_name(j)}_column"], draw[f"{FOREST}{_name(j)}_value"] = column, value
             probes[_name(j)] = function[self._probes] - mean
-        for part in range(0 if self._hinges is None else self._hinges.parts):
+        for part in range(0 if self._hinges is None else self._hinges.law.parts):
             assert self._hinges is not None
             column, value, shape = self._hinges.nodes(part)  # averages zero as it is
             name = f"{HINGES}{_name(part)}"
@@ -275,15 +274,17 @@ def _name(part: int) -> str:
     return "prognostic" if part == 0 else f"predictive_{part - 1}"
 
 
-def hinge_factors(prior: Hinges, encoding: Encoding, columns: np.ndarray) -> tuple[Factors, np.ndarray]:
-    """Return the factors that products may have and the features that only the prognosis may use."""
+def hinge_law(
+    prior: Hinges, encoding: Encoding, columns: np.ndarray, contrasts: np.ndarray, *, unit: float
+) -> Law:
+    """Return the prior of products over some feature columns; the propensity score is for the prognosis only."""
     positions, _ = splittable(encoding, prior.blocks, with_score=True)
     owners = [encoding.column_features[i] for i in positions]
     order = {owner: i for i, owner in enumerate(dict.fromkeys(owners))}
     features = np.array([order[owner] for owner in owners], dtype=int)
-    score = np.array([encoding.column_blocks[i] == PROPENSITY for i in positions], dtype=bool)
+    score = np.array([i for i in positions if encoding.column_blocks[i] == PROPENSITY], dtype=int)
     factors = Factors(columns, positions, features, knots=prior.knots, min_patients=prior.min_patients)
-    return factors, np.unique(features[score])
+    return Law(prior, factors=factors, only_prognostic=score, contrasts=contrasts, unit=unit)
 
 
 def require_augmented(family: Family) -> Augmented:

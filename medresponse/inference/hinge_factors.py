@@ -11,7 +11,8 @@ from scipy import sparse
 
 from medresponse.features.hinges import ABOVE, BELOW, LINE, STEP, shape_values
 
-_REMEMBERED = 4000  # parents whose moments are kept
+_REMEMBERED = 100_000_000  # bytes of parents' moments that are kept
+_LEAST = 1e-4  # variance of a product that can be used
 
 
 class Factors:
@@ -33,7 +34,7 @@ class Factors:
     column, shape, knot : numpy.ndarray
         Of each factor, shape (factor,).
     feature : numpy.ndarray
-        Index of its feature.
+        Index of its feature, among those that have factors.
     log_share : numpy.ndarray
         Log prior probability given its feature: columns, then shapes, then knots equally likely.
     """
@@ -52,13 +53,17 @@ class Factors:
         self._min_patients = min_patients
         bins: list[tuple[int, np.ndarray, np.ndarray]] = []  # column, knots, bin of each patient
         entries: list[tuple[int, int, int, float, float]] = []
-        sizes = np.bincount(features)
-        for position, feature in zip(positions.tolist(), features.tolist(), strict=True):
+        every = [np.unique(self._x[position]) for position in positions.tolist()]
+        found = [
+            _knots(self._x[p], levels, knots, min_patients)
+            for p, levels in zip(positions.tolist(), every, strict=True)
+        ]
+        able = np.array([len(cuts) > 0 for cuts in found], dtype=bool)
+        _, own = np.unique(features[able], return_inverse=True)
+        sizes = np.bincount(own)
+        each = zip(np.flatnonzero(able).tolist(), own.tolist(), strict=True)
+        for position, feature, levels, cuts in ((int(positions[i]), j, every[i], found[i]) for i, j in each):
             x = self._x[position]
-            levels = np.unique(x)
-            cuts = _knots(x, levels, knots, min_patients)
-            if not len(cuts):
-                continue
             shapes = [(STEP, cuts)]
             if len(levels) > 2:
                 shapes.append((LINE, np.zeros(1)))
@@ -74,7 +79,6 @@ class Factors:
         self.log_share = np.array(shares, dtype=float)
         self._sums, self._weights, self._squares = self._tables(bins)
         self._first_sums = self._sums[: self._weights.shape[1]]
-        self._values: dict[int, np.ndarray] = {}
         self._moments: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def __len__(self) -> int:
@@ -82,10 +86,7 @@ class Factors:
 
     def values(self, factor: int) -> np.ndarray:
         """Return one factor at the training patients, shape (patient,)."""
-        if factor not in self._values:
-            x = self._x[self.column[factor]]
-            self._values[factor] = shape_values(x, int(self.shape[factor]), float(self.knot[factor]))
-        return self._values[factor]
+        return shape_values(self._x[self.column[factor]], int(self.shape[factor]), float(self.knot[factor]))
 
     def product(self, factors: tuple[int, ...]) -> np.ndarray:
         """Return the product of some factors, shape (patient,); one for none."""
@@ -100,8 +101,11 @@ class Factors:
         if np.count_nonzero(product) < self._min_patients:
             return None
         mean = float(product.mean())
-        sd = float(np.sqrt(max(product @ product / self.n - mean**2, 0.0)))
-        return None if sd < 1e-3 else ((product - mean) / sd, mean, sd)
+        variance = float(product @ product / self.n - mean**2)
+        if variance <= _LEAST:
+            return None
+        sd = float(np.sqrt(variance))
+        return (product - mean) / sd, mean, sd
 
     def dots(self, vector: np.ndarray) -> np.ndarray:
         """Return the inner product of every factor with a vector (patient,), shape (factor,)."""
@@ -117,8 +121,8 @@ class Factors:
             mean = self.dots(product) / self.n
             second = np.asarray(self._squares @ (self._sums @ product**2)) / self.n
             variance = second - mean**2
-            usable = (variance > 1e-4) & ~np.isin(self.feature, self.feature[list(parent)])
-            if len(self._moments) >= _REMEMBERED:
+            usable = (variance > _LEAST) & ~np.isin(self.feature, self.feature[list(parent)])
+            if len(self._moments) * 17 * len(self) >= _REMEMBERED:
                 self._moments.clear()
             self._moments[parent] = mean, np.sqrt(np.maximum(variance, 1e-8)), usable
         return self._moments[parent]

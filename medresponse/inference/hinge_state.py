@@ -103,11 +103,16 @@ class State:
             self._residual = self._target - self.solution @ self.rows
         return self._residual
 
-    def worth(self) -> np.ndarray:
-        """Return what each product adds to the log marginal likelihood, shape (product,)."""
+    def worth(self, gain: Gain | None = None) -> np.ndarray:
+        """Return what each product adds to the log marginal likelihood, shape (product,): now, or with one more."""
         own = slice(self.n_fixed, None)
-        variance, coefficient = np.diag(self.inverse)[own], self.solution[own]
-        return np.asarray(0.5 * np.log(variance * self.precision[own]) + 0.5 * coefficient**2 / variance)
+        variance, coefficient, precision = np.diag(self.inverse), self.solution, self.precision
+        if gain is not None:
+            variance = np.append(variance + gain.solved**2 / gain.schur, 1 / gain.schur)
+            coefficient = np.append(coefficient - gain.solved * gain.coefficient, gain.coefficient)
+            precision = np.append(precision, gain.precision)
+        variance, coefficient = variance[own], coefficient[own]
+        return np.asarray(0.5 * np.log(variance * precision[own]) + 0.5 * coefficient**2 / variance)
 
     def without(self, position: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the columns left, inverse and solution if one product went."""
@@ -141,15 +146,6 @@ class State:
         log = -0.5 * np.log(schur / precision) + 0.5 * slope**2 / schur
         return Gain(float(log), values, cross, square, with_target, solved, schur, slope / schur, precision)
 
-    def grown(self, gain: Gain) -> tuple[np.ndarray, np.ndarray]:
-        """Return inverse and solution with a column added."""
-        m = len(self.solution)
-        inverse = np.empty((m + 1, m + 1))
-        inverse[:m, :m] = self.inverse + np.outer(gain.solved, gain.solved) / gain.schur
-        inverse[m, :m] = inverse[:m, m] = -gain.solved / gain.schur
-        inverse[m, m] = 1 / gain.schur
-        return inverse, np.append(self.solution - gain.solved * gain.coefficient, gain.coefficient)
-
     def add(self, entry: Entry, gain: Gain) -> None:
         """Add a product."""
         m = len(self)
@@ -158,7 +154,12 @@ class State:
         self._rows[m] = gain.values
         gram = np.empty((m + 1, m + 1))
         gram[:m, :m], gram[m, :m], gram[:m, m], gram[m, m] = self._gram, gain.cross, gain.cross, gain.square
-        self.inverse, self.solution = self.grown(gain)
+        inverse = np.empty((m + 1, m + 1))
+        inverse[:m, :m] = self.inverse + np.outer(gain.solved, gain.solved) / gain.schur
+        inverse[m, :m] = inverse[:m, m] = -gain.solved / gain.schur
+        inverse[m, m] = 1 / gain.schur
+        self.inverse = inverse
+        self.solution = np.append(self.solution - gain.solved * gain.coefficient, gain.coefficient)
         self._gram, self._right = gram, np.append(self._right, gain.with_target)
         self.precision = np.append(self.precision, gain.precision)
         self.entries.append(entry)

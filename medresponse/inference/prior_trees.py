@@ -9,7 +9,7 @@ from medresponse.features import Forest
 from medresponse.inference.gibbs import (
     FOREST,
     HINGES,
-    hinge_factors,
+    hinge_law,
     require_augmented,
     splittable,
     stack_nodes,
@@ -63,16 +63,9 @@ def prior_trees(
             own = layout.slices["treatment"].start + int(name.removeprefix("predictive_"))
             result["coefficients"][:, own] += mean
     if spec.hinges is not None:
-        factors, only_prognostic = hinge_factors(spec.hinges, prepared.encoding, columns)
-        nodes = prior_hinges(
-            spec.hinges,
-            factors,
-            only_prognostic,
-            contrasts=layout.n_contrasts,
-            unit=unit,
-            draws=draws,
-            rng=rng,
-        )
+        contrasts = layout.contrast_matrix[treatment_idx]
+        law = hinge_law(spec.hinges, prepared.encoding, columns, contrasts, unit=unit)
+        nodes = prior_hinges(law, draws=draws, rng=rng)
         result |= {f"{FOREST}{HINGES}{name}": values for name, values in nodes.items()}
     return result | {family.intercept_name: intercept}
 

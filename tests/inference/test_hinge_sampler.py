@@ -1,0 +1,211 @@
+"""The sampler of products of hinges against its prior, and against all models of a small problem counted out."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from medresponse.features import HingeSum
+from medresponse.features.hinges import LINE, PRODUCT
+from medresponse.inference.hinge_factors import Factors
+from medresponse.inference.hinge_law import DEGREES, SPARSE, Law, order_counts
+from medresponse.inference.hinge_state import Entry, Product, State
+from medresponse.inference.hinges import HingeSampler
+from medresponse.inference.prior_hinges import prior_hinges
+from medresponse.model import Hinges, SumOfHinges
+
+
+def law_of(columns: np.ndarray, arm: np.ndarray, prior: Hinges, *, score: int | None = None) -> Law:
+    p = columns.shape[1]
+    factors = Factors(columns, np.arange(p), np.arange(p), knots=prior.knots, min_patients=prior.min_patients)
+    only = np.array([] if score is None else [score], dtype=int)
+    return Law(prior, factors=factors, only_prognostic=only, contrasts=arm[:, None] - 0.5, unit=1.0)
+
+
+def batch_error(values: np.ndarray, batches: int = 25) -> np.ndarray:
+    """Standard error of the mean over the first axis by batch means."""
+    means = np.array([part.mean(axis=0) for part in np.array_split(values, batches)])
+    return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(batches))
+
+
+def test_a_column_added_and_taken_out_leaves_what_a_fresh_solution_gives() -> None:
+    rng = np.random.default_rng(1)
+    fixed, extra = rng.standard_normal((40, 2)), rng.standard_normal((3, 40))
+    target, weight = rng.standard_normal(40), rng.uniform(0.5, 2.0, 40)
+    state = State(fixed, np.array([0.1, 0.2]))
+    state.aim(target, weight)
+
+    def evidence(columns: np.ndarray, precision: np.ndarray) -> float:
+        covariance = np.diag(1 / weight) + columns.T @ (columns / precision[:, None])
+        return float(
+            -0.5 * np.linalg.slogdet(covariance)[1] - 0.5 * target @ np.linalg.solve(covariance, target)
+        )
+
+    before = evidence(fixed.T, state.precision)
+    for k, row in enumerate(extra):
+        gain = state.gain(row, 0.5 + k)
+        state.add(Entry(Product(0, (k,)), 0.0, 1.0, 1.0), gain)
+        after = evidence(state.rows, state.precision)
+        assert gain.log == pytest.approx(after - before, rel=1e-9)
+        before = after
+    grown = state.worth()
+    state.remove(1)
+    without = evidence(state.rows, state.precision)
+    assert grown[1] == pytest.approx(before - without, rel=1e-9)
+    again = state.gain(extra[1], 1.5)
+    assert again.log == pytest.approx(before - without, rel=1e-9)
+    np.testing.assert_allclose(state.worth(again)[[0, 2, 1]], grown, rtol=1e-9)
+    inverse, solution = state.inverse.copy(), state.solution.copy()
+    state.solve()
+    np.testing.assert_allclose(inverse, state.inverse, atol=1e-10)
+    np.testing.assert_allclose(solution, state.solution, atol=1e-10)
+
+
+def test_choices_that_can_make_no_product_make_none() -> None:
+    rng = np.random.default_rng(2)
+    columns, arm = rng.standard_normal((60, 3)), rng.permutation(60) % 2.0
+    law = law_of(columns, arm, Hinges(blocks=("history",), min_patients=5), score=2)
+    factors = law.factors
+    first, second, score = (np.flatnonzero(factors.column == j) for j in range(3))
+    assert law.column(Product(0, (int(first[0]), int(first[3])))) is None  # one feature twice
+    assert law.column(Product(0, (int(first[0]), int(score[0])))) is not None
+    assert law.column(Product(1, (int(score[0]),))) is None  # effects may not use the score
+    line = int(second[factors.shape[second] == LINE][0])
+    column = law.column(Product(1, (line,)))
+    assert column is not None
+    np.testing.assert_allclose(column.values / (arm - 0.5) * column.sd + column.mean, factors.values(line))
+    one_arm = law_of(np.column_stack([columns[:, 0] * arm]), arm, Hinges(blocks=("history",), min_patients=5))
+    line = int(np.flatnonzero(one_arm.factors.shape == LINE)[0])
+    assert one_arm.column(Product(0, (line,))) is not None
+
+
+def test_none_at_all_is_as_probable_as_the_prior_says() -> None:
+    """One choice or more makes a product where every choice can: ``1 / (1 + expected)`` of draws have none."""
+    rng = np.random.default_rng(3)
+    columns, arm = 1.0 * (rng.random((60, 4)) < 0.5), rng.permutation(60) % 2.0
+    sums = {"prognostic": SumOfHinges(expected=3.0), "predictive": SumOfHinges(expected=0.5, scale=0.3)}
+    prior = Hinges(blocks=("history",), order=1, min_patients=5, **sums)
+    drawn = prior_hinges(law_of(columns, arm, prior), draws=3000, rng=rng)
+    for name, expected in (("prognostic", 3.0), ("predictive_0", 0.5)):
+        none = ((drawn[f"{name}_column"] == PRODUCT).sum(axis=1) == 1).mean()  # the constant alone
+        chance = 1 / (1 + expected)
+        assert none == pytest.approx(chance, abs=4.5 * np.sqrt(chance * (1 - chance) / 3000))
+        values = HingeSum(*(drawn[f"{name}_{part}"] for part in ("column", "value", "shape"))).values(columns)
+        np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-10)
+
+
+def _statistics(parts: np.ndarray, sizes: np.ndarray, features: list[np.ndarray], law: Law) -> list[float]:
+    """Numbers of products and of their factors, shares of features, and what the law has drawn of itself."""
+    used = np.bincount(np.concatenate([np.zeros(0, dtype=int), *features]), minlength=len(law.weights))
+    counts = np.bincount(parts, minlength=2)
+    pairs = float((sizes == 2).sum())
+    logs = np.log([*law.rate, *law.scale]).tolist()
+    weights = [float(law.weights[0]), float((law.weights**2).sum()), float(law.orders[0])]
+    return [*counts.tolist(), *(counts == 0).tolist(), pairs, *used.tolist(), *logs, *weights]
+
+
+def test_without_data_the_sampler_draws_from_the_prior() -> None:
+    """Few factors, so that choices coincide; one feature is a score, and one too rare for most products."""
+    rng = np.random.default_rng(4)
+    n = 40
+    columns = np.column_stack(
+        [rng.standard_normal(n), rng.random(n) < 0.5, np.arange(n) < 6, rng.standard_normal(n)]
+    )
+    arm = rng.permutation(n) % 2.0
+    sums = {"prognostic": SumOfHinges(expected=3.0), "predictive": SumOfHinges(expected=1.5, scale=0.3)}
+    prior = Hinges(blocks=("history",), order=2, knots=2, min_patients=4, **sums)
+    law, own = (law_of(columns.astype(float), arm, prior, score=3) for _ in range(2))
+    expected = []
+    for _ in range(6000):
+        law.draw_from_prior(rng)
+        made = list(
+            dict.fromkeys(choice.product for choice in law.choices(rng) if choice.product is not None)
+        )
+        expected.append(_of_products(made, law))
+    sampler = HingeSampler(own, fixed=np.ones((n, 1)), fixed_precision=np.ones(1), rng=rng)
+    found = []
+    for _ in range(6000):
+        sampler.sweep(np.zeros(n), np.full(n, 1e-12), np.ones(1), 8)
+        found.append(_of_products(sampler.products, own))
+    theory, drawn = np.array(expected), np.array(found)
+    error = np.hypot(batch_error(drawn), theory.std(axis=0) / np.sqrt(len(theory)))
+    assert (np.abs(drawn.mean(axis=0) - theory.mean(axis=0)) < 4.5 * error).all()
+    assert (error < 0.1 * theory.std(axis=0)).all()  # enough draws to see a difference
+
+
+def _of_products(products: list[Product], law: Law) -> list[float]:
+    parts = np.array([p.part for p in products], dtype=int)
+    sizes = np.array([len(p.factors) for p in products], dtype=int)
+    return _statistics(parts, sizes, [law.factors.feature[list(p.factors)] for p in products], law)
+
+
+def test_models_are_as_probable_as_when_all_are_counted_out() -> None:
+    """Two binary features make three products in each of two parts, 64 models; all they leave unknown is integrated.
+
+    The posterior probability of a model is proportional to the mean over the prior of its prior probability times its
+    marginal likelihood, the mean being over draws of what is unknown of the law and of the coefficients' own variances.
+    """
+    rng = np.random.default_rng(5)
+    n, sigma = 48, 1.0
+    x = np.column_stack([np.arange(n) % 2, np.arange(n) // 2 % 2]).astype(float)
+    arm = (np.arange(n) // 4 % 2).astype(float)
+    y = 0.3 + 0.5 * x[:, 0] + (arm - 0.5) * 0.8 * x[:, 1] + sigma * rng.standard_normal(n)
+    fixed, precision = np.column_stack([np.ones(n), arm - 0.5]), np.array([0.25, 1.0])
+    sums = {
+        "prognostic": SumOfHinges(expected=1.5, scale=0.4),
+        "predictive": SumOfHinges(expected=1.0, scale=0.3),
+    }
+    prior = Hinges(blocks=("history",), order=2, min_patients=2, **sums)
+
+    def z(values: np.ndarray) -> np.ndarray:
+        return (values - values.mean()) / values.std()
+
+    functions = [z(x[:, 0]), z(x[:, 1]), z(x[:, 0] * x[:, 1])]
+    design = np.column_stack([*functions, *((arm - 0.5) * f for f in functions)])
+    inverse = np.linalg.inv(sigma**2 * np.eye(n) + fixed @ (fixed.T / precision[:, None]))
+    gram, right = design.T @ inverse @ design, design.T @ inverse @ y
+    draws = 12_000
+    weights = rng.dirichlet([SPARSE, SPARSE], draws)
+    orders = rng.dirichlet(order_counts(2), draws)
+    rate = np.array([1.5, 1.0]) * rng.standard_exponential((draws, 2))
+    scale = np.array([0.4, 0.3]) * np.sqrt(DEGREES / 2 / rng.standard_gamma(DEGREES / 2, (draws, 2)))
+    local = DEGREES / 2 / rng.standard_gamma(DEGREES / 2, (draws, 6))
+    chance = np.column_stack([orders[:, :1] * weights, 2 * orders[:, 1] * weights.prod(axis=1)])
+    odds = np.concatenate(
+        [rate[:, :1] * chance, rate[:, 1:] * chance], axis=1
+    )  # expected choices of each product
+    sd = np.repeat(scale, 3, axis=1) * np.sqrt(local)
+    models = [m for q in range(7) for m in combinations(range(6), q)]
+    log_joint = np.empty((draws, len(models)))
+    for k, model in enumerate(models):
+        own = list(model)
+        log_prior = -odds.sum(axis=1) + np.log(np.expm1(odds[:, own])).sum(axis=1)
+        d = sd[:, own]
+        inner = np.eye(len(own)) + d[:, :, None] * gram[np.ix_(own, own)] * d[:, None, :]
+        slope = d * right[own]
+        quadratic = (slope * np.linalg.solve(inner, slope[:, :, None])[:, :, 0]).sum(axis=1) if own else 0.0
+        log_joint[:, k] = log_prior - 0.5 * np.linalg.slogdet(inner)[1] + 0.5 * quadratic
+    joint = np.exp(log_joint - log_joint.max())
+    expected = joint.mean(axis=0) / joint.mean(axis=0).sum()
+    influence = (joint - expected * joint.sum(axis=1, keepdims=True)) / joint.mean(axis=0).sum()
+    expected_error = influence.std(axis=0) / np.sqrt(draws)
+
+    law = law_of(x, arm, prior)
+    assert len(law.factors) == 2
+    sampler = HingeSampler(law, fixed=fixed, fixed_precision=precision, rng=rng)
+    names = [Product(part, factors) for part in range(2) for factors in ((0,), (1,), (0, 1))]
+    number = {frozenset(names[i] for i in model): k for k, model in enumerate(models)}
+    visited = np.zeros((9000, len(models)))
+    for s in range(len(visited)):
+        sampler.sweep(y, np.full(n, 1 / sigma**2), precision, 6)
+        visited[s, number[frozenset(sampler.products)]] = 1
+    error = np.hypot(batch_error(visited), expected_error)
+    common = expected > 0.01
+    assert common.sum() > 10 and expected[common].sum() > 0.7
+    assert (np.abs(visited.mean(axis=0) - expected)[common] < 4.5 * error[common]).all()
+    included = np.array([[product in model for model in number] for product in names], dtype=float)
+    error = np.hypot(batch_error(visited @ included.T), (influence @ included.T).std(axis=0) / np.sqrt(draws))
+    assert (np.abs(included @ (visited.mean(axis=0) - expected)) < 4.5 * error).all()
+    assert (error < 0.015).all()

@@ -46,6 +46,8 @@ class Provenance:
     versions : dict
         Package -> version, with ``python`` and ``platform``.
     created_utc : str
+    formulation : tuple of str
+        In which other, equivalent coordinates the posterior was sampled, in words; empty for the plain ones.
     """
 
     cohort_name: str
@@ -63,6 +65,7 @@ class Provenance:
     sample_seconds: float
     versions: dict[str, str]
     created_utc: str
+    formulation: tuple[str, ...] = ()
 
 
 def versions() -> dict[str, str]:

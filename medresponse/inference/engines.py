@@ -90,13 +90,17 @@ class ChainRun:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What came out of the sampler: finished chains, and how it went."""
+    """What came out of the sampler: finished chains, and how it went.
+
+    `formulation` says in words in which other, equivalent coordinates it was sampled.
+    """
 
     chains: tuple[ChainRun, ...]
     interrupted: bool
     compile_seconds: float
     sample_seconds: float
     library: str
+    formulation: tuple[str, ...] = ()
 
 
 class Compiled:

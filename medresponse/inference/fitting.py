@@ -17,12 +17,13 @@ from medresponse.cohort import Cohort
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import SpecError
 from medresponse.core.provenance import Provenance, utc_now, versions
+from medresponse.core.rng import stream
 from medresponse.features import group_indices
 from medresponse.inference.diagnostics import Limits, diagnose, pareto_k
 from medresponse.inference.engines import ChainRun, Compiled, Engine, Nuts, Sampled, sample_chains
 from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
-from medresponse.model import ModelSpec, Prepared, build_model, prepare
+from medresponse.model import Design, ModelSpec, Prepared, build_model, prepare, rotate
 
 log = logging.getLogger("medresponse.inference")
 
@@ -130,9 +131,16 @@ def _sample(
             checkpoint=folder,
         )  # fmt: skip
     assert isinstance(engine, Nuts)
-    return sample_chains(
-        _compiled(spec, prepared), prepared.data, engine=engine, seed=seed, checkpoint=folder
-    )
+    rotation = rotate(spec, prepared.design)
+    design = prepared.design if rotation is None else rotation.design
+    sampled = sample_chains(_compiled(spec, design), design.data, engine=engine, seed=seed, checkpoint=folder)
+    if rotation is None:
+        return sampled
+    chains = []
+    for run in sampled.chains:
+        rng = stream(seed, "rotation", run.data_idx, run.chain_idx)
+        chains.append(replace(run, posterior=rotation.expand(run.posterior, run.data_idx, rng)))
+    return replace(sampled, chains=tuple(chains), formulation=rotation.notes)
 
 
 # Compiled models of this process, oldest first: a refit of the same graph costs its sampling alone.
@@ -145,35 +153,29 @@ _SUPPORT_DIRECTIONS = 200  # keeps what is saved of thousands of columns small
 _SUPPORT_RIDGE = 1e-3
 
 
-def _compiled(spec: ModelSpec, prepared: Prepared) -> Compiled:
+def _compiled(spec: ModelSpec, design: Design) -> Compiled:
     """Return the compiled model, from this process's cache where its graph is there already."""
-    key = json.dumps([to_plain(spec), _graph_key(prepared)], sort_keys=True)
+    key = json.dumps([to_plain(spec), _graph_key(design)], sort_keys=True)
     if key not in _COMPILED:
         if len(_COMPILED) >= _COMPILED_LIMIT:
             _COMPILED.pop(next(iter(_COMPILED)))
-        model = build_model(
-            spec, prepared.encoding, prepared.layout, prepared.data[0], levels=prepared.levels,
-            predictors=prepared.predictors,
-        )  # fmt: skip
-        _COMPILED[key] = Compiled(model)
+        _COMPILED[key] = Compiled(build_model(spec, design))
         log.info("model compiled in %.1f s", _COMPILED[key].seconds)
     return _COMPILED[key]
 
 
-def _graph_key(prepared: Prepared) -> list[Any]:
+def _graph_key(design: Design) -> list[Any]:
     """Return what the graph depends on besides the spec: numbers of columns, contrasts and groups, not their names."""
-    layout = prepared.layout
-    shapes = [(name, np.ndim(value), np.shape(value)[1:]) for name, value in prepared.data[0].items()]
+    layout = design.layout
+    shapes = [(name, np.ndim(value), np.shape(value)[1:]) for name, value in design.data[0].items()]
     groups = [(len(grouping.labels), grouping.slopes) for grouping in layout.groupings]
-    bases = [(c.feature, c.basis.size, c.basis.prior_key) for c in prepared.encoding.curves]
-    paths, levels = prepared.encoding.column_paths, to_plain(prepared.levels)
-    blocks = prepared.encoding.column_blocks
+    bases = [(c.feature, c.basis.size, c.basis.prior_key) for c in design.curves]
     return [
-        blocks,
-        paths,
+        design.column_blocks,
+        design.column_paths,
         bases,
-        levels,
-        prepared.predictors,
+        to_plain(design.levels),
+        design.predictors,
         layout.modifiers,
         layout.contrasts,
         groups,
@@ -235,7 +237,7 @@ def fit_identity(spec: ModelSpec, cohort: Cohort, outcome: str, engine: dict[str
 
 def make_provenance(
     spec: ModelSpec, cohort: Cohort, *, identity: str, seed: int, engine: dict[str, Any], sampler: str,
-    imputations: int, compile_seconds: float = 0.0, sample_seconds: float = 0.0,
+    imputations: int, compile_seconds: float = 0.0, sample_seconds: float = 0.0, formulation: tuple[str, ...] = (),
 ) -> Provenance:  # fmt: skip
     """Return the provenance of a fit to `cohort`."""
     return Provenance(
@@ -243,7 +245,7 @@ def make_provenance(
         synthetic=cohort.schema.synthetic, n_patients=cohort.n, flow=tuple((e.reason, e.n) for e in cohort.flow),
         spec_hash=identity, seed=seed, engine=engine, sampler=sampler, imputations=imputations,
         compile_seconds=round(compile_seconds, 2), sample_seconds=round(sample_seconds, 2), versions=versions(),
-        created_utc=utc_now(),
+        created_utc=utc_now(), formulation=formulation,
     )  # fmt: skip
 
 
@@ -259,6 +261,7 @@ def _assemble(
     provenance = make_provenance(
         spec, cohort, identity=identity, seed=seed, engine=to_plain(engine), sampler=sampled.library,
         imputations=len(prepared.data), compile_seconds=sampled.compile_seconds, sample_seconds=sampled.sample_seconds,
+        formulation=sampled.formulation,
     )  # fmt: skip
     return Fit(
         spec=spec, outcome=outcome, schema=cohort.schema, encoding=prepared.encoding, layout=prepared.layout,

@@ -75,9 +75,7 @@ def _from_graph(spec: ModelSpec, prepared: Prepared, *, draws: int, seed: int) -
     """Return draws of coefficients, family parameters and group scales from the model's graph, shape (draw, ...)."""
     import pymc as pm
 
-    model = build_model(
-        spec, prepared.encoding, prepared.layout, prepared.data[0], levels=prepared.levels, predictors=prepared.predictors
-    )  # fmt: skip
+    model = build_model(spec, prepared.design)
     wanted = ["coefficients", *spec.family.parameters]
     for predictor in prepared.predictors:
         stem = f"{predictor}_" if predictor else ""

@@ -1,21 +1,26 @@
 """The model: spec, preparation of training data, and the PyMC graph."""
 
 from medresponse.model.build import build_model
+from medresponse.model.design import Design
 from medresponse.model.hinges import Hinges, SumOfHinges
 from medresponse.model.prepare import Prepared, make_layout, prepare
+from medresponse.model.rotation import Rotation, rotate
 from medresponse.model.spec import ModelSpec, MultipleImputation, PropensityScore
 from medresponse.model.trees import SumOfTrees, Trees
 
 __all__ = [
+    "Design",
     "Hinges",
     "ModelSpec",
     "MultipleImputation",
     "Prepared",
     "PropensityScore",
+    "Rotation",
     "SumOfHinges",
     "SumOfTrees",
     "Trees",
     "build_model",
     "make_layout",
     "prepare",
+    "rotate",
 ]

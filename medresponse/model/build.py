@@ -7,51 +7,36 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.families import Arrays, Predictor
-from medresponse.features import PROPENSITY, Encoding, Grouping, Layout
+from medresponse.families import Predictor
+from medresponse.features import PROPENSITY, Grouping, Layout
+from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec, PropensityScore
-from medresponse.priors import Column, Scales, TreatmentLevel
+from medresponse.priors import Column, Scales
 
 
-def build_model(
-    spec: ModelSpec,
-    encoding: Encoding,
-    layout: Layout,
-    data: Arrays,
-    *,
-    levels: tuple[TreatmentLevel, ...] = (),
-    predictors: tuple[str, ...] = ("",),
-) -> Any:
+def build_model(spec: ModelSpec, design: Design) -> Any:
     """Return the PyMC model.
 
     Parameters
     ----------
     spec : ModelSpec
-    encoding : Encoding
-        For the blocks of the feature columns.
-    layout : Layout
-    data : mapping
-        The arrays of `model.prepare`; each becomes a `pymc.Data` of the same name, so that any other data set of
-        this layout refits the compiled model.
-    levels : tuple of TreatmentLevel
-        The treatments, in the order of the layout's contrasts.
-    predictors : tuple of str
-        Names of the family's linear predictors. Each has coefficients of its own under the same priors.
+    design : Design
+        Each array of its first data set becomes a `pymc.Data` of the same name, so that any other data set of this
+        layout refits the compiled model.
 
     Returns
     -------
     pymc.Model
         With ``coefficients`` (dims ``coefficient``, and ``predictor`` where there are several) in the order of
-        `layout`.
+        the layout.
     """
     import pymc as pm
     import pytensor.tensor as pt
 
+    layout, predictors = design.layout, design.predictors
     with pm.Model(coords={"coefficient": list(layout.coefficient_labels)}) as model:
-        shared = {name: pm.Data(name, value) for name, value in data.items()}
-        parts = [
-            _Coefficients(spec, encoding, layout, levels, shared, model, name).all() for name in predictors
-        ]
+        shared = {name: pm.Data(name, value) for name, value in design.data[0].items()}
+        parts = [_Coefficients(spec, design, shared, model, name).all() for name in predictors]
         if len(predictors) == 1:
             coefficients = pm.Deterministic("coefficients", parts[0], dims="coefficient")
         else:
@@ -107,20 +92,13 @@ class _Coefficients:
     """Adds the coefficients of one linear predictor, part by part in the order of the layout."""
 
     def __init__(
-        self,
-        spec: ModelSpec,
-        encoding: Encoding,
-        layout: Layout,
-        levels: tuple[TreatmentLevel, ...],
-        shared: dict[str, Any],
-        model: Any,
-        name: str,
+        self, spec: ModelSpec, design: Design, shared: dict[str, Any], model: Any, name: str
     ) -> None:
-        self._spec, self._encoding, self._layout, self._levels = spec, encoding, layout, levels
+        self._spec, self._design, self._layout, self._levels = spec, design, design.layout, design.levels
         self._shared, self._model = shared, model
         self._stem = f"{name}_" if name else ""
-        self._blocks = np.array(encoding.column_blocks)
-        self._contrasts = [f"contrast {j + 1}" for j in range(layout.n_contrasts)]
+        self._blocks = np.array(design.column_blocks)
+        self._contrasts = [f"contrast {j + 1}" for j in range(design.layout.n_contrasts)]
 
     def all(self) -> Any:
         """Add every coefficient and return the vector."""
@@ -141,7 +119,7 @@ class _Coefficients:
         )
 
     def _columns(self, positions: list[int]) -> tuple[Column, ...]:
-        paths = self._encoding.column_paths
+        paths = self._design.column_paths
         return tuple(Column(self._layout.columns[i], paths[i]) for i in positions)
 
     def _dims(self, name: str, labels: list[str]) -> str:
@@ -164,7 +142,7 @@ class _Coefficients:
                 dims = self._dims(name, [column.label for column in columns])
                 parts.append(prior.coefficients(name, columns=columns, dims=dims, scales=self._scales(own)))
                 positions.append(own)
-        for curve in self._encoding.curves:
+        for curve in self._design.curves:
             own = np.flatnonzero(self._blocks == curve.name).tolist()
             name = f"{self._stem}{curve.name}"
             dims = self._dims(name, [self._layout.columns[i] for i in own])
@@ -199,7 +177,7 @@ class _Coefficients:
                     scales=self._scales(own),
                 )  # fmt: skip
                 by_block.append(values)
-        for curve in self._encoding.curves:
+        for curve in self._design.curves:
             own = [i for i in layout.modifiers if self._blocks[i] == curve.name]
             if own:
                 name, r = f"{self._stem}modifier_{curve.name}", len(contrasts)

@@ -27,6 +27,7 @@ from medresponse.features import (
     group_labels,
     treatment_contrasts,
 )
+from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec, PropensityScore
 from medresponse.priors import TreatmentLevel
 
@@ -59,6 +60,20 @@ class Prepared:
     constants: Arrays
     codes: np.ndarray
     data: tuple[Arrays, ...]
+
+    @property
+    def design(self) -> Design:
+        """What the graph is made of."""
+        encoding = self.encoding
+        return Design(
+            column_blocks=encoding.column_blocks,
+            column_paths=encoding.column_paths,
+            curves=encoding.curves,
+            layout=self.layout,
+            levels=self.levels,
+            predictors=self.predictors,
+            data=self.data,
+        )
 
 
 def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prepared:

@@ -32,10 +32,7 @@ def cohort() -> Cohort:
 
 def prepared_model(spec: ModelSpec, cohort: Cohort, outcome: str = "os") -> tuple[Prepared, Any]:
     prepared = prepare(spec, cohort, outcome=outcome, seed=1)
-    model = build_model(
-        spec, prepared.encoding, prepared.layout, prepared.data[0], levels=prepared.levels,
-        predictors=prepared.predictors,
-    )  # fmt: skip
+    model = build_model(spec, prepared.design)
     return prepared, model
 
 

@@ -35,7 +35,7 @@ bench: runtime ## Time what the README promises to be quick
 bench-recovery: runtime ## Recover every family's known truth (about an hour)
 	@$(PY) -m benchmarks.recovery $(ARGS)
 
-bench-wide: runtime ## Fit 5,000 features in 1,000 patients (about an hour)
+bench-wide: runtime ## Fit 5,000 features in 1,000 patients (ten minutes)
 	@$(PY) -m benchmarks.wide $(ARGS)
 
 lint: dev ## Check formatting and style

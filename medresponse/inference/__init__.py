@@ -1,13 +1,14 @@
 """Inference: engines, diagnostics, the fit and its storage."""
 
 from medresponse.inference.diagnostics import Diagnostics, Limits, diagnose
-from medresponse.inference.engines import Engine, Nuts
+from medresponse.inference.engines import ChainRun, Engine, Nuts, sample_chains
 from medresponse.inference.fitted import Fit, Support
-from medresponse.inference.fitting import engine_for, fit, fit_many
+from medresponse.inference.fitting import compiled, engine_for, fit, fit_many, only_outcome
 from medresponse.inference.gibbs import Gibbs
 from medresponse.inference.store import load_fit, save_fit
 
 __all__ = [
+    "ChainRun",
     "Diagnostics",
     "Engine",
     "Fit",
@@ -15,10 +16,13 @@ __all__ = [
     "Limits",
     "Nuts",
     "Support",
+    "compiled",
     "diagnose",
     "engine_for",
     "fit",
     "fit_many",
     "load_fit",
+    "only_outcome",
+    "sample_chains",
     "save_fit",
 ]

@@ -133,7 +133,7 @@ def _sample(
     assert isinstance(engine, Nuts)
     rotation = rotate(spec, prepared.design)
     design = prepared.design if rotation is None else rotation.design
-    sampled = sample_chains(_compiled(spec, design), design.data, engine=engine, seed=seed, checkpoint=folder)
+    sampled = sample_chains(compiled(spec, design), design.data, engine=engine, seed=seed, checkpoint=folder)
     if rotation is None:
         return sampled
     chains = []
@@ -153,7 +153,7 @@ _SUPPORT_DIRECTIONS = 200  # keeps what is saved of thousands of columns small
 _SUPPORT_RIDGE = 1e-3
 
 
-def _compiled(spec: ModelSpec, design: Design) -> Compiled:
+def compiled(spec: ModelSpec, design: Design) -> Compiled:
     """Return the compiled model, from this process's cache where its graph is there already."""
     key = json.dumps([to_plain(spec), _graph_key(design)], sort_keys=True)
     if key not in _COMPILED:

@@ -112,6 +112,30 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
     )
 
 
+def with_outcome(spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays) -> Arrays:
+    """Return the likelihood's data for other outcomes of the same patients, under the very priors of `prepared`.
+
+    What priors take from outcomes (crude rates, spreads) stays that of the cohort's own, as a prior that moved with the
+    simulated data would be another one each time.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    prepared : Prepared
+        Of `cohort`, with complete features.
+    cohort : Cohort
+        Features, treatments and groups.
+    observed : mapping
+        Outcomes, as `Cohort.outcome` gives them.
+    """
+    layout = prepared.layout
+    columns, groups = prepared.encoding.columns(prepared.codes[0]), group_indices(layout, cohort)
+    with np.errstate(divide="ignore"):  # a crude rate of no events at all, not used
+        arrays = _arrays(spec, cohort, layout, columns, observed, prepared.constants, groups)
+    own = {"unit_information_sd", "latent_sd", *(name for name in arrays if name.startswith("crude"))}
+    return {**arrays, **{name: prepared.data[0][name] for name in own}}
+
+
 def _impute(
     spec: ModelSpec, cohort: Cohort, encoding: Encoding, observed: Arrays, seed: int
 ) -> tuple[LatentNormal, np.ndarray]:

@@ -1,0 +1,73 @@
+"""Are ranks uniform? The empirical distribution against simultaneous bands.
+
+Säilynoja, Bürkner & Vehtari (2022), Stat Comput 32:32: at each point of a grid the count of ranks below it is binomial; the
+smallest pointwise tail probability, compared with what truly uniform ranks give, is one test of all points at once.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from scipy import stats
+
+_SIMULATIONS = 20_000  # resolves the probabilities that Holm's correction asks of some dozens of quantities
+_SEED = 20
+
+
+def uniformity(ranks: np.ndarray, draws: int) -> float:
+    """Return the probability of ranks at least as far from uniform as these, if they were uniform.
+
+    Parameters
+    ----------
+    ranks : numpy.ndarray
+        Number of posterior draws below the true value, 0 to `draws`, shape (replicate,).
+    draws : int
+        Independent posterior draws each.
+
+    Raises
+    ------
+    ValueError
+        If a rank is out of range.
+    """
+    ranks = np.asarray(ranks)
+    if len(ranks) == 0 or ranks.min() < 0 or ranks.max() > draws:
+        raise ValueError(f"ranks must be there and between 0 and {draws}")
+    found = _smallest_tail(np.bincount(ranks, minlength=draws + 1)[None], draws)[0]
+    reference = _reference(len(ranks), draws)
+    return float((1 + np.searchsorted(reference, found, side="right")) / (len(reference) + 1))
+
+
+def ecdf_band(replicates: int, draws: int, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Return lower and upper bounds of the share of ranks up to each rank, shape (draws + 1,); all hold at once."""
+    gamma = float(np.quantile(_reference(replicates, draws), 1 - level))
+    share = (np.arange(draws + 1) + 1) / (draws + 1)
+    law = stats.binom(replicates, share)
+    return law.ppf(gamma / 2) / replicates, law.ppf(1 - gamma / 2) / replicates
+
+
+@cache
+def _tails(replicates: int, draws: int) -> np.ndarray:
+    """Return twice the smaller tail probability of each count at each rank, shape (draws, replicates + 1)."""
+    share = (np.arange(draws)[:, None] + 1) / (draws + 1)
+    law, counts = stats.binom(replicates, share), np.arange(replicates + 1)[None]
+    return np.asarray(np.minimum(1.0, 2 * np.minimum(law.cdf(counts), law.sf(counts - 1))))
+
+
+def _smallest_tail(histograms: np.ndarray, draws: int) -> np.ndarray:
+    """Return the paper's gamma of each histogram of ranks, shape (set,) from (set, draws + 1)."""
+    below = histograms.cumsum(axis=1)[:, :-1]
+    replicates = int(histograms[0].sum())
+    return np.asarray(_tails(replicates, draws)[np.arange(draws)[None], below].min(axis=1))
+
+
+@cache
+def _reference(replicates: int, draws: int) -> np.ndarray:
+    """Return the sorted law of gamma for uniform ranks."""
+    rng = np.random.default_rng(_SEED)
+    even = np.full(draws + 1, 1 / (draws + 1))
+    parts = [
+        _smallest_tail(rng.multinomial(replicates, even, size=1000), draws)
+        for _ in range(_SIMULATIONS // 1000)
+    ]
+    return np.sort(np.concatenate(parts))

@@ -17,7 +17,7 @@ _TIMES = {
 OUTCOMES: dict[str, dict[str, Any]] = {
     "gaussian": {"kind": "continuous", "column": "y", "unit": "1", "label": "y", "direction": "higher_is_better"},
     "bernoulli": {
-        "kind": "binary", "column": "event", "event_value": True, "no_event_value": False, "event_label": "event",
+        "kind": "binary", "column": "event", "event_value": True, "other_value": False, "event_label": "event",
         "free_label": "none", "direction": "event_is_worse",
     },
     "weibull": _TIMES,

@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide lint format types imports lock clean runtime dev
+.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-synthetic lint format types imports lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ bench: runtime ## Time what the README promises to be quick
 
 bench-recovery: runtime ## Recover every family's known truth (about an hour)
 	@$(PY) -m benchmarks.recovery $(ARGS)
+
+bench-synthetic: runtime ## Time 100,000 patients of every scenario (a minute)
+	@$(PY) -m benchmarks.synthetic $(ARGS)
 
 bench-wide: runtime ## Fit 5,000 features in 1,000 patients (ten minutes)
 	@$(PY) -m benchmarks.wide $(ARGS)

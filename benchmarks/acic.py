@@ -151,7 +151,7 @@ def read(data: Mapping[str, np.ndarray]) -> Any:
             continue
         levels = np.array(["A", *(names[j].removeprefix(f"{stem}_") for j in own)])
         columns[stem] = levels[(x[:, own] @ np.arange(1.0, len(own) + 1)).astype(int)]
-        features[stem] = {"type": "categorical", "levels": {level: level for level in levels.tolist()}}
+        features[stem] = {"type": "categorical", "levels": levels.tolist()}
     plain = {
         "name": "acic2016", "source": "causallib 0.10", "id": "patient", "synthetic": True,
         "treatment": {

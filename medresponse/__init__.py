@@ -42,6 +42,10 @@ _PUBLIC = {
     "pairwise": "medresponse.response",
     "superiority": "medresponse.response",
     "learn": "medresponse.synthetic.learned",
+    "Scenario": "medresponse.synthetic.scenario",
+    "scenario": "medresponse.synthetic.scenario",
+    "scenarios": "medresponse.synthetic.scenario",
+    "simulate": "medresponse.synthetic.simulation",
     "assess_generator": "medresponse.validation.synthetic_data",
     "report": "medresponse.reports",
 }
@@ -55,6 +59,7 @@ __all__ = [
     "Hinges",
     "ModelSpec",
     "Nuts",
+    "Scenario",
     "SumOfHinges",
     "SumOfTrees",
     "Trees",
@@ -82,6 +87,9 @@ __all__ = [
     "respond",
     "response",
     "save_fit",
+    "scenario",
+    "scenarios",
+    "simulate",
     "superiority",
     "synthetic",
     "terms",
@@ -112,6 +120,8 @@ if TYPE_CHECKING:
     from medresponse.reports import report
     from medresponse.response import contrast, pairwise, respond, superiority
     from medresponse.synthetic.learned import learn
+    from medresponse.synthetic.scenario import Scenario, scenario, scenarios
+    from medresponse.synthetic.simulation import simulate
     from medresponse.validation.synthetic_data import assess_generator
 
 

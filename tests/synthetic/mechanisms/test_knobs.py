@@ -1,0 +1,224 @@
+"""One knob changes its own component only; knobs out of range or at odds are refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+
+from medresponse.core.codec import from_plain, to_plain
+from medresponse.core.errors import DataError, SpecError
+from medresponse.synthetic.mechanisms.assignments import Observational, Randomised
+from medresponse.synthetic.mechanisms.censoring import Administrative, Informative
+from medresponse.synthetic.mechanisms.covariates import FittedCopula, GaussianCopula, RealResample
+from medresponse.synthetic.mechanisms.effects import LossOfFunction, Modifiers
+from medresponse.synthetic.mechanisms.genomes import BaldingNichols
+from medresponse.synthetic.mechanisms.missing import AtRandom, Leaving
+from medresponse.synthetic.mechanisms.outcomes import BinaryOutcome, GaussianOutcome, WeibullOutcome
+from medresponse.synthetic.scenario import Confounding, Scenario, Sites, scenario
+from medresponse.synthetic.simulation import simulate
+
+BASE = Scenario(name="base", n=500)
+LATER = {
+    "assignment": Observational(),
+    "missing": AtRandom(),
+    "dropout": Leaving(),
+    "effect": Modifiers(magnitude=(0.1, 0.9), heterogeneity="high"),
+}
+
+
+def _with(**knobs: object) -> Scenario:
+    return scenario("s02_linear_rct", **{"n": 500, **knobs})
+
+
+@pytest.mark.parametrize("knob", LATER)
+def test_a_knob_leaves_other_draws_as_they_were(knob: str) -> None:
+    plain, turned = simulate(_with(), seed=8), simulate(_with(**{knob: LATER[knob]}), seed=8)
+    features = list(plain.cohort.schema.feature_columns)
+    known = turned.cohort.table.select(features)
+    for name in features:
+        rows = known[name].is_not_null()
+        assert plain.cohort.table[name].filter(rows).equals(known[name].filter(rows)), name
+    noise = [t.truth.data["y_po"] - t.truth.data["mu_x"] for t in (plain, turned)]
+    np.testing.assert_allclose(noise[0].values, noise[1].values, atol=1e-9)
+    same = np.array_equal(plain.truth.data["received"].values, turned.truth.data["received"].values)
+    assert same == (knob != "assignment")
+
+
+def test_censoring_leaves_event_times_as_they_were() -> None:
+    def times(censoring: object) -> tuple[pl.DataFrame, np.ndarray]:
+        trial = simulate(_with(outcome=WeibullOutcome(), censoring=censoring), seed=8)
+        return trial.cohort.table, trial.truth.data["y_po"].values
+
+    (first, truth), (second, again) = times(Administrative()), times(Informative())
+    np.testing.assert_array_equal(truth, again)
+    both = first["event"] & second["event"]
+    assert first["time"].filter(both).equals(second["time"].filter(both))
+
+
+def test_informative_censoring_has_the_rate_asked_for() -> None:
+    trial = simulate(
+        _with(n=40_000, outcome=WeibullOutcome(frailty=0.3), censoring=Informative(rate=0.35)), seed=8
+    )
+    assert abs((~trial.cohort.table["event"]).mean() - 0.35) < 0.01
+
+
+def test_leaving_has_the_rate_asked_for_and_depends_on_the_response() -> None:
+    trial = simulate(_with(n=40_000, dropout=Leaving(rate=0.65)), seed=8)
+    gone = trial.cohort.table["score"].is_null().to_numpy()
+    own = trial.truth.data["y_po"].values[np.arange(40_000), trial.truth.data["received"].values, 0]
+    assert abs(gone.mean() - 0.65) < 0.01
+    assert own[gone].mean() < own[~gone].mean() - 3.0
+
+
+def test_missing_values_have_the_rate_asked_for() -> None:
+    table = simulate(_with(n=40_000, missing=AtRandom(rate=0.2)), seed=8).cohort.table
+    shares = [table[name].is_null().mean() for name in ("bmi", "creatinine", "haemoglobin")]
+    np.testing.assert_allclose(shares, 0.2, atol=0.01)
+    age = table["age"].to_numpy()
+    gone = table["bmi"].is_null().to_numpy()
+    assert age[gone].mean() > age[~gone].mean() + 3.0
+
+
+def test_coupling_changes_individual_effects_and_nothing_that_is_scored() -> None:
+    shared, independent = (simulate(_with(n=20_000, coupling=c), seed=8).truth.data for c in (1.0, 0.0))
+    np.testing.assert_array_equal(shared["mu_x"].values, independent["mu_x"].values)
+    spread = [np.diff(d["y_po"].values[:, :2, 0]).std() for d in (shared, independent)]
+    assert spread[1] > 3 * spread[0]
+
+
+def test_a_hidden_cause_moves_treated_and_outcome_and_is_not_in_the_cohort() -> None:
+    data = simulate(
+        scenario("s05_hidden_confounder", n=40_000, confounding=Confounding(hidden=0.7)), seed=8
+    ).truth.data
+    treated = data["received"].values > 0
+    hidden = data["hidden"].values
+    assert hidden[treated].mean() < hidden[~treated].mean() - 0.3
+    gap = (data["mu_full"] - data["mu_x"]).values[:, 0, 0]
+    np.testing.assert_allclose(gap, 7.0 * hidden, atol=1e-9)
+
+
+def test_what_is_unseen_is_integrated_out_of_a_risk() -> None:
+    trial = simulate(
+        _with(
+            n=60_000, outcome=BinaryOutcome(), confounding=Confounding(hidden=1.0), assignment=Observational()
+        ),
+        seed=8,
+    )
+    gap = (trial.truth.data["y_po"] - trial.truth.data["mu_x"]).values[:, :, 0]
+    assert np.abs(gap.mean(axis=0)).max() < 4 * gap.std() / np.sqrt(60_000)
+
+
+def test_confounding_by_indication_biases_the_crude_difference() -> None:
+    trial = simulate(
+        _with(n=40_000, assignment=Observational(), confounding=Confounding(alignment=1.0)), seed=8
+    )
+    score, received = trial.cohort.table["score"].to_numpy(), trial.truth.data["received"].values
+    crude = score[received == 1].mean() - score[received == 0].mean()
+    assert crude < trial.truth.benefit().values[:, 0].mean() - 1.0
+
+
+def test_overlap_in_one_term_leaves_a_box_untreated() -> None:
+    propensity = simulate(scenario("s04_exp_poor_overlap", n=5_000), seed=8).truth.data["propensity"].values
+    never = propensity[:, 0] == 1.0
+    assert 0.05 < never.mean() < 0.4
+    assert abs(propensity[:, 1:].sum(axis=1).mean() - 0.35) < 0.03
+
+
+def test_patients_of_held_out_sites_are_new_and_shifted() -> None:
+    trial = simulate(scenario("s11_sites_shift", n=9_000), seed=8)
+    assert trial.held_out is not None
+    sites = [set(t.cohort.table["site"].unique()) for t in (trial, trial.held_out)]
+    assert len(sites[0]) == 9 and len(sites[1]) == 3 and not sites[0] & sites[1]
+    age = [t.cohort.table["age"].mean() for t in (trial, trial.held_out)]
+    assert age[1] - age[0] == pytest.approx(5.0, abs=1.0)
+    # A new site's effects are nobody's to know: they are in mu_full alone.
+    data = trial.held_out.truth.data
+    assert float(np.abs(data["mu_full"] - data["mu_x"]).max()) > 0.5
+
+
+def test_blocks_balance_treatments_within_each_site() -> None:
+    trial = simulate(scenario("s01_null_rct", n=600), seed=8)
+    counts = trial.cohort.table.group_by("site", "treatment").len()
+    spread = counts.group_by("site").agg(pl.col("len").max() - pl.col("len").min())
+    assert spread["len"].max() <= 2
+
+
+def test_neighbouring_variants_are_linked_as_in_coalescent_samples() -> None:
+    """Mean adjacent r^2 within blocks, in one population: 0.33 to 0.38 there."""
+    one = _with(n=4_000, genome=BaldingNichols(variants=250, shares=(1.0,)))
+    table = simulate(one, seed=8).cohort.table
+    counts = (
+        table.select(f"variant_{j + 1:04d}" for j in range(250))
+        .select(pl.all().to_physical())
+        .to_numpy()
+        .astype(float)
+    )
+    r = [np.corrcoef(counts[:, j], counts[:, j + 1])[0, 1] ** 2 for j in range(249) if (j + 1) % 25]
+    assert 0.30 < np.mean(r) < 0.41
+
+
+REFUSED: dict[str, tuple[Callable[[], object], str]] = {
+    "n": (lambda: _with(n=0), r"n: 0 found; legal is \[1, 1e\+07\]"),
+    "root": (lambda: Observational(root=1.0), r"assignment.root: 1 found; legal is \(0, 1\)"),
+    "arm never given": (lambda: Randomised(ratio=(1, 0, 1)), "assignment.ratio: 0 found"),
+    "block": (lambda: _with(assignment=Randomised(block=4)), "assignment.block: 4 found; legal are multiples of 3"),
+    "strata": (lambda: _with(assignment=Randomised(strata=("site",))), "assignment.strata"),
+    "censored all": (lambda: Informative(rate=1.0), r"censoring.rate: 1 found; legal is \(0, 1\)"),
+    "censored": (lambda: _with(censoring=Administrative()), "censoring: legal is none"),
+    "variance": (lambda: WeibullOutcome(frailty=-0.1), r"outcome.frailty: -0.1 found; legal is \[0, 3\]"),
+    "explained": (lambda: GaussianOutcome(explained=float("nan")), "outcome.explained: nan found"),
+    "delay": (lambda: WeibullOutcome(delay=3.0, shapes=(1.0, 2.0)), "outcome.delay"),
+    "magnitude": (lambda: simulate(_with(effect=Modifiers(magnitude=(0.1,))), seed=1), r"effect.magnitude: 1 value\(s\) found, 2 needed"),
+    "treatments": (lambda: _with(treatments=("a",)), "treatments: legal are two or more"),
+    "seed": (lambda: simulate(_with()), "seed: missing"),
+    "no gene": (lambda: simulate(_with(effect=LossOfFunction()), seed=1), "needs the genome star_alleles"),
+    "no ancestry": (lambda: simulate(_with(confounding=Confounding(ancestry=1.0)), seed=1), "confounding.ancestry"),
+    "missing": (lambda: simulate(_with(missing=AtRandom(of=("weight",))), seed=1), "missing.of: no column 'weight'"),
+    "known": (lambda: simulate(_with(missing=AtRandom(of=("age",))), seed=1), "missing.of: age decides"),
+    "held out": (lambda: Sites(n=3, held_out=3), r"sites.held_out: 3 found; legal is \[0, 2\]"),
+    "real": (lambda: simulate(_with(covariates=RealResample()), seed=1), "real_resample needs a real cohort"),
+    "name": (lambda: scenario("s02_linear"), "did you mean 's02_linear_rct'"),
+    "knob": (lambda: scenario("s02_linear_rct", arms=2), "scenario.arms: unknown knob"),
+    "end": (
+        lambda: simulate(_with(outcome=WeibullOutcome(), censoring=Informative(rate=0.1, end=6.0)), seed=1),
+        "censoring.rate: 0.1 found; legal is",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_with_the_knob_and_its_range(case: str) -> None:
+    ask, message = REFUSED[case]
+    with pytest.raises(SpecError, match=message):
+        ask()
+
+
+def test_knobs_of_another_kind_are_refused_by_name() -> None:
+    plain = to_plain(_with(assignment=Observational()))
+    plain["assignment"]["block"] = 6
+    with pytest.raises(SpecError, match=r"scenario\.assignment\.block: unknown entry"):
+        from_plain(Scenario, plain)
+
+
+def test_new_patients_must_be_complete() -> None:
+    trial = simulate(_with(), seed=1)
+    with pytest.raises(DataError, match="column age: absent"):
+        trial.truth.cate(trial.cohort.table.drop("age"))
+    with pytest.raises(DataError, match=r"column age: 500 null\(s\)"):
+        trial.truth.cate(trial.cohort.table.with_columns(age=pl.lit(None, dtype=pl.Float64)))
+
+
+@pytest.mark.parametrize("covariates", [RealResample(), FittedCopula()])
+def test_semi_synthetic_patients_have_the_columns_of_the_real_ones(covariates: object) -> None:
+    real = simulate(_with(n=300, covariates=GaussianCopula(p=5)), seed=2).cohort
+    trial = simulate(_with(n=2_000, covariates=covariates), seed=1, cohort=real)
+    assert trial.truth.kind == "semi_synthetic"
+    assert list(trial.cohort.schema.feature_columns) == list(real.schema.feature_columns)
+    assert trial.cohort.table["age"].mean() == pytest.approx(real.table["age"].mean(), abs=1.5)
+    gap = (trial.truth.data["y_po"] - trial.truth.data["mu_x"]).values
+    assert abs(gap.mean()) < 4 * gap.std() / np.sqrt(2_000)
+    found = trial.truth.cate(trial.cohort.table)
+    np.testing.assert_allclose(found.values, trial.truth.data["mu_x"].values)

@@ -22,10 +22,20 @@ from medresponse.synthetic.world import SiteEffects, World, first_endpoint, nois
 
 @dataclass(frozen=True)
 class Trial:
-    """A made-up cohort, its truth, and the patients of held-out sites with theirs."""
+    """A made-up cohort, its truth, and the patients of held-out sites with theirs.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    truth : Truth
+    visits : polars.DataFrame, optional
+        ``patient, week, log_size`` of outcomes that are measured repeatedly, until the patient left.
+    held_out : Trial, optional
+    """
 
     cohort: Cohort
     truth: Truth
+    visits: pl.DataFrame | None = None
     held_out: Trial | None = None
 
 
@@ -125,7 +135,12 @@ class _Draw:
         source = {"kind": kind, "scenario": scenario.name, "seed": str(self.seed)}
         made = Cohort(table, self._schema(table), (), findings_table([]), source)
         trained = self.labels[: scenario.sites.n - scenario.sites.held_out]
-        return Trial(made, Truth(truth, scenario, self.seed, kind, world, self.effects, trained))
+        visits = None
+        if "visits" in potential.raw:
+            visits = _visits(
+                ids, potential.raw["visits"][np.arange(n), received], scenario, gone, rng("leaving")
+            )
+        return Trial(made, Truth(truth, scenario, self.seed, kind, world, self.effects, trained), visits)
 
     def _streams(self, part: str) -> Callable[[str], np.random.Generator]:
         return lambda label: stream(self.seed, "synthetic", f"{part}{label}")
@@ -183,7 +198,7 @@ class _Draw:
                 "source": f"made-up patients: scenario {scenario.name}, seed {self.seed}",
                 "id": "patient",
                 "treatment": {
-                    "column": "treatment", "levels": {label: {} for label in scenario.treatments},
+                    "column": "treatment", "levels": _levels(scenario),
                     "reference": scenario.treatments[0],
                     "assignment": "randomised" if scenario.assignment.randomised else "observational",
                 },
@@ -194,3 +209,27 @@ class _Draw:
                 "synthetic": True,
             },
         )  # fmt: skip
+
+
+def _levels(scenario: Scenario) -> dict[str, dict[str, Any]]:
+    doses = getattr(scenario.outcome, "doses", None)
+    if doses is None:
+        return {label: {} for label in scenario.treatments}
+    return {
+        label: {"dose": float(dose), "dose_unit": "mg/day"}
+        for label, dose in zip(scenario.treatments, doses, strict=True)
+    }
+
+
+def _visits(
+    ids: list[str], sizes: np.ndarray, scenario: Scenario, gone: np.ndarray | None, rng: np.random.Generator
+) -> pl.DataFrame:
+    """Return visits up to the last; those who left do so before a visit taken at random."""
+    weeks = getattr(scenario.outcome, "visits")  # noqa: B009  only outcomes with visits come here
+    n, v = sizes.shape
+    kept = np.full(n, v) if gone is None else np.where(gone, rng.integers(0, v, n), v)
+    seen = np.arange(v) < kept[:, None]
+    rows, columns = np.nonzero(seen)
+    return pl.DataFrame(
+        {"patient": np.asarray(ids)[rows], "week": np.asarray(weeks)[columns], "log_size": sizes[seen]}
+    )

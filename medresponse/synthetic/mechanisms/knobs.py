@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from medresponse.core.errors import SpecError
 
@@ -33,6 +34,12 @@ def one_each(knob: str, values: Sequence[object], treatments: Sequence[str], *, 
             f"{knob}: {len(values)} value(s) found, {len(wanted)} needed, for {', '.join(wanted)}",
             code="knob_out_of_range",
         )
+
+
+def rising(knob: str, times: Sequence[float]) -> None:
+    """Refuse times that are not one or more, above 0 and rising."""
+    if not times or not times[0] > 0 or any(not later > earlier for earlier, later in pairwise(times)):
+        raise SpecError(f"{knob}: legal are one or more rising times above 0", code="knob_out_of_range")
 
 
 def contradicts(knob: str, why: str) -> SpecError:

@@ -16,7 +16,12 @@ from medresponse.synthetic.mechanisms.covariates import FittedCopula, GaussianCo
 from medresponse.synthetic.mechanisms.effects import LossOfFunction, Modifiers
 from medresponse.synthetic.mechanisms.genomes import BaldingNichols
 from medresponse.synthetic.mechanisms.missing import AtRandom, Leaving
-from medresponse.synthetic.mechanisms.outcomes import BinaryOutcome, GaussianOutcome, WeibullOutcome
+from medresponse.synthetic.mechanisms.outcomes import (
+    BinaryOutcome,
+    GaussianOutcome,
+    TumourGrowthOutcome,
+    WeibullOutcome,
+)
 from medresponse.synthetic.scenario import Confounding, Scenario, Sites, scenario
 from medresponse.synthetic.simulation import simulate
 
@@ -160,6 +165,33 @@ def test_neighbouring_variants_are_linked_as_in_coalescent_samples() -> None:
     assert 0.30 < np.mean(r) < 0.41
 
 
+def test_those_who_left_have_fewer_visits_and_no_last_one() -> None:
+    trial = simulate(scenario("s12_tgi_dose", n=2_000), seed=8)
+    assert trial.visits is not None
+    gone = set(trial.cohort.table.filter(pl.col("log_ratio").is_null())["patient"])
+    last = set(trial.visits.filter(pl.col("week") == 16.0)["patient"])
+    assert 0.15 < len(gone) / 2_000 < 0.25
+    assert not gone & last and len(gone) + len(last) == 2_000
+    own = trial.cohort.table.join(trial.visits.filter(pl.col("week") == 16.0), on="patient")
+    assert own["log_size"].equals(own["log_ratio"].alias("log_size"))
+
+
+def test_higher_doses_shrink_more_and_harm_more() -> None:
+    mean = simulate(scenario("s12_tgi_dose", n=2_000), seed=8).truth.data["mu_x"].mean("patient")
+    assert (np.diff(mean.sel(endpoint="log_ratio")) < 0).all()
+    assert (np.diff(mean.sel(endpoint="adverse")) > 0).all()
+
+
+def test_incidences_and_event_free_share_sum_to_one() -> None:
+    """At one horizon; the share is that of a cohort followed for ever."""
+    trial = simulate(scenario("s09_competing_informative", n=2_000), seed=8)
+    free = (trial.truth.data["y_po"].sel(endpoint="rmst", horizon=24.0) >= 24.0).mean("patient")
+    both = (
+        trial.truth.data["mu_x"].sel(endpoint=["cif_progression", "cif_death"], horizon=24.0).sum("endpoint")
+    )
+    np.testing.assert_allclose(both.mean("patient") + free, 1.0, atol=0.04)
+
+
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "n": (lambda: _with(n=0), r"n: 0 found; legal is \[1, 1e\+07\]"),
     "root": (lambda: Observational(root=1.0), r"assignment.root: 1 found; legal is \(0, 1\)"),
@@ -170,6 +202,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "censored": (lambda: _with(censoring=Administrative()), "censoring: legal is none"),
     "variance": (lambda: WeibullOutcome(frailty=-0.1), r"outcome.frailty: -0.1 found; legal is \[0, 3\]"),
     "explained": (lambda: GaussianOutcome(explained=float("nan")), "outcome.explained: nan found"),
+    "horizons": (lambda: WeibullOutcome(horizons=(12.0, 6.0)), "outcome.horizons: legal are"),
+    "doses": (lambda: _with(outcome=TumourGrowthOutcome(doses=(5.0, 10.0, 20.0))), "outcome.doses: legal are 0 for"),
     "delay": (lambda: WeibullOutcome(delay=3.0, shapes=(1.0, 2.0)), "outcome.delay"),
     "magnitude": (lambda: simulate(_with(effect=Modifiers(magnitude=(0.1,))), seed=1), r"effect.magnitude: 1 value\(s\) found, 2 needed"),
     "treatments": (lambda: _with(treatments=("a",)), "treatments: legal are two or more"),

@@ -11,10 +11,9 @@ import polars as pl
 import xarray as xr
 from scipy.special import log_ndtr
 
-from medresponse.core.errors import SpecError
 from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, one_each
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, one_each, rising
 from medresponse.synthetic.mechanisms.quadrature import over_normal, over_time
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
@@ -64,10 +63,7 @@ class WeibullOutcome:
         between("outcome.delay", self.delay, 0.0, np.inf, open_high=True)
         between("outcome.frailty", self.frailty, 0.0, 3.0)
         between("outcome.prognosis", self.prognosis, 0.0, 3.0)
-        if not self.horizons or min(self.horizons) <= 0 or list(self.horizons) != sorted(set(self.horizons)):
-            raise SpecError(
-                "outcome.horizons: legal are one or more rising times above 0", code="knob_out_of_range"
-            )
+        rising("outcome.horizons", self.horizons)
         if self.delay and len(set(self.shapes)) > 1:
             raise contradicts("outcome.delay", f"{self.delay:g} found; legal is 0 where shapes differ")
 

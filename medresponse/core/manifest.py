@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from medresponse.core.atomic import sha256_of, write_text
@@ -19,13 +20,19 @@ def write_manifest(folder: Path, *, extra: dict[str, object] | None = None) -> P
     return folder / NAME
 
 
-def verify_manifest(folder: Path) -> dict[str, object]:
+def verify_manifest(folder: Path, *, below: str = "") -> dict[str, object]:
     """Check every listed file against its SHA-256 and return the manifest.
+
+    Parameters
+    ----------
+    folder : Path
+    below : str
+        Check only files whose relative path starts so (``observed/``): others may have been taken away.
 
     Raises
     ------
     IntegrityError
-        If the manifest or a file is missing, or a file differs.
+        If the manifest or a file is missing, none is listed, or a file differs.
     """
     if not (folder / NAME).is_file():
         raise IntegrityError(f"{folder.name} holds no {NAME}; it is no complete result", code="no_manifest")
@@ -33,6 +40,14 @@ def verify_manifest(folder: Path) -> dict[str, object]:
     files = manifest.get("files")
     if not isinstance(files, dict):
         raise IntegrityError(f"{folder.name}/{NAME} is no manifest", code="no_manifest")
+    own = {name: digest for name, digest in files.items() if name.startswith(below)}
+    if below and not own:
+        raise IntegrityError(f"{folder.name} was written without {below}", code="no_manifest")
+    _check(folder, own)
+    return manifest
+
+
+def _check(folder: Path, files: Mapping[str, str]) -> None:
     missing = [name for name in files if not (folder / name).is_file()]
     changed = [name for name in files if name not in missing and sha256_of(folder / name) != files[name]]
     if missing or changed:
@@ -40,4 +55,3 @@ def verify_manifest(folder: Path) -> dict[str, object]:
             f"{folder.name}: {len(missing)} file(s) missing and {len(changed)} changed since it was written: "
             f"{', '.join((missing + changed)[:3])}; make the result again"
         )
-    return manifest

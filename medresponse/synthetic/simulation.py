@@ -64,7 +64,7 @@ def simulate(scenario: Scenario, *, seed: int | None = None, cohort: Cohort | No
     world = world_of(scenario, cohort)
     sites = scenario.sites
     effects = world.site_effects(stream(seed, "synthetic", "sites")) if sites.n else None
-    labels = tuple(f"S{j + 1:03d}" for j in range(sites.n))
+    labels = _site_labels(sites.n)
     inside = range(sites.n - sites.held_out)
     draw = _Draw(scenario, world, seed, effects, labels)
     held_out = None
@@ -134,7 +134,7 @@ class _Draw:
         kind = "mechanistic" if world.source is None else "semi_synthetic"
         source = {"kind": kind, "scenario": scenario.name, "seed": str(self.seed)}
         made = Cohort(table, self._schema(table), (), findings_table([]), source)
-        trained = self.labels[: scenario.sites.n - scenario.sites.held_out]
+        trained = trained_sites(scenario)
         visits = None
         if "visits" in potential.raw:
             visits = _visits(
@@ -209,6 +209,15 @@ class _Draw:
                 "synthetic": True,
             },
         )  # fmt: skip
+
+
+def trained_sites(scenario: Scenario) -> tuple[str, ...]:
+    """Return the labels of sites whose patients are in the cohort."""
+    return _site_labels(scenario.sites.n - scenario.sites.held_out)
+
+
+def _site_labels(n: int) -> tuple[str, ...]:
+    return tuple(f"S{j + 1:03d}" for j in range(n))
 
 
 def _levels(scenario: Scenario) -> dict[str, dict[str, Any]]:

@@ -36,6 +36,7 @@ STUDIES = (
     "oak_poplar",
     "oak_response",
     "oak_terms",
+    "simulation",
     "transplants",
     "warfarin",
 )
@@ -91,5 +92,8 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    from experiments.scenario_groups import store
+
+    store()
     logging.getLogger("medresponse").setLevel(logging.INFO)
     main()

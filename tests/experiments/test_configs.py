@@ -5,16 +5,22 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from experiments.run import STUDIES
+from experiments.scenario_groups import PARTS, store
 from experiments.study import Study
 from medresponse.cohort import Schema
 from medresponse.core.codec import from_plain, to_plain
+from medresponse.core.errors import SpecError
 from medresponse.core.strict_yaml import load_yaml
 from medresponse.families import Family
 from medresponse.inference import Engine, Gibbs
 from medresponse.model import ModelSpec
+from medresponse.synthetic.scenario import Scenario, scenarios
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+store()
 
 
 def composed(*overrides):
@@ -85,3 +91,28 @@ def test_every_engine_config_is_its_dataclass_with_its_defaults(path):
     plain = load_yaml(path.read_text(encoding="utf-8"))
     engine = from_plain(Engine, plain, path="engine")
     assert engine == type(engine)()
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_every_scenario_composes_to_itself(name):
+    config = composed("experiment=simulation", f"scenario={name}")
+    assert from_plain(Scenario, config["scenario"]) == scenarios()[name]
+
+
+def test_another_kind_replaces_a_part_whole():
+    config = composed(
+        "experiment=simulation",
+        "scenario=s04_exp_poor_overlap",
+        "scenario/assignment=rct",
+        "scenario.assignment.block=9",
+    )
+    assert config["scenario"]["assignment"] == {"kind": "rct", "block": 9, "strata": [], "ratio": []}
+    others = set(PARTS) - {"assignment"}
+    whole = to_plain(scenarios()["s04_exp_poor_overlap"])
+    assert {p: config["scenario"][p] for p in others} == {p: whole[p] for p in others}
+
+
+def test_a_knob_of_another_kind_is_refused_by_name():
+    config = composed("experiment=simulation", "scenario=s03_step_confounded", "+scenario.assignment.block=4")
+    with pytest.raises(SpecError, match=r"scenario\.assignment\.block: unknown entry"):
+        from_plain(Scenario, config["scenario"])

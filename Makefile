@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-sbc bench-synthetic lint format types imports lock clean runtime dev
+.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-sbc bench-synthetic lint format types imports lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,13 @@ bench: runtime ## Time what the README promises to be quick
 
 bench-recovery: runtime ## Recover every family's known truth (about an hour)
 	@$(PY) -m benchmarks.recovery $(ARGS)
+
+bench-acic: runtime ## Ten ACIC 2016 instances, beside peers in an environment of their own (two hours)
+	@test -x .venv-peers/bin/python || $(PY) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
+	@.venv-peers/bin/python benchmarks/peers/run.py outputs/acic
+	@$(PY) -m benchmarks.acic run outputs/acic $(ARGS)
+	@$(PY) -m benchmarks.acic table outputs/acic
 
 bench-sbc: runtime ## Calibrate families under priors by simulation, 400 replicates each (an hour)
 	@$(PY) -m benchmarks.sbc $(ARGS)

@@ -22,7 +22,11 @@ def test_patients_needed_follows_the_root_of_n():
 
 @pytest.mark.parametrize(
     ("sizes", "widths", "words"),
-    [([250], [1.0], "one size"), ([250, 500], [1.0, 1.1], "do not narrow"), ([250, 500], [9.0, 8.9], "more than 5000")],
+    [
+        ([250], [1.0], "one size"),
+        ([250, 500], [1.0, 1.1], "do not narrow"),
+        ([250, 500], [9.0, 8.9], "more than 5000"),
+    ],
 )
 def test_patients_needed_says_when_it_cannot_tell(sizes, widths, words):
     assert words in patients_needed(sizes, widths, 1.0)

@@ -53,7 +53,7 @@ FAMILIES: Mapping[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         mr.families.PiecewiseExponential(), {"outcome": WeibullOutcome()}, {**_BY_12, "estimand": "survival"},
     ),
     "competing_risks": (
-        mr.families.CompetingRisks(), {"outcome": CompetingOutcome()}, {**_BY_12, "estimand": "incidence"},
+        mr.families.CompetingRisks(), {"outcome": CompetingOutcome()}, {**_BY_12, "estimand": "cumulative_incidence", "part": "progression"},
     ),
 }  # fmt: skip
 PRIORS: Mapping[str, Prior] = {

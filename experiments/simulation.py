@@ -107,7 +107,7 @@ def _scores(study: Study, scenario: Scenario, model: Mapping[str, Any]) -> pl.Da
     where: dict[str, Any] = {}
     if "horizon" in model:
         where = {"horizon": model["horizon"]}
-        ask = {"horizon": model["horizon"], "unit": "month", "estimand": endpoint}
+        ask = {"horizon": model["horizon"], "unit": "month", "estimand": endpoint, **model.get("ask", {})}
     tables = []
     for trial, one in zip(trials, fits, strict=True):
         truth = known(

@@ -35,7 +35,7 @@ def test_patients_needed_says_when_it_cannot_tell(sizes, widths, words):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("s02_linear_rct", "gaussian"), ("s05_hidden_confounder", "gaussian"), ("s06_pgx_ancestry", "binary"),
-     ("s08_survival_nonph", "weibull"), ("s11_sites_shift", "gaussian"), ("s12_tgi_dose", "tumour_growth")],
+     ("s08_survival_nonph", "weibull"), ("s09_competing_informative", "competing"), ("s11_sites_shift", "gaussian"), ("s12_tgi_dose", "tumour_growth")],
 )  # fmt: skip
 def test_the_spec_fits_the_trial(models, name, kind):
     trial = simulate(scenario(name, n=50), seed=1)

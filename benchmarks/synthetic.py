@@ -49,7 +49,9 @@ def main() -> None:
         "command": "python -m benchmarks.synthetic", "patients": PATIENTS, "seeds": len(SEEDS), "scenarios": found,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions(),
     }  # fmt: skip
-    write_text(Path(__file__).with_suffix(".json"), json.dumps(kept, indent=1) + "\n")
+    file = Path(__file__).with_suffix(".json")
+    write_text(file, json.dumps(kept, indent=1) + "\n")
+    file.chmod(0o644)
 
 
 def _seconds(value: Scenario, seed: int) -> float:

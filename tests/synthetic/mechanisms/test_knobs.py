@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from medresponse.cohort import cohort_from_frame
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import DataError, SpecError
 from medresponse.synthetic.mechanisms.assignments import Observational, Randomised
@@ -180,6 +181,14 @@ def test_higher_doses_shrink_more_and_harm_more() -> None:
     mean = simulate(scenario("s12_tgi_dose", n=2_000), seed=8).truth.data["mu_x"].mean("patient")
     assert (np.diff(mean.sel(endpoint="log_ratio")) < 0).all()
     assert (np.diff(mean.sel(endpoint="adverse")) > 0).all()
+
+
+def test_the_censored_of_competing_risks_are_there_and_nobody_is_lost() -> None:
+    cohort = simulate(scenario("s09_competing_informative", n=20_000), seed=8).cohort
+    outcome = cohort.outcome("time")
+    assert abs((~outcome["event"]).mean() - 0.35) < 0.02
+    assert set(np.unique(outcome["cause"])) == {-1, 0, 1}
+    assert cohort_from_frame(cohort.table, cohort.schema).n == cohort.n == 20_000
 
 
 def test_incidences_and_event_free_share_sum_to_one() -> None:

@@ -137,11 +137,8 @@ class CompetingOutcome:
         end = np.full(len(time), np.inf) if censored_at is None else censored_at
         codes = np.where(time <= end, cause + 1, 0).astype(np.uint32)
         followed = np.maximum(np.minimum(time, end), _SOONEST)
-        event = pl.Series(["censored", *CAUSES]).gather(pl.Series(codes))
-        return {
-            "time": pl.Series("time", followed),
-            "event": event.replace("censored", None).cast(pl.Enum(list(CAUSES))).alias("event"),
-        }
+        event = pl.Series("event", codes).cat.to(pl.Enum(["censored", *CAUSES]))
+        return {"time": pl.Series("time", followed), "event": event}
 
     def _by(self, horizon: float, rates: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Return incidences and event-free time by one horizon, shape (patient, treatment, 3)."""

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medresponse.core.errors import MedresponseError, SpecError
+from medresponse.core.errors import IntegrityError, MedresponseError, SpecError
 from medresponse.core.estimand import ESTIMANDS
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from medresponse.inference import Engine, Fit
     from medresponse.model import ModelSpec
     from medresponse.response import Responses
+
+
+PART_11 = (
+    "The log supports an audit trail as 21 CFR Part 11 asks for; it does not confer compliance with it, which takes "
+    "controlled access, validated procedures and people."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,8 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     _out(report, "folder for the pages")
     report.set_defaults(run=_report)
 
-    verify = commands.add_parser("verify", help="check a result folder against its manifest")
+    verify = commands.add_parser("verify", help="replay a result folder's audit log and check its files")
     verify.add_argument("folder", type=Path)
+    verify.add_argument("--head", help="hash of a log entry that was noted down elsewhere: it must be there")
     verify.set_defaults(run=_verify)
     return parser
 
@@ -219,11 +226,19 @@ def _score(options: argparse.Namespace) -> tuple[Fit, Cohort, Responses]:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    from medresponse.core.manifest import verify_manifest
+    from medresponse.core.results import verify_results
 
-    manifest = verify_manifest(options.folder)
-    files = manifest["files"]
-    print(f"{options.folder}: {len(files)} file(s) as they were written")  # type: ignore[arg-type]
+    found = verify_results(options.folder, head=options.head)
+    for line in found.breaks:
+        print(line)
+    if found.breaks:
+        raise IntegrityError(f"{options.folder}: {len(found.breaks)} thing(s) are not as they were written")
+    print(f"{options.folder}: {found.n_files} file(s) as they were written")
+    if found.log is not None:
+        print(
+            f"audit log: {len(found.log.entries)} entries, unbroken; its last has the hash {found.log.head}: note it down where "
+            f"nobody who writes here can, and --head checks it later\n{PART_11}"
+        )
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import numpy as np
 
 from medresponse.cohort import Cohort
+from medresponse.reports.format import Formatter
+from medresponse.reports.language import Language
 from medresponse.response import Applicability, Responses
 
 if TYPE_CHECKING:
@@ -87,6 +90,8 @@ class ReportContext:
     cohort : Cohort
         This one patient's row.
     patient : str
+    language : Language
+        Of the page.
     wording : Wording
         The outcome in words and the scale it is printed on.
     values : numpy.ndarray
@@ -104,6 +109,7 @@ class ReportContext:
     responses: Responses
     cohort: Cohort
     patient: str
+    language: Language
     wording: Wording
     values: np.ndarray
     applicability: Applicability
@@ -112,6 +118,15 @@ class ReportContext:
     evidence: tuple[Evidence, ...] = field(default=())
     harms: tuple[Harm, ...] = field(default=())
     produced_utc: str = ""
+
+    def say(self, key: str, /, **parts: str | int | Decimal) -> str:
+        """Return a sentence of the page's language; see `Language.say`."""
+        return self.language.say(key, **parts)
+
+    @property
+    def fmt(self) -> Formatter:
+        """The one formatter, in the page's language."""
+        return Formatter(self.language)
 
     @property
     def reference_idx(self) -> int:
@@ -154,8 +169,6 @@ class ReportContext:
 
     def feature_value(self, name: str) -> str:
         """Return this patient's value of a feature in words, with its unit; ``not recorded`` if missing."""
-        from medresponse.reports.format import plain_number, with_unit
-
         value = self.cohort.table[name][0]
         feature = self.responses.fit.schema.feature_columns[name]
         if value is None:
@@ -163,7 +176,7 @@ class ReportContext:
         if feature.is_discrete:
             plain = YES_NO.get(feature.level_names, {})
             return feature.labels.get(str(value), plain.get(str(value), str(value)))
-        return with_unit(plain_number(float(value)), feature.unit or "")
+        return self.fmt.quantity(float(value), feature.unit or "")
 
 
 class Section(Protocol):

@@ -18,6 +18,7 @@ from medresponse.core.registry import look_up
 from medresponse.reports import sections as _registered  # noqa: F401  (registers the sections)
 from medresponse.reports.base import Evidence, Harm, ReportContext, Section
 from medresponse.reports.format import clean
+from medresponse.reports.language import language as language_of
 from medresponse.reports.wording import wording_of
 from medresponse.response import Responses, applicability
 
@@ -62,7 +63,7 @@ class PatientReport:
     """
 
     schema_version: int = SCHEMA_VERSION
-    language: str = "en"
+    language: str
     title: str
     patient: str
     stamps: tuple[str, ...]
@@ -95,6 +96,7 @@ def build_report(
     harms: Sequence[Harm] = (),
     allow_unconverged: bool = False,
     produced_utc: str | None = None,
+    language: str = "en",
     sections: Sequence[str] = SECTIONS,
 ) -> PatientReport:
     """Build one patient's report.
@@ -118,6 +120,8 @@ def build_report(
         Make a report from a fit that fails its diagnostics; it is stamped on every page.
     produced_utc : str, optional
         Time of production, ISO 8601; now by default. Give it for byte-identical output.
+    language : str
+        Code of the page's language: ``en``, ``es`` or another that has a catalogue. Words of the schema stay as they are.
     sections : sequence of str
         Names of registered sections, in order.
 
@@ -130,15 +134,17 @@ def build_report(
     DataError
         If `cohort` is not what the responses were made for, or `reference` not what the model learned from.
     SpecError
-        If `worthwhile` is needed and missing, not positive or larger than any benefit can be, or a section is not known.
+        If `worthwhile` is needed and missing, not positive or larger than any benefit can be, or a section or the
+        language is not known.
     """
+    words = language_of(language)
     _check_converged(responses, allow_unconverged)
     _check_patient(responses, cohort, patient)
     single = responses.select([patient])
     values = next(iter(single.chunks()))[1][0]
     context = ReportContext(
-        responses=single, cohort=cohort.select([patient]), patient=patient, wording=wording_of(single, values),
-        values=values, applicability=applicability(single, cohort, patient),
+        responses=single, cohort=cohort.select([patient]), patient=patient, language=words,
+        wording=wording_of(single, values, words), values=values, applicability=applicability(single, cohort, patient),
         worthwhile=_checked_worthwhile(responses, worthwhile), reference=_training(responses, cohort, reference),
         evidence=tuple(evidence), harms=tuple(harms), produced_utc=produced_utc or utc_now(),
     )  # fmt: skip
@@ -151,6 +157,7 @@ def build_report(
 def _document(context: ReportContext, sections: Mapping[str, Section]) -> PatientReport:
     estimates = [context.wording.absolute(draws) for draws in context.values]
     return PatientReport(
+        language=context.language.code,
         title="Treatment-response report" if context.others else "Expected-response report",
         patient=context.patient, stamps=_stamps(context), flags=_flags(context),
         headline_name=context.wording.what,

@@ -1,4 +1,4 @@
-"""The one formatter: every number that a reader meets is written here.
+"""The one formatter: every number that a reader meets is written here, in the language of the page.
 
 Never 0% or 100%, never a decimal on a patient's probability, a true minus sign, and no more digits than the
 interval supports.
@@ -9,19 +9,20 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 
 from medresponse.core.errors import MedresponseError
+from medresponse.reports.language import Language, language
 
-MINUS = "\N{MINUS SIGN}"
 FLOOR = 11
-SUPPRESSED = f"<{FLOOR}"
-WITHHELD = "not shown"
 
-_UNITS = {
-    "1": "", "count": "", "kg/m2": "kg/m²", "m2": "m²", "mm3": "mm³", "Cel": "°C", "ug": "µg", "umol/L": "µmol/L", "10*9/L": "×10⁹/L",
-    "10*6/mL": "×10⁶/mL", "cells/mm3": "cells/mm³",
-}  # fmt: skip
-_COUNTED = ("day", "week", "month", "year", "decade")
+_COUNTED = ("day", "week", "month", "year", "decade")  # units that are spelled out, with a plural
+_DIMENSIONLESS = ("1", "count")
+_LARGEST_WRITTEN_OUT, _SMALLEST_WRITTEN_OUT = 1e15, 1e-6
+_SUPERSCRIPTS = str.maketrans(
+    "-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
+)
 
 
 def per_hundred(probability: float) -> int:
@@ -29,27 +30,6 @@ def per_hundred(probability: float) -> int:
     if not 0.0 <= probability <= 1.0:
         raise MedresponseError("a probability outside 0 to 1 cannot be printed", code="not_a_probability")
     return math.floor(100.0 * probability + 0.5)
-
-
-def count_of_100(probability: float) -> str:
-    """Return ``83``, or ``<1`` and ``>99`` where rounding would claim never or always."""
-    whole = per_hundred(probability)
-    return "<1" if whole == 0 else ">99" if whole == 100 else str(whole)
-
-
-def of_100(probability: float) -> str:
-    """Return ``83 of 100``."""
-    return f"{count_of_100(probability)} of 100"
-
-
-def percent(probability: float) -> str:
-    """Return ``83%``, ``<1%`` or ``>99%``."""
-    return f"{count_of_100(probability)}%"
-
-
-def signed_per_100(difference: float) -> str:
-    """Return a difference between two probabilities as signed whole patients of 100: ``+9``, ``−3``, ``0``."""
-    return signed(100.0 * difference, 1.0)
 
 
 # No clinical unit has a ninth decimal; what is narrower is rounding error.
@@ -69,85 +49,156 @@ def step_for(lower: float, upper: float) -> float:
     return float(10.0 ** math.floor(math.log10(width / 10.0) + 1e-12))
 
 
-def amount(value: float, step: float) -> str:
-    """Return a value rounded to `step` (a power of ten), with thousands separated and a true minus sign."""
-    decimals = max(0, -round(math.log10(step)))
-    # Round half away from zero, as readers do; the nudge absorbs binary representation.
-    whole = math.floor(abs(_finite(value)) / step * (1 + 1e-15) + 0.5)
-    text = f"{whole * step:,.{decimals}f}"
-    return f"{MINUS}{text}" if value < 0 and whole else text
+def rounded(value: float, step: float) -> Decimal:
+    """Return `value` rounded to `step` (a power of ten) as it is printed; 0 has no sign.
 
-
-def positive(value: float, step: float) -> str:
-    """Return an amount that is above zero; ``<0.1`` where rounding would claim zero."""
-    text = amount(value, step)
-    return text if text.strip("0.,") else f"<{amount(step, step)}"
-
-
-def signed(value: float, step: float) -> str:
-    """Return an amount with its sign; ``0`` has none."""
-    text = amount(value, step)
-    return text if text.startswith(MINUS) or not text.strip("0.,") else f"+{text}"
-
-
-def span(lower: str, upper: str) -> str:
-    """Return ``4 to 25``."""
-    return f"{lower} to {upper}"
-
-
-def plain_number(value: float) -> str:
-    """Return a recorded value as it was recorded, up to six significant digits."""
-    if value == math.floor(value) and abs(value) < 1e9:
-        return f"{value:,.0f}".replace("-", MINUS)
-    return f"{_finite(value):.6g}".replace("-", MINUS)
-
-
-def statistic(value: float, digits: int = 3) -> str:
-    """Return a diagnostic or metric to `digits` significant digits; ``not known`` if it is no number."""
-    if not math.isfinite(value):
-        return "not known"
-    if value == 0 or abs(value) >= 10 ** (digits - 1):
-        return f"{value:,.0f}".replace("-", MINUS)
-    return f"{value:.{digits}g}".replace("-", MINUS)
-
-
-def count(n: int) -> str:
-    """Return a count of patients, thousands separated."""
-    return f"{n:,}"
-
-
-def counted(n: float, noun: str) -> str:
-    """Return ``300 days`` or ``1 day``."""
-    return f"{plain_number(n)} {noun}" if n == 1 else f"{plain_number(n)} {noun}s"
-
-
-def with_unit(text: str, unit: str) -> str:
-    """Return a number with its unit as people write it: ``24 cells/mm³``, ``12 days``, ``5%``."""
-    if unit == "%":
-        return f"{text}%"
-    if unit in _COUNTED:
-        return f"{text} {unit}" if text in ("1", "+1", f"{MINUS}1") else f"{text} {unit}s"
-    words = _UNITS.get(unit, unit)
-    return f"{text} {words}" if words else text
-
-
-def unit_words(unit: str) -> str:
-    """Return a unit alone, as a heading names it."""
-    return f"{unit}s" if unit in _COUNTED else _UNITS.get(unit, unit)
-
-
-def suppress(counts: Sequence[int], *, total_known: bool = True) -> tuple[str, ...]:
-    """Return counts with cells of 1 to 10 shown as ``<11``.
-
-    Where the total is known too, a single suppressed cell could be had by subtraction; then the smallest
-    other cell is withheld with it (complementary suppression).
+    Halves are rounded away from zero, as readers do.
     """
-    small = [i for i, n in enumerate(counts) if 0 < n < FLOOR]
-    texts = [SUPPRESSED if i in small else count(n) for i, n in enumerate(counts)]
-    others = [i for i, n in enumerate(counts) if n >= FLOOR]
-    if total_known and len(small) == 1 and others:
-        texts[min(others, key=lambda i: counts[i])] = WITHHELD
-    return tuple(texts)
+    exponent = round(math.log10(step))
+    # The nudge absorbs binary representation.
+    whole = math.floor(abs(_finite(value)) / step * (1 + 1e-15) + 0.5)
+    exact = Decimal(whole).scaleb(exponent)
+    if exponent > 0:
+        exact = Decimal(int(exact))
+    return -exact if value < 0 and whole else exact
+
+
+@dataclass(frozen=True)
+class Formatter:
+    """Numbers, units and lists as one language writes them."""
+
+    language: Language
+
+    def count_of_100(self, probability: float) -> str:
+        """Return ``83``, or ``<1`` and ``>99`` where rounding would claim never or always."""
+        whole = per_hundred(probability)
+        return "<1" if whole == 0 else ">99" if whole == 100 else str(whole)
+
+    def of_100(self, probability: float) -> str:
+        """Return ``83 of 100``."""
+        return self.language.say("number.of_100", value=self.count_of_100(probability))
+
+    def percent(self, probability: float) -> str:
+        """Return ``83%``, ``<1%`` or ``>99%``."""
+        return self.language.say("number.percent", value=self.count_of_100(probability))
+
+    def signed_per_100(self, difference: float) -> str:
+        """Return a difference between two probabilities as signed whole patients of 100: ``+9``, ``−3``, ``0``."""
+        return self.signed(100.0 * difference, 1.0)
+
+    def amount(self, value: float, step: float) -> str:
+        """Return a value rounded to `step` (a power of ten)."""
+        return self.language.number(rounded(value, step))
+
+    def positive(self, value: float, step: float) -> str:
+        """Return an amount that is above zero; ``<0.1`` where rounding would claim zero."""
+        return self.amount(value, step) if rounded(value, step) else f"<{self.amount(step, step)}"
+
+    def signed(self, value: float, step: float) -> str:
+        """Return an amount with its sign; ``0`` has none."""
+        return f"+{self.amount(value, step)}" if rounded(value, step) > 0 else self.amount(value, step)
+
+    def span(self, lower: str, upper: str) -> str:
+        """Return ``4 to 25``."""
+        return self.language.say("number.span", lower=lower, upper=upper)
+
+    def fixed(self, value: float, decimals: int) -> str:
+        """Return a statistic with a fixed number of decimals; "not known" if it is no number."""
+        return self.amount(value, 10.0**-decimals) if math.isfinite(value) else self.not_known
+
+    def plain_number(self, value: float) -> str:
+        """Return a recorded value as it was recorded, up to six significant digits."""
+        if value == math.floor(_finite(value)) and abs(value) < 1e9:
+            return self.language.number(int(value))
+        return self._significant(value, 6)
+
+    def statistic(self, value: float, digits: int = 3) -> str:
+        """Return a diagnostic or metric to `digits` significant digits; "not known" if it is no number."""
+        if not math.isfinite(value):
+            return self.not_known
+        if value == 0 or 10 ** (digits - 1) <= abs(value) < _LARGEST_WRITTEN_OUT:
+            return self.amount(value, 1.0)
+        return self._significant(value, digits)
+
+    def count(self, n: int) -> str:
+        """Return a count, thousands separated."""
+        return self.language.number(n)
+
+    def quantity(self, value: float, unit: str) -> str:
+        """Return a recorded value with its unit: ``300 days``, ``1 day``, ``24.5 kg/m²``."""
+        n = Decimal(str(value)) if value % 1 else int(value)
+        return self.with_unit(self.plain_number(value), unit, n=n)
+
+    def with_unit(self, text: str, unit: str, *, n: int | Decimal | None = None) -> str:
+        """Return a number with its unit as people write it: ``24 cells/mm³``, ``12 days``, ``5%``.
+
+        Parameters
+        ----------
+        text : str
+            The number or interval, printed.
+        unit : str
+            UCUM unit.
+        n : int or Decimal, optional
+            The number as it is printed, which chooses the plural; leave it out for an interval.
+        """
+        if unit == "%":
+            return self.language.say("number.percent", value=text)
+        words = self.unit_words(unit, n=n)
+        return self.language.say("number.quantity", value=text, unit=words) if words else text
+
+    def unit_words(self, unit: str, *, n: int | Decimal | None = None) -> str:
+        """Return a unit alone, as a heading names it, or as it stands after the number `n`."""
+        if unit in _DIMENSIONLESS:
+            return ""
+        key = f"unit.{unit}"
+        if unit in _COUNTED:
+            # The form of an indefinite number of them; an interval takes it too.
+            return self.language.say(key, n=Decimal("0.5") if n is None else n)
+        return self.language.say(key) if key in self.language.entries else unit
+
+    def suppress(self, counts: Sequence[int], *, total_known: bool = True) -> tuple[str, ...]:
+        """Return counts with cells of 1 to 10 shown as ``<11``.
+
+        Where the total is known too, a single suppressed cell could be had by subtraction; then the smallest
+        other cell is withheld with it (complementary suppression).
+        """
+        small = [i for i, n in enumerate(counts) if 0 < n < FLOOR]
+        texts = [self.suppressed if i in small else self.count(n) for i, n in enumerate(counts)]
+        others = [i for i, n in enumerate(counts) if n >= FLOOR]
+        if total_known and len(small) == 1 and others:
+            texts[min(others, key=lambda i: counts[i])] = self.withheld
+        return tuple(texts)
+
+    @property
+    def suppressed(self) -> str:
+        """What stands for a count of 1 to 10."""
+        return f"<{FLOOR}"
+
+    @property
+    def withheld(self) -> str:
+        """What stands for a count that would reveal a suppressed one."""
+        return self.language.say("number.withheld")
+
+    @property
+    def not_known(self) -> str:
+        """What stands for a statistic that is no number."""
+        return self.language.say("number.not_known")
+
+    def joined(self, items: Sequence[str]) -> str:
+        """Return ``a``, ``a and b`` or ``a, b and c``."""
+        if len(items) < 2:
+            return "".join(items)
+        return self.language.say("list.last", start=", ".join(items[:-1]), end=items[-1])
+
+    def _significant(self, value: float, digits: int) -> str:
+        """Return `digits` significant digits without trailing zeros, as a power of ten if very large or small."""
+        plain = f"{_finite(value):.{digits}g}"
+        if value == 0 or _SMALLEST_WRITTEN_OUT <= abs(value) < _LARGEST_WRITTEN_OUT:
+            exact = Decimal(plain)
+            return self.language.number(exact if exact % 1 else int(exact))
+        mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+        exact = Decimal(mantissa).normalize()
+        return f"{self.language.number(exact)} \u00d7 10{str(int(power)).translate(_SUPERSCRIPTS)}"
 
 
 def clean(text: str) -> str:
@@ -159,12 +210,26 @@ def clean(text: str) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c for c in text)
 
 
-def joined(items: Sequence[str]) -> str:
-    """Return ``a``, ``a and b`` or ``a, b and c``."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
-
-
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise MedresponseError("a value that is no finite number cannot be printed", code="not_finite")
     return value
+
+
+# English, for what does not yet pass its page's language.
+ENGLISH = Formatter(language("en"))
+SUPPRESSED, WITHHELD = ENGLISH.suppressed, ENGLISH.withheld
+count_of_100, of_100, percent, signed_per_100 = (
+    ENGLISH.count_of_100,
+    ENGLISH.of_100,
+    ENGLISH.percent,
+    ENGLISH.signed_per_100,
+)
+amount, positive, signed, span = ENGLISH.amount, ENGLISH.positive, ENGLISH.signed, ENGLISH.span
+plain_number, statistic, count = ENGLISH.plain_number, ENGLISH.statistic, ENGLISH.count
+with_unit, unit_words, suppress, joined = (
+    ENGLISH.with_unit,
+    ENGLISH.unit_words,
+    ENGLISH.suppress,
+    ENGLISH.joined,
+)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from medresponse.reports import svg
 from medresponse.reports.document import PatientReport
+from medresponse.reports.language import language
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -20,7 +21,11 @@ _TEMPLATES = Path(__file__).parent / "templates"
 def render(document: PatientReport) -> str:
     """Return the page of one patient; a pure function of what the document's JSON holds."""
     plain = json.loads(document.to_json())
-    return environment().get_template("report.html.j2").render(doc=plain, say=functools.partial(_say, plain))
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(doc=plain, say=functools.partial(_say, plain), words=language(document.language).say)
+    )
 
 
 @functools.cache

@@ -44,6 +44,7 @@ def report(
     harms: Sequence[Harm] = (),
     allow_unconverged: bool = False,
     produced_utc: str | None = None,
+    language: str = "en",
 ) -> Report:
     """Make one patient's report; parameters and errors are those of `document.build_report`."""
     return Report(
@@ -57,6 +58,7 @@ def report(
             harms=harms,
             allow_unconverged=allow_unconverged,
             produced_utc=produced_utc,
+            language=language,
         )
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from medresponse.reports import format as fmt
 from medresponse.reports.base import ReportContext
+from medresponse.reports.format import Formatter, rounded, step_for
 from medresponse.reports.wording import Estimate
 
 LEVEL = 0.90
@@ -17,16 +17,18 @@ def predictive_of(context: ReportContext) -> tuple[Estimate, ...]:
     if context.responses.estimand.kind != "mean":
         return ()
     rows = context.responses.predictive(level=LEVEL).iter_rows(named=True)
-    return tuple(_estimate(row["mean"], row["lower"], row["upper"], context.wording.unit) for row in rows)
+    return tuple(
+        _estimate(row["mean"], row["lower"], row["upper"], context.wording.unit, context.fmt) for row in rows
+    )
 
 
-def _estimate(mean: float, lower: float, upper: float, unit: str) -> Estimate:
-    step = fmt.step_for(lower, upper)
+def _estimate(mean: float, lower: float, upper: float, unit: str, fmt: Formatter) -> Estimate:
+    step = step_for(lower, upper)
     interval = fmt.with_unit(fmt.span(fmt.amount(lower, step), fmt.amount(upper, step)), unit)
     return Estimate(
         mean=mean,
         lower=lower,
         upper=upper,
-        text=fmt.with_unit(fmt.amount(mean, step), unit),
+        text=fmt.with_unit(fmt.amount(mean, step), unit, n=rounded(mean, step)),
         interval=interval,
     )

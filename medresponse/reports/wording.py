@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
 
 from medresponse.core.errors import SpecError
-from medresponse.reports import format as fmt
+from medresponse.reports.format import Formatter, rounded, step_for
+from medresponse.reports.language import Language
 from medresponse.response import Responses
+
+Scale = Literal["per_100", "events", "amount"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +34,16 @@ class Wording:
 
     Parameters
     ----------
+    fmt : Formatter
+        Of the page's language.
     scale : str
         ``per_100`` for a probability, ``events`` for how many events are expected, ``amount`` for everything else.
     what : str
         What is counted or measured: "alive without AIDS at 300 days", "attacks", "weekly dose".
     unit : str
         UCUM unit of an amount; empty otherwise.
+    horizon : str
+        "300 days", or empty.
     by : str
         "at 300 days", "within 300 days", or empty.
     direction : int
@@ -45,14 +53,16 @@ class Wording:
     has : bool
         Whether counted patients have `what`, rather than are it.
     among : str
-        Whose events are counted: "100 patient-years", "100 patients"; empty for everything else.
+        Whose events are counted: "in 100 patient-years", "in 100 patients"; empty for everything else.
     """
 
-    scale: Literal["per_100", "events", "amount"]
+    fmt: Formatter
+    scale: Scale
     what: str
     unit: str
     by: str
     direction: int
+    horizon: str = ""
     step: float = 1.0
     has: bool = False
     among: str = ""
@@ -63,43 +73,45 @@ class Wording:
         return 1.0 if self.scale == "amount" else 100.0
 
     @property
-    def verb(self) -> str:
-        """``are`` or ``have``: what counted patients do with `what`."""
+    def verb(self) -> Literal["have", "are"]:
+        """What counted patients do with `what`: part of the keys of sentences that count them."""
         return "have" if self.has else "are"
 
     @property
     def counted(self) -> str:
         """What stands after a number of patients: "free of relapse", "with relapse as first event"."""
-        return f"with {self.what}" if self.has else self.what
+        return self.fmt.language.say("counted.have", what=self.what) if self.has else self.what
 
     @property
     def absolute_unit(self) -> str:
         """Unit of a mean response, in words."""
         if self.scale == "per_100":
-            return "of 100"
-        return f"in {self.among}" if self.among else fmt.unit_words(self.unit)
+            return self.fmt.language.say("unit_of_100")
+        return self.among or self.fmt.unit_words(self.unit)
 
     @property
     def difference_unit(self) -> str:
         """Unit of a difference, in words."""
-        return "per 100" if self.scale == "per_100" else self.absolute_unit
+        return self.fmt.language.say("unit_per_100") if self.scale == "per_100" else self.absolute_unit
 
     def absolute(self, draws: np.ndarray, *, level: float = 0.95) -> Estimate:
         """Return the estimate of a mean response from its draws."""
         mean, lower, upper = moments(draws, level)
         value, low, high = (self.bare(x) for x in (mean, lower, upper))
-        bounds = fmt.span(low, high)
+        bounds = self.fmt.span(low, high)
         if self.scale == "per_100":
-            return Estimate(mean=mean, lower=lower, upper=upper, text=fmt.of_100(mean), interval=bounds)
+            text = self.fmt.of_100(mean)
+            return Estimate(mean=mean, lower=lower, upper=upper, text=text, interval=bounds)
         if self.scale == "amount":
-            bounds = fmt.with_unit(bounds, self.unit)
-        return Estimate(mean=mean, lower=lower, upper=upper, text=self._with_unit(value), interval=bounds)
+            bounds = self.fmt.with_unit(bounds, self.unit)
+        text = self._with_unit(value, rounded(self.factor * mean, self.step))
+        return Estimate(mean=mean, lower=lower, upper=upper, text=text, interval=bounds)
 
     def bare(self, value: float) -> str:
         """Return a mean response without its unit."""
         if self.scale == "per_100":
-            return fmt.count_of_100(value)
-        write = fmt.positive if self.scale == "events" else fmt.amount
+            return self.fmt.count_of_100(value)
+        write = self.fmt.positive if self.scale == "events" else self.fmt.amount
         return write(self.factor * value, self.step)
 
     def difference(self, draws: np.ndarray, *, level: float = 0.95) -> Estimate:
@@ -110,39 +122,43 @@ class Wording:
         """Return a difference whose mean and interval are known already, with its texts."""
         step = self.difference_step(lower, upper)
         value, low, high = (self.bare_signed(x, step) for x in (mean, lower, upper))
-        bounds = fmt.span(low, high)
+        bounds = self.fmt.span(low, high)
         if self.scale == "amount":
-            bounds = fmt.with_unit(bounds, self.unit)
-        text = f"{value} per 100" if self.scale == "per_100" else self._with_unit(value)
+            bounds = self.fmt.with_unit(bounds, self.unit)
+        text = self._with_unit(value, rounded(self.factor * mean, step))
+        if self.scale == "per_100":
+            text = self.fmt.language.say("number.quantity", value=value, unit=self.difference_unit)
         return Estimate(mean=mean, lower=lower, upper=upper, text=text, interval=bounds)
 
     def bare_difference(self, mean: float, lower: float, upper: float, *, step: float) -> str:
         """Return ``+21 (0 to +40)``, for a column whose heading names the unit."""
         value, low, high = (self.bare_signed(x, step) for x in (mean, lower, upper))
-        return f"{value} ({fmt.span(low, high)})"
+        return f"{value} ({self.fmt.span(low, high)})"
 
     def bare_signed(self, value: float, step: float) -> str:
         """Return a difference with its sign and without its unit."""
-        return fmt.signed(self.factor * value, step)
+        return self.fmt.signed(self.factor * value, step)
 
     def difference_step(self, lower: float, upper: float) -> float:
         """Return the rounding step of printed differences: one patient of 100, or what the interval supports."""
-        return 1.0 if self.scale == "per_100" else fmt.step_for(self.factor * lower, self.factor * upper)
+        return 1.0 if self.scale == "per_100" else step_for(self.factor * lower, self.factor * upper)
 
     def spans_zero(self, estimate: Estimate) -> bool:
         """Say whether the interval, as it is printed, includes no difference."""
         step = self.difference_step(estimate.lower, estimate.upper)
-        lower, upper = (self.bare_signed(x, step) for x in (estimate.lower, estimate.upper))
-        return not (lower.startswith("+") or upper.startswith(fmt.MINUS))
+        lower, upper = (rounded(self.factor * x, step) for x in (estimate.lower, estimate.upper))
+        return lower <= 0 <= upper
 
     def tick(self, value: float, step: float, *, signed: bool) -> str:
         """Return the text of an axis mark at `value` (in the responses' unit)."""
-        write = fmt.signed if signed else fmt.amount
+        write = self.fmt.signed if signed else self.fmt.amount
         width = self.factor * step
         return write(self.factor * value, max(width, 1.0) if self.scale == "per_100" else width)
 
-    def _with_unit(self, text: str) -> str:
-        return f"{text} in {self.among}" if self.among else fmt.with_unit(text, self.unit)
+    def _with_unit(self, text: str, n: Decimal) -> str:
+        if self.among:
+            return self.fmt.language.say("number.quantity", value=text, unit=self.among)
+        return self.fmt.with_unit(text, self.unit, n=n)
 
 
 def moments(draws: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
@@ -151,8 +167,8 @@ def moments(draws: np.ndarray, level: float = 0.95) -> tuple[float, float, float
     return float(draws.mean()), float(lower), float(upper)
 
 
-def wording_of(responses: Responses, values: np.ndarray) -> Wording:
-    """Return how `responses` are spoken of, with mean responses `values` (treatment, draw).
+def wording_of(responses: Responses, values: np.ndarray, language: Language) -> Wording:
+    """Return how `responses` are spoken of in a language, with mean responses `values` (treatment, draw).
 
     Raises
     ------
@@ -162,8 +178,8 @@ def wording_of(responses: Responses, values: np.ndarray) -> Wording:
     kind = responses.estimand.kind
     if kind not in _WORDS:
         raise SpecError(f"no report on '{kind}': pages are written for {', '.join(_WORDS)}")
-    words, meaning = _WORDS[kind](responses, responses.outcome_schema), responses.kind
-    scale: Literal["per_100", "events", "amount"] = "amount"
+    fmt, meaning = Formatter(language), responses.kind
+    scale: Scale = "amount"
     if meaning.unit == "probability":
         scale = "per_100"
     elif meaning.unit in ("rate", "events"):
@@ -171,74 +187,81 @@ def wording_of(responses: Responses, values: np.ndarray) -> Wording:
     lower, upper = np.quantile(values, [0.025, 0.975], axis=-1)
     widest = int(np.argmax(upper - lower))
     factor = 1.0 if scale == "amount" else 100.0
+    horizon = fmt.quantity(float(responses.horizon), responses.horizon_unit) if responses.horizon else ""
+    words = _WORDS[kind](responses, responses.outcome_schema, language, horizon)
     return Wording(
-        scale=scale, unit=responses.unit if scale == "amount" else "", direction=responses.direction,
-        step=fmt.step_for(factor * float(lower[widest]), factor * float(upper[widest])), **words,
+        fmt=fmt, scale=scale, unit=responses.unit if scale == "amount" else "", direction=responses.direction, horizon=horizon,
+        step=step_for(factor * float(lower[widest]), factor * float(upper[widest])), **words,
     )  # fmt: skip
-
-
-def _horizon(responses: Responses) -> str:
-    return fmt.counted(float(responses.horizon or 0.0), responses.horizon_unit)
 
 
 # What each kind of estimand is called. A kind belongs to outcomes that have the words it asks for.
 
 
-def _survival(responses: Responses, schema: Any) -> dict[str, Any]:
-    by = f"at {_horizon(responses)}"
-    return {"what": f"{schema.free_label} {by}", "by": by}
+def _survival(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
+    by = words.say("by.at", horizon=horizon)
+    return {"what": words.say("what.survival", free=schema.free_label, by=by), "by": by}
 
 
-def _rmst(responses: Responses, schema: Any) -> dict[str, Any]:
-    by = f"within {_horizon(responses)}"
-    return {"what": f"average time {schema.free_label} {by}", "by": by}
+def _rmst(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
+    by = words.say("by.within", horizon=horizon)
+    return {"what": words.say("what.rmst", free=schema.free_label, by=by), "by": by}
 
 
-def _cured(responses: Responses, schema: Any) -> dict[str, Any]:
-    return {"what": f"never going to have {schema.event_label}", "by": ""}
+def _cured(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
+    return {"what": words.say("what.cured", event=schema.event_label), "by": ""}
 
 
-def _cumulative_incidence(responses: Responses, schema: Any) -> dict[str, Any]:
-    by = f"within {_horizon(responses)}"
-    return {"what": f"{schema.part_label(responses.part)} as first event {by}", "by": by, "has": True}
+def _cumulative_incidence(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
+    by, event = words.say("by.within", horizon=horizon), schema.part_label(responses.part)
+    return {"what": words.say("what.cumulative_incidence", event=event, by=by), "by": by, "has": True}
 
 
-def _time_lost(responses: Responses, schema: Any) -> dict[str, Any]:
-    by = f"within {_horizon(responses)}"
-    return {"what": f"average time lost to {schema.part_label(responses.part)} {by}", "by": by}
+def _time_lost(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
+    by, event = words.say("by.within", horizon=horizon), schema.part_label(responses.part)
+    return {"what": words.say("what.time_lost", event=event, by=by), "by": by}
 
 
-def _mean(responses: Responses, schema: Any) -> dict[str, Any]:
+def _mean(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
     return {"what": schema.label, "by": ""}
 
 
-def _probability(responses: Responses, schema: Any) -> dict[str, Any]:
+def _probability(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
     # Quoted, since schemas name an event by a noun ("relapse") or by a state ("dead or dependent").
-    return {"what": f"the outcome \u201c{schema.event_label}\u201d", "by": "", "has": True}
+    return {"what": words.say("what.probability", event=schema.event_label), "by": "", "has": True}
 
 
-def _category(responses: Responses, schema: Any) -> dict[str, Any]:
-    return {"what": f"{schema.label} \u201c{schema.part_label(responses.part)}\u201d", "by": "", "has": True}
+def _category(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
+    category = schema.part_label(responses.part)
+    return {
+        "what": words.say("what.category", outcome=schema.label, category=category),
+        "by": "",
+        "has": True,
+    }
 
 
-def _at_least(responses: Responses, schema: Any) -> dict[str, Any]:
-    words = _category(responses, schema)
-    beyond = {1: " or better", -1: " or worse", 0: " or higher"}[responses.direction]
+def _at_least(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
+    found = _category(responses, schema, words, horizon)
+    key = {1: "what.or_better", -1: "what.or_worse", 0: "what.or_higher"}[responses.direction]
     is_last = responses.part == schema.parts[-1]
-    return words if is_last else words | {"what": words["what"] + beyond}
+    return found if is_last else found | {"what": words.say(key, what=found["what"])}
 
 
-def _rate(responses: Responses, schema: Any) -> dict[str, Any]:
-    among = f"100 patient-{schema.time_unit}s" if schema.time_unit else "100 patients"
-    return {"what": schema.label, "by": "", "among": among}
+def _rate(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
+    return {"what": schema.label, "by": "", "among": words.say(_AMONG[schema.time_unit])}
 
 
-def _count(responses: Responses, schema: Any) -> dict[str, Any]:
-    by = f"within {_horizon(responses)}"
-    return {"what": f"{schema.label} {by}", "by": by, "among": "100 patients"}
+def _count(responses: Responses, schema: Any, words: Language, horizon: str) -> dict[str, Any]:
+    by = words.say("by.within", horizon=horizon)
+    what = words.say("what.count", events=schema.label, by=by)
+    return {"what": what, "by": by, "among": words.say("among.patients")}
 
 
-_WORDS: dict[str, Callable[[Responses, Any], dict[str, Any]]] = {
+_AMONG = {
+    None: "among.patients", "day": "among.patient_days", "week": "among.patient_weeks", "month": "among.patient_months",
+    "year": "among.patient_years",
+}  # fmt: skip
+_WORDS: dict[str, Callable[[Responses, Any, Language, str], dict[str, Any]]] = {
     "survival": _survival, "rmst": _rmst, "cured": _cured, "cumulative_incidence": _cumulative_incidence,
     "time_lost": _time_lost, "mean": _mean, "probability": _probability, "at_least": _at_least, "category": _category,
     "rate": _rate, "count": _count,

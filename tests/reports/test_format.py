@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from medresponse.core.errors import MedresponseError
 from medresponse.reports import format as fmt
+from medresponse.reports.language import MINUS
 
 probabilities = st.floats(0.0, 1.0)
 amounts = st.floats(-1e6, 1e6)
@@ -39,7 +40,7 @@ def test_a_printed_bound_is_true(p: float) -> None:
 @given(amounts, amounts)
 def test_amounts_lie_within_half_a_step_of_the_value(value: float, other: float) -> None:
     step = fmt.step_for(value, other)
-    printed = float(fmt.amount(value, step).replace(fmt.MINUS, "-").replace(",", ""))
+    printed = float(fmt.amount(value, step).replace(MINUS, "-").replace(",", ""))
     assert abs(printed - value) <= 0.5 * step * (1 + 1e-6) + 1e-9
     if abs(value - other) > 1e-7:
         assert 0.009 <= step / abs(value - other) <= 0.101
@@ -49,9 +50,9 @@ def test_amounts_lie_within_half_a_step_of_the_value(value: float, other: float)
 def test_differences_have_a_sign_and_the_minus_is_a_true_minus(value: float, step: float) -> None:
     text = fmt.signed(value, step)
     assert "-" not in text
-    number = float(text.replace(fmt.MINUS, "-").replace(",", ""))
+    number = float(text.replace(MINUS, "-").replace(",", ""))
     if number:
-        assert text[0] == ("+" if number > 0 else fmt.MINUS)
+        assert text[0] == ("+" if number > 0 else MINUS)
     else:
         assert text[0] == "0"
 
@@ -106,8 +107,8 @@ def test_small_cells_are_suppressed_and_cannot_be_had_by_subtraction() -> None:
 
 def test_units_and_counts_are_written_as_people_write_them() -> None:
     assert fmt.with_unit("24", "cells/mm3") == "24 cells/mm³"
-    assert fmt.with_unit("+1", "day") == "+1 day"
+    assert fmt.with_unit("+1", "day", n=1) == "+1 day"
     assert fmt.with_unit("2 to 9", "day") == "2 to 9 days"
     assert fmt.with_unit("70", "1") == "70"
-    assert fmt.counted(300.0, "day") == "300 days"
+    assert fmt.ENGLISH.quantity(300.0, "day") == "300 days"
     assert fmt.joined(["a", "b", "c"]) == "a, b and c"

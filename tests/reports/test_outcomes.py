@@ -16,6 +16,7 @@ from medresponse.core.estimand import ESTIMANDS
 from medresponse.reports import format as fmt
 from medresponse.reports import report
 from medresponse.reports.html import render
+from medresponse.reports.language import language
 from medresponse.reports.wording import wording_of
 from tests.response_kinds import responses_of
 
@@ -227,7 +228,7 @@ def test_an_estimand_without_words_is_refused() -> None:
     responses, _ = responses_of("binary")
     odd = replace(responses, estimand=replace(responses.estimand, kind="odds"))
     with pytest.raises(SpecError, match="no report on 'odds'"):
-        wording_of(odd, np.zeros((2, 4)))
+        wording_of(odd, np.zeros((2, 4)), language("en"))
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def _time_gained(context: ReportContext) -> tuple[dict[int, Estimate], str]:
     if longer is None:
         return {}, ""
     values = next(iter(longer.chunks()))[1][0]
-    wording = wording_of(longer, values)
+    wording = wording_of(longer, values, context.language)
     found = {k: wording.difference(values[k] - values[context.reference_idx]) for k in context.others}
     return found, wording.what[:1].upper() + wording.what[1:]
 

@@ -58,7 +58,7 @@ class ExpectedResponse:
 def _title(wording: Wording) -> str:
     if wording.scale == "per_100":
         return "Expected response: of 100 patients like this one"
-    return f"Expected response: {wording.what}{', ' + wording.absolute_unit if wording.among else ''}"
+    return f"Expected response: {wording.what}{', ' + wording.among if wording.among else ''}"
 
 
 def _option(label: str, estimate: Estimate, person: Estimate | None, wording: Wording) -> OptionResponse:

@@ -49,7 +49,7 @@ class Incidence:
         draws = curves.sel(cause=responses.part).values[0]
         options = option_curves(context.option_labels, times, draws, start=0.0)
         by, cause = context.wording.by, schema.part_label(responses.part)
-        scale = Wording(scale="per_100", what=cause, unit="", by="", direction=-1)
+        scale = Wording(fmt=context.fmt, scale="per_100", what=cause, unit="", by="", direction=-1)
         return cls(
             title=f"Over time: {cause} as first event, of 100", options=options, axis=axis_of(0.0, 1.0, scale),
             time_axis=time_axis(responses.horizon), time_name=f"{fmt.unit_words(responses.horizon_unit)} from day 0",

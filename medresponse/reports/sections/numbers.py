@@ -45,7 +45,7 @@ class Numbers:
         longer = context.time_gained()
         if longer is not None:
             values = next(iter(longer.chunks()))[1][0]
-            rows += _rows(context, values, wording_of(longer, values))
+            rows += _rows(context, values, wording_of(longer, values, context.language))
         draws = fmt.count(context.values.shape[1])
         return cls(
             title="The numbers", caption=f"Posterior summaries from {draws} draws",

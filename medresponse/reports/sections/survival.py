@@ -48,7 +48,7 @@ class Survival:
         draws = survival_curves(responses, times=[float(t) for t in own * times[1:]]).values[0]
         options = option_curves(context.option_labels, times, draws, start=1.0)
         by = context.wording.by
-        scale = Wording(scale="per_100", what=schema.free_label, unit="", by="", direction=1)
+        scale = Wording(fmt=context.fmt, scale="per_100", what=schema.free_label, unit="", by="", direction=1)
         return cls(
             title=f"Over time: {schema.free_label}, of 100", options=options, axis=axis_of(0.0, 1.0, scale),
             time_axis=time_axis(responses.horizon), time_name=f"{fmt.unit_words(responses.horizon_unit)} from day 0",

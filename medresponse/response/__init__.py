@@ -1,6 +1,12 @@
 """Responses of patients under every treatment, and what is said of them."""
 
-from medresponse.response.applicability import Applicability, applicability
+from medresponse.response.applicability import (
+    Applicability,
+    Measures,
+    applicability,
+    applicability_of,
+    measure,
+)
 from medresponse.response.contrasts import benefit_of, contrast, pairwise, summarise_benefit
 from medresponse.response.contributions import contributions
 from medresponse.response.curves import (
@@ -14,12 +20,16 @@ from medresponse.response.density import chain_densities, log_predictive_density
 from medresponse.response.ordinal import superiority
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Basis, Responses, respond
+from medresponse.response.studied import Studied, studied
 
 __all__ = [
     "Applicability",
     "Basis",
+    "Measures",
     "Responses",
+    "Studied",
     "applicability",
+    "applicability_of",
     "benefit_of",
     "chain_densities",
     "contrast",
@@ -29,9 +39,11 @@ __all__ = [
     "log_predictive_density",
     "mean_incidence",
     "mean_survival",
+    "measure",
     "own_curves",
     "pairwise",
     "respond",
+    "studied",
     "summarise_benefit",
     "superiority",
     "survival_curves",

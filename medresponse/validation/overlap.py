@@ -14,7 +14,8 @@ from medresponse.cohort import Cohort
 from medresponse.core.errors import SpecError
 from medresponse.core.figure import svg_of
 from medresponse.features import fit_propensity
-from medresponse.validation.columns import column_owners, main_columns, require_arms
+from medresponse.response.columns import column_owners, main_columns
+from medresponse.validation.columns import require_arms
 
 if TYPE_CHECKING:
     from medresponse.inference import Fit

@@ -13,8 +13,9 @@ from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError, SpecError
 from medresponse.core.figure import svg_of
 from medresponse.response import Responses
+from medresponse.response.columns import column_owners, main_columns
 from medresponse.validation import unmeasured
-from medresponse.validation.columns import column_owners, main_columns, require_arms
+from medresponse.validation.columns import require_arms
 from medresponse.validation.observed import Observed, observed_strengths
 
 _MOST_DRAWN = 5

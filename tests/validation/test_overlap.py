@@ -7,8 +7,8 @@ import pytest
 
 from medresponse.core.errors import DataError, SpecError
 from medresponse.model import ModelSpec
+from medresponse.response.columns import main_columns
 from medresponse.validation import overlap
-from medresponse.validation.columns import main_columns
 from tests.hand_made import hand_made_fit, trial_of
 from tests.validation.observational import fit_of, smokers
 

@@ -8,8 +8,8 @@ import pytest
 from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError, SpecError
 from medresponse.response import Responses, respond
+from medresponse.response.columns import column_owners, main_columns
 from medresponse.validation import e_value, robustness_value, sensitivity
-from medresponse.validation.columns import column_owners, main_columns
 from medresponse.validation.observed import observed_strengths
 from tests.response_kinds import responses_of
 from tests.validation.observational import fit_of, smokers

@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-sbc bench-synthetic lint format types imports lock clean runtime dev
+.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-sbc bench-synthetic lint format types imports browser lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ types: dev ## Check types
 
 imports: dev ## Check which package imports which
 	@.venv/bin/lint-imports --no-logo
+
+browser: ## Install what the browser tests need (npm packages; Chromium on Debian as root)
+	@.ci/browser
 
 lock: ## Re-make the locks, keeping pins that still fit (upgrade=1 takes the newest of everything)
 	@.ci/lock $(if $(upgrade),--upgrade)

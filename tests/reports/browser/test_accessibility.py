@@ -1,0 +1,71 @@
+"""Every kind of page passes axe-core in a real browser, on a sheet of paper's width and on a telephone's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medresponse.cohort import Cohort
+from medresponse.reports import Report, report, write_index
+from medresponse.response import Responses
+from tests.reports.browser.real import A4, NARROW, Browser, Seen
+
+
+def passed(seen: Seen) -> None:
+    """No violation, and enough rules that a blank page would not do.
+
+    What axe leaves undecided is the contrast of letters in a drawing, whose colours ``test_colours_have_contrast...`` measures,
+    and that of single marks such as ▲, which are no text to it; anything else undecided fails.
+    """
+    assert seen.axe is not None and seen.quiet
+    assert seen.axe["violations"] == []
+    undecided = [
+        node for node in seen.axe["undecided"]
+        if node["rule"] != "color-contrast" or not (node["drawn"] or len(node["text"].strip()) == 1)
+    ]  # fmt: skip
+    assert undecided == []
+    assert seen.axe["passes"] >= 15
+
+
+@pytest.mark.parametrize("size", [A4, NARROW], ids=["paper", "telephone"])
+@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report"])
+def test_a_patients_page_is_accessible(
+    name: str, size: tuple[int, int], browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    made: Report = request.getfixturevalue(name)
+    passed(browser.visit(made.save(tmp_path / "page.html"), size=size, axe=True))
+
+
+@pytest.mark.parametrize("size", [A4, NARROW], ids=["paper", "telephone"])
+def test_the_index_is_accessible(
+    size: tuple[int, int], browser: Browser, survival: Responses, trial: Cohort, tmp_path: Path
+) -> None:
+    reports = (report(survival, trial, patient=p, worthwhile=0.05) for p in trial.patients[:3])
+    page = write_index(reports, tmp_path, title="A trial", intro="Three patients.")
+    passed(browser.visit(page, size=size, axe=True))
+
+
+def test_axe_finds_what_is_wrong(browser: Browser, tmp_path: Path) -> None:
+    """The audit itself works: an image without alternative text and pale letters are found."""
+    page = tmp_path / "bad.html"
+    page.write_text('<img src="data:,"><p style="color:#bbb;background:#fff">pale</p>')
+    seen = browser.visit(page, axe=True)
+    assert seen.axe is not None
+    assert {"image-alt", "color-contrast", "html-has-lang"} <= {v["rule"] for v in seen.axe["violations"]}
+
+
+def test_what_a_page_asks_for_and_runs_is_seen(browser: Browser, tmp_path: Path) -> None:
+    """The watch itself works: a fetched image, a blocked one, an error and a pop-up are each reported."""
+    page = tmp_path / "bad.html"
+    page.write_text(
+        "<img src='http://127.0.0.1:9/a.png'><script>alert('here'); setTimeout(() => { throw new Error('thrown') })</script>"
+    )
+    seen = browser.visit(page, ["read", "new Promise((done) => setTimeout(done, 50))"])
+    assert seen.requests == ["http://127.0.0.1:9/a.png"] and seen.dialogs == ["here"]
+    assert any("thrown" in error for error in seen.errors)
+    page.write_text(
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'"><img src="http://127.0.0.1:9/a.png">'
+    )
+    seen = browser.visit(page, ["read", "new Promise((done) => setTimeout(done, 50))"])
+    assert seen.refused and not seen.quiet

@@ -14,6 +14,7 @@ from medresponse.core.registry import register
 from medresponse.families.augmented import polya_gamma
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.companions import standardised
+from medresponse.families.links import Link, linked
 from medresponse.priors import ScalePrior
 
 
@@ -74,6 +75,10 @@ class Bernoulli:
     ) -> np.ndarray:
         """Return the probability of the event; see `Family.response`."""
         return expit(parameters["intercept"] + eta)
+
+    def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
+        """Return the logit; see `Linked`."""
+        return linked("logit", parameters["intercept"])
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray

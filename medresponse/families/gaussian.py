@@ -12,6 +12,7 @@ from scipy.special import ndtr, ndtri
 from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.links import Link, linked
 from medresponse.families.outcome_scale import from_scale, to_scale
 from medresponse.priors import HalfNormal, ScalePrior
 
@@ -122,6 +123,14 @@ class Gaussian:
         if self.scale == "sqrt":
             return (mu**2 + sigma**2) * ndtr(ratio) + mu * sigma * density
         return mu * (mu**2 + 3 * sigma**2) * ndtr(ratio) + (mu**2 + 2 * sigma**2) * sigma * density
+
+    def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
+        """Return the identity or the log, None on the scale of roots; see `Linked`."""
+        if self.scale == "identity":
+            return linked("identity", parameters["intercept"])
+        if self.scale == "log":
+            return linked("log", parameters["intercept"] + parameters["sigma"] ** 2 / 2)
+        return None
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray

@@ -17,6 +17,7 @@ from scipy.special import erfcx, gamma, gammainc, hyp2f1, log_ndtr, ndtr, ndtri
 from medresponse.core.estimand import Estimand
 from medresponse.families.base import Arrays, checked_horizon
 from medresponse.families.censoring import combine, event_times
+from medresponse.families.links import Link, LinkName, linked
 
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 _ROOT_2 = np.sqrt(2.0)
@@ -39,6 +40,8 @@ class Law:
         (horizon, location, shape) -> E[min(T, horizon)].
     sd : float
         Standard deviation of W.
+    link : str
+        Link by which the survival probability follows from -w.
     """
 
     hazard: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -46,6 +49,7 @@ class Law:
     quantile: Callable[[np.ndarray], np.ndarray]
     restricted_mean: Callable[[float, np.ndarray, np.ndarray], np.ndarray]
     sd: float
+    link: LinkName
 
     def survival(self, time: float, location: np.ndarray, shape: np.ndarray) -> np.ndarray:
         """Return the probability of no event by `time`."""
@@ -147,6 +151,24 @@ def respond(
     return law.restricted_mean(horizon, location, shape)
 
 
+def link(
+    law: Law, estimand: Estimand, constants: Arrays, intercept: np.ndarray, shape: np.ndarray
+) -> Link | None:
+    """Return the link of survival probability at ``location = intercept + eta``; None for the restricted mean.
+
+    Raises
+    ------
+    SpecError
+        If the horizon lies beyond the training follow-up.
+    """
+    horizon = checked_horizon(estimand, constants["end"])
+    return (
+        linked(law.link, shape * (intercept - np.log(horizon)), shape)
+        if estimand.kind == "survival"
+        else None
+    )
+
+
 def simulate(law: Law, location: np.ndarray, shape: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """Return the times survived with probability `uniform`."""
     return np.exp(location + law.quantile(uniform) / shape)
@@ -223,7 +245,7 @@ def _loglogistic_mean(horizon: float, location: np.ndarray, shape: np.ndarray) -
 
 WEIBULL = Law(
     hazard=_gumbel, graph_hazard=_graph_gumbel, quantile=lambda u: np.log(-np.log(u)), restricted_mean=_weibull_mean,
-    sd=float(np.pi / np.sqrt(6.0)),
+    sd=float(np.pi / np.sqrt(6.0)), link="loglog",
 )  # fmt: skip
 LOGNORMAL = Law(
     hazard=_normal,
@@ -231,9 +253,10 @@ LOGNORMAL = Law(
     quantile=lambda u: -ndtri(u),
     restricted_mean=_lognormal_mean,
     sd=1.0,
+    link="probit",
 )
 LOGLOGISTIC = Law(
     hazard=_logistic, graph_hazard=_graph_logistic, quantile=lambda u: np.log1p(-u) - np.log(u),
-    restricted_mean=_loglogistic_mean, sd=float(np.pi / np.sqrt(3.0)),
+    restricted_mean=_loglogistic_mean, sd=float(np.pi / np.sqrt(3.0)), link="logit",
 )  # fmt: skip
 LAWS = {"weibull": WEIBULL, "lognormal": LOGNORMAL, "loglogistic": LOGLOGISTIC}

@@ -15,6 +15,7 @@ from medresponse.families import log_time
 from medresponse.families.augmented import truncated_normal
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.censoring import event_companions, event_times
+from medresponse.families.links import Link
 from medresponse.priors import LogNormal, ScalePrior
 
 
@@ -78,6 +79,12 @@ class Lognormal:
         """Return survival probability or restricted mean time; see `Family.response`."""
         location = parameters["log_median"] + eta
         return log_time.respond(log_time.LOGNORMAL, estimand, constants, location, 1 / parameters["sigma"])
+
+    def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
+        """Return the link of survival probability, None for the restricted mean; see `Linked`."""
+        return log_time.link(
+            log_time.LOGNORMAL, estimand, constants, parameters["log_median"], 1 / parameters["sigma"]
+        )
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray

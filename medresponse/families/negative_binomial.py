@@ -13,6 +13,7 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.counts import count_companions, count_quantile, crude_log_rate, expected_count
+from medresponse.families.links import Link, linked
 from medresponse.priors import HalfNormal, ScalePrior
 
 _MANY = 1e3  # phi from which Stirling's series replaces a difference of log gammas
@@ -96,6 +97,10 @@ class NegativeBinomial:
     ) -> np.ndarray:
         """Return the rate per unit of exposure, or the expected count over the horizon; see `Family.response`."""
         return expected_count(estimand, parameters["intercept"] + eta)
+
+    def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
+        """Return the log; see `Linked`."""
+        return linked("log", np.log(expected_count(estimand, parameters["intercept"])))
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray

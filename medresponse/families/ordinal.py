@@ -14,6 +14,7 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.companions import standardised
+from medresponse.families.links import Link, linked
 
 
 @register(Family, "ordinal")
@@ -124,13 +125,7 @@ class Ordinal:
         SpecError
             If the part is no category, or the lowest of all for ``at_least``, which is certain.
         """
-        part, last = estimand.part, int(constants["n_levels"]) - 1
-        least = 1 if estimand.kind == "at_least" else 0
-        if part is None or not least <= part <= last:
-            raise SpecError(
-                f"part {part}: '{estimand.kind}' asks about a category from position {least} to {last}",
-                code="part",
-            )
+        part, last = self._checked_part(estimand, constants), int(constants["n_levels"]) - 1
         cuts = parameters["cuts"]
         if estimand.kind == "at_least":
             return expit(eta - cuts[:, part - 1])
@@ -140,6 +135,15 @@ class Ordinal:
             return expit(eta - cuts[:, -1])
         lower, upper = cuts[:, part - 1], cuts[:, part]
         return expit(eta - lower) * expit(upper - eta) * -np.expm1(lower - upper)
+
+    def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
+        """Return the logit, None for a category with others below and above; see `Linked`."""
+        part, cuts = self._checked_part(estimand, constants), parameters["cuts"]
+        if estimand.kind == "at_least":
+            return linked("logit", -cuts[:, part - 1])
+        if part == 0:
+            return linked("logit", cuts[:, 0], -1.0)
+        return linked("logit", -cuts[:, -1]) if part == int(constants["n_levels"]) - 1 else None
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray
@@ -167,3 +171,14 @@ class Ordinal:
         inner = above & below
         result[inner] += np.log(-np.expm1(cuts[code[inner] - 1] - cuts[code[inner]]))
         return result
+
+    def _checked_part(self, estimand: Estimand, constants: Arrays) -> int:
+        """Return the position of the category asked about."""
+        part, last = estimand.part, int(constants["n_levels"]) - 1
+        least = 1 if estimand.kind == "at_least" else 0
+        if part is None or not least <= part <= last:
+            raise SpecError(
+                f"part {part}: '{estimand.kind}' asks about a category from position {least} to {last}",
+                code="part",
+            )
+        return part

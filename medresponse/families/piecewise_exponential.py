@@ -13,6 +13,7 @@ from medresponse.core.registry import register
 from medresponse.families import hazards
 from medresponse.families.base import Arrays, Family, Predictor, checked_horizon
 from medresponse.families.censoring import combine, event_companions, event_times
+from medresponse.families.links import Link, linked
 from medresponse.priors import HalfNormal, ScalePrior
 
 
@@ -169,6 +170,17 @@ class PiecewiseExponential:
             total += passage.area
             alive = passage.after
         return alive if estimand.kind == "survival" else total
+
+    def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
+        """Return the link of survival probability at hazard ratios that do not fade, else None; see `Linked`."""
+        edges = constants["edges"]
+        horizon = checked_horizon(estimand, edges[-1])
+        if estimand.kind != "survival" or self.fading is not None:
+            return None
+        spans = hazards.exposure_matrix(np.array([horizon]), edges)[0]
+        return linked(
+            "loglog", -np.log(np.einsum("skj,j->ks", np.exp(parameters["log_hazard"]), spans)), -1.0
+        )
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray

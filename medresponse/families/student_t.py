@@ -13,6 +13,7 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.companions import standardised
+from medresponse.families.links import Link, linked
 from medresponse.families.outcome_scale import from_scale, to_scale
 from medresponse.priors import Gamma, HalfNormal, ScalePrior
 
@@ -121,6 +122,10 @@ class StudentT:
             + 3 * mu * sigma**2 * moments[2]
             + sigma**3 * moments[3]
         )
+
+    def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
+        """Return the identity, None on the scale of roots; see `Linked`."""
+        return linked("identity", parameters["intercept"]) if self.scale == "identity" else None
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray

@@ -13,6 +13,7 @@ from medresponse.core.registry import register
 from medresponse.families import log_time
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.censoring import event_companions
+from medresponse.families.links import Link
 from medresponse.priors import LogNormal, ScalePrior
 
 
@@ -74,6 +75,12 @@ class Weibull:
         """Return survival probability or restricted mean time; see `Family.response`."""
         location = parameters["log_scale"] + eta
         return log_time.respond(log_time.WEIBULL, estimand, constants, location, parameters["shape"])
+
+    def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
+        """Return the link of survival probability, None for the restricted mean; see `Linked`."""
+        return log_time.link(
+            log_time.WEIBULL, estimand, constants, parameters["log_scale"], parameters["shape"]
+        )
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.estimand import ESTIMANDS
-from medresponse.families import Compressing, Family
+from medresponse.families import Compressing, Family, Linked
 from tests.families.forms import (
     CASES,
     FORMS,
@@ -218,3 +218,16 @@ def test_the_unit_information_sd_shrinks_with_the_root_of_the_data_and_the_laten
     ratio = family.unit_information_sd(outcome) / family.unit_information_sd(fourfold)
     assert ratio == pytest.approx(2.0, rel=0.02)  # 2% for a standard deviation with n - 1
     assert family.latent_sd(fourfold) == pytest.approx(family.latent_sd(outcome), rel=0.02)
+
+
+@pytest.mark.parametrize("form", [form for form, family in FORMS.items() if isinstance(family, Linked)])
+def test_a_link_gives_the_response_that_the_family_gives(form: str) -> None:
+    family, parameters = FORMS[form], prior_draws(form)
+    constants, eta = learned(family), random_eta(family, (4, 2, 6), seed=3, scale=2.0)
+    links = {e: family.link(e, parameters, constants) for e in estimands_of(family)}
+    for estimand, link in links.items():
+        if link is not None:
+            expected = family.response(estimand, eta, parameters, constants)
+            np.testing.assert_allclose(link.response(eta), expected, rtol=1e-10, atol=1e-14)
+    without = ("root" in form) or ("fading" in form)
+    assert any(links.values()) != without

@@ -1,0 +1,64 @@
+"""Responses held in float32 as offset, scale and what is left, against float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medresponse.families import values_at
+from medresponse.families.links import INVERSE
+
+UNIT = 2.0**-24  # half the distance from 1 to the next float32
+
+
+def predictors(level: float, *, spread: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    """Centres (patient, treatment) in float64 and deviations in float32."""
+    rng = np.random.default_rng(3)
+    center = level + rng.normal(0.0, 0.2, (5, 3))
+    return center, rng.normal(0.0, spread, (5, 3, 400)).astype(np.float32)
+
+
+@pytest.mark.parametrize("level", [-30.0, -3.0, 0.0, 3.0, 12.0])
+@pytest.mark.parametrize("name", INVERSE)
+def test_every_draw_is_within_the_rounding_of_its_predictor(name: Any, level: float) -> None:
+    """|d response| <= slope x rounding of x (a few units of |x|) + a few units of what is held."""
+    center, deviation = predictors(level)
+    x = center[..., None] + deviation.astype(float)
+    values = values_at(name, center, deviation.copy())
+    found = values.offset[:, None, None] + values.scale[:, None, None] * values.relative.astype(float)
+    expected = INVERSE[name](x)
+    step = 1e-6
+    slope = (INVERSE[name](x + step) - INVERSE[name](x - step)) / (2 * step)
+    held = np.abs(expected - values.offset[:, None, None])
+    allowed = 8 * UNIT * (slope * (1 + np.abs(x) + np.abs(deviation)) + held) + 1e-37
+    assert (np.abs(found - expected) <= allowed).all()
+
+
+def test_a_small_difference_between_two_nearly_certain_probabilities_is_kept() -> None:
+    """1 - p of 6e-6 and 5e-6: in float32 either p is 1 to within 6e-8."""
+    for name in ("logit", "loglog"):
+        center = np.array([[12.0, 12.2]])
+        values = values_at(name, center, np.zeros((1, 2, 1), dtype=np.float32))
+        exact = {"logit": 1 / (1 + np.exp(center)), "loglog": -np.expm1(-np.exp(-center))}[name]
+        found = np.diff(values.relative[..., 0], axis=1)
+        np.testing.assert_allclose(found, -np.diff(exact, axis=1), rtol=5e-6)
+
+
+def test_a_large_mean_with_a_small_spread_keeps_its_spread() -> None:
+    rng = np.random.default_rng(4)
+    deviation = rng.normal(0.0, 1e-3, (2, 1, 500))
+    values = values_at("identity", np.full((2, 1), 1e6), deviation.astype(np.float32))
+    np.testing.assert_allclose(values.relative.std(axis=-1), deviation.std(axis=-1), rtol=1e-5)
+    np.testing.assert_array_equal(values.offset, [1e6, 1e6])
+
+
+def test_patients_do_not_touch_each_other() -> None:
+    for name in INVERSE:
+        center, deviation = predictors(0.0)
+        together = values_at(name, center, deviation.copy())
+        for i in range(len(center)):
+            alone = values_at(name, center[[i]], deviation[[i]].copy())
+            np.testing.assert_array_equal(alone.relative[0], together.relative[i])
+            assert (alone.offset[0], alone.scale[0]) == (together.offset[i], together.scale[i])

@@ -41,7 +41,7 @@ def write_reports(
         report(
             responses, cohort, patient=patient, worthwhile=study.config["worthwhile"] or None,
             reference=cohort if reference is None else reference, evidence=evidence,
-            allow_unconverged=study.config["allow_unconverged"],
+            override=study.config["override"], allow_unconverged=study.config["allow_unconverged"],
         )
         for patient in chosen
     )  # fmt: skip

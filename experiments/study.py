@@ -17,6 +17,7 @@ import yaml
 
 from experiments.metrics import save_metrics
 from medresponse.cohort import Cohort
+from medresponse.core import audit
 from medresponse.core.atomic import sha256_of, write_text
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import OutputExistsError
@@ -183,10 +184,21 @@ def open_folder(config: Mapping[str, Any]) -> Path:
             f"{folder} exists already; say existing=continue to go on from finished chains, existing=replace to "
             "start afresh, or output=<another folder>"
         )
-    if config["existing"] == "replace":
-        shutil.rmtree(folder, ignore_errors=True)
+    if config["existing"] == "replace" and folder.exists():
+        _empty(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
+
+
+def _empty(folder: Path) -> None:
+    """Remove a former run; its audit log stays, and says so."""
+    if (folder / audit.NAME).is_file():
+        audit.append(folder, action="replace", files=dict.fromkeys(audit.replay(folder).files, audit.REMOVED))
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name not in (audit.NAME, audit.HEAD):
+            entry.unlink()
 
 
 def is_finished(config: Mapping[str, Any], folder: Path) -> bool:

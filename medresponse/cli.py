@@ -1,9 +1,10 @@
-"""The command line: the same verbs as the public page.
+r"""The command line: the same verbs as the public page.
 
     medresponse check trial.csv --schema schema.yaml
     medresponse fit trial.csv --schema schema.yaml --spec spec.yaml --seed 7 --out trial.fit
     medresponse respond trial.fit new.csv --horizon 300 --out responses.parquet
-    medresponse report trial.fit trial.csv --horizon 300 --worthwhile 0.02 --patient P0042 --out reports
+    medresponse report trial.fit trial.csv --horizon 300 --worthwhile 0.02 --validation trial.validation.json \
+        --patient P0042 --out reports
     medresponse verify trial.fit
 
 Exit codes: 0 done, 2 bad input or a refused request (one message on stderr), 130 interrupted.
@@ -89,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
         help="smallest worthwhile benefit, declared beforehand, in the unit of the responses (0.05 is 5 of 100 patients)",
     )  # fmt: skip
     report.add_argument("--patient", action="append", required=True, help="pseudonymous id; may be repeated")
+    report.add_argument("--validation", type=Path, help="validation record of this model, data and question")
+    report.add_argument(
+        "--override", metavar="REASON", help="report without one: stamps every page and goes to the audit log"
+    )
     report.add_argument(
         "--allow-unconverged", action="store_true", help="stamp every page instead of refusing"
     )
@@ -201,11 +206,13 @@ def _respond(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from medresponse.reports import report
     from medresponse.reports.output import file_stem
+    from medresponse.validation import ValidationRecord
 
+    record = None if options.validation is None else ValidationRecord.load(options.validation)
     _, cohort, responses = _score(options)
     for patient in options.patient:
         page = report(
-            responses, cohort, patient=patient, worthwhile=options.worthwhile,
+            responses, cohort, patient=patient, worthwhile=options.worthwhile, validation=record, override=options.override,
             allow_unconverged=options.allow_unconverged,
         )  # fmt: skip
         page.save(options.out / f"{file_stem(patient)}.html", overwrite=options.overwrite)

@@ -22,6 +22,7 @@ from medresponse.core.locking import locked
 from medresponse.core.provenance import utc_now
 
 NAME, HEAD = "audit.jsonl", "audit.head"
+REMOVED = ""  # in place of the hash of a file that was taken away
 _BEGINNING = "0" * 64
 _HEAD_LENGTH = 12 + 1 + 64 + 1
 
@@ -46,7 +47,7 @@ class Entry:
         Fingerprint of the training cohort, hashes of model and question, checksum of the validation record; empty
         where there is none.
     files : mapping
-        Path of each file written, relative to the log's folder -> SHA-256.
+        Path of each file written, relative to the log's folder -> SHA-256; `REMOVED` for one taken away.
     overrides : mapping
         Check that was overridden -> the reason given.
     previous, hash : str
@@ -140,8 +141,9 @@ class Replay:
 
     @property
     def files(self) -> dict[str, str]:
-        """Each file as it was last written -> SHA-256."""
-        return {name: digest for entry in self.entries for name, digest in entry.files.items()}
+        """Each file as it was last written -> SHA-256, without those taken away."""
+        last = {name: digest for entry in self.entries for name, digest in entry.files.items()}
+        return {name: digest for name, digest in last.items() if digest != REMOVED}
 
 
 def replay(folder: str | Path) -> Replay:

@@ -73,6 +73,12 @@ class UnconvergedFitError(MedresponseError):
     default_code = "unconverged"
 
 
+class UnvalidatedError(MedresponseError):
+    """A clinician report was asked for without a validation that holds."""
+
+    default_code = "not_validated"
+
+
 class OutputExistsError(MedresponseError):
     """The output is already there and nobody said to continue or replace it."""
 

@@ -15,7 +15,9 @@ from medresponse.reports.language import Language
 from medresponse.response import Applicability, Responses
 
 if TYPE_CHECKING:
+    from medresponse.reports.marks import ReportProvenance
     from medresponse.reports.wording import Wording
+    from medresponse.validation.record import ValidationRecord
 
 Placement = Literal["full", "half", "appendix"]
 
@@ -103,6 +105,9 @@ class ReportContext:
         The training cohort, for counts of patients; None if it was not given.
     evidence : tuple of Evidence
     harms : tuple of Harm
+    provenance : ReportProvenance
+    validation : ValidationRecord or None
+        What the report rests on; None for one that was made by an override.
     produced_utc : str
     """
 
@@ -114,6 +119,8 @@ class ReportContext:
     values: np.ndarray
     applicability: Applicability
     worthwhile: float | None
+    provenance: ReportProvenance
+    validation: ValidationRecord | None = None
     reference: Cohort | None = None
     evidence: tuple[Evidence, ...] = field(default=())
     harms: tuple[Harm, ...] = field(default=())

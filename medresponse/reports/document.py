@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,22 +13,28 @@ import numpy as np
 
 from medresponse.cohort import Cohort
 from medresponse.core.codec import from_plain, to_plain
-from medresponse.core.errors import DataError, SpecError, UnconvergedFitError, UnknownPatientError
+from medresponse.core.errors import (
+    DataError,
+    IntegrityError,
+    SpecError,
+    UnconvergedFitError,
+    UnknownPatientError,
+)
 from medresponse.core.provenance import utc_now
 from medresponse.core.registry import look_up
 from medresponse.reports import sections as _registered  # noqa: F401  (registers the sections)
 from medresponse.reports.base import Evidence, Harm, ReportContext, Section
 from medresponse.reports.format import clean
 from medresponse.reports.language import language as language_of
+from medresponse.reports.marks import ReportProvenance, provenance_of
 from medresponse.reports.wording import wording_of
 from medresponse.response import Responses, applicability
+from medresponse.validation.record import ValidationRecord
 
-SCHEMA_VERSION = 1
-NOT_CONVERGED = "NOT CONVERGED \N{EN DASH} DO NOT USE"
-SYNTHETIC = "SYNTHETIC DATA \N{EN DASH} NOT A REAL PATIENT"
+SCHEMA_VERSION = 2
 SECTIONS = (
     "identity", "banner", "in_short", "question", "expected_response", "differences", "survival", "incidence", "harms", "moved",
-    "trust", "not_said", "inputs", "numbers", "evidence", "making", "flow", "glossary",
+    "trust", "not_said", "inputs", "numbers", "evidence", "validation", "making", "flow", "glossary",
 )  # fmt: skip
 
 
@@ -50,8 +57,10 @@ class PatientReport:
     language, title, footer : str
     patient : str
         Pseudonym, exactly as in the cohort (`sections["identity"]` holds its printable form).
+    provenance : ReportProvenance
+        What the report was made from, and on whose authority.
     stamps : tuple of str
-        Warnings that every page carries: not converged, synthetic.
+        Warnings that every page carries, as the provenance has them.
     flags : tuple of str
         What a reader should know before opening the page: outside the population, inputs missing.
     headlines : tuple of Headline
@@ -60,12 +69,18 @@ class PatientReport:
         Rows of section names; two names in a row stand side by side.
     sections : mapping
         Name -> section.
+
+    Raises
+    ------
+    IntegrityError
+        If the stamps are not those of the provenance.
     """
 
     schema_version: int = SCHEMA_VERSION
     language: str
     title: str
     patient: str
+    provenance: ReportProvenance
     stamps: tuple[str, ...]
     flags: tuple[str, ...]
     headline_name: str
@@ -75,14 +90,28 @@ class PatientReport:
     appendix: tuple[tuple[str, ...], ...]
     sections: Mapping[str, Section]
 
+    def __post_init__(self) -> None:
+        if self.stamps != self.provenance.stamps(language_of(self.language)):
+            raise IntegrityError("the report's stamps are not those of its provenance", code="stamps")
+
     def to_json(self) -> str:
-        """Return the report as JSON; the same report gives the same bytes."""
-        return json.dumps(to_plain(self), indent=1, allow_nan=False) + "\n"
+        """Return the report as JSON, with a checksum over all of it; the same report gives the same bytes."""
+        plain = to_plain(self)
+        return json.dumps(plain | {"checksum": _checksum(plain)}, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> PatientReport:
-        """Read what `to_json` wrote."""
-        return from_plain(cls, json.loads(text))
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        IntegrityError
+            If it is not as it was written: the checksum differs, or stamps are missing that the provenance asks for.
+        """
+        plain = json.loads(text)
+        if plain.pop("checksum", None) != _checksum(plain):
+            raise IntegrityError("the report is not as it was written (its checksum differs); make it again")
+        return from_plain(cls, plain)
 
 
 def build_report(
@@ -94,6 +123,8 @@ def build_report(
     reference: Cohort | None = None,
     evidence: Sequence[Evidence] = (),
     harms: Sequence[Harm] = (),
+    validation: ValidationRecord | None = None,
+    override: str | None = None,
     allow_unconverged: bool = False,
     produced_utc: str | None = None,
     language: str = "en",
@@ -116,6 +147,11 @@ def build_report(
     evidence : sequence of Evidence
         Calibration and validation results to print.
     harms : sequence of Harm
+    validation : ValidationRecord, optional
+        Of this model, its data and this question; `medresponse.validate` makes one.
+    override : str, optional
+        Why the report is made although no such record holds; it is then stamped on every page, and the reason goes to the
+        audit log when the report is saved.
     allow_unconverged : bool
         Make a report from a fit that fails its diagnostics; it is stamped on every page.
     produced_utc : str, optional
@@ -129,6 +165,8 @@ def build_report(
     ------
     UnconvergedFitError
         If the fit fails its diagnostics and `allow_unconverged` is not set.
+    UnvalidatedError
+        If `validation` is not a passed record of this model, data and question, or has expired, and there is no `override`.
     UnknownPatientError
         If the patient is not among the responses and in the cohort.
     DataError
@@ -142,11 +180,16 @@ def build_report(
     _check_patient(responses, cohort, patient)
     single = responses.select([patient])
     values = next(iter(single.chunks()))[1][0]
+    smallest, made = _checked_worthwhile(responses, worthwhile), produced_utc or utc_now()
+    provenance = provenance_of(
+        responses, synthetic=cohort.schema.synthetic, worthwhile=smallest, validation=validation, override=override,
+        produced_utc=made,
+    )  # fmt: skip
     context = ReportContext(
         responses=single, cohort=cohort.select([patient]), patient=patient, language=words,
         wording=wording_of(single, values, words), values=values, applicability=applicability(single, cohort, patient),
-        worthwhile=_checked_worthwhile(responses, worthwhile), reference=_training(responses, cohort, reference),
-        evidence=tuple(evidence), harms=tuple(harms), produced_utc=produced_utc or utc_now(),
+        worthwhile=smallest, reference=_training(responses, cohort, reference), evidence=tuple(evidence),
+        harms=tuple(harms), produced_utc=made, validation=validation, provenance=provenance,
     )  # fmt: skip
     kinds = {name: look_up(Section, name, path="report.sections") for name in sections}
     built = {name: kind.build(context) for name, kind in kinds.items()}  # type: ignore[attr-defined]
@@ -159,7 +202,7 @@ def _document(context: ReportContext, sections: Mapping[str, Section]) -> Patien
     return PatientReport(
         language=context.language.code,
         title="Treatment-response report" if context.others else "Expected-response report",
-        patient=context.patient, stamps=_stamps(context), flags=_flags(context),
+        patient=context.patient, provenance=context.provenance, stamps=context.provenance.stamps(context.language), flags=_flags(context),
         headline_name=context.wording.what,
         headlines=tuple(
             Headline(label=label, text=e.text, interval=e.interval)
@@ -182,14 +225,6 @@ def _rows(sections: Mapping[str, Section], *, appendix: bool) -> tuple[tuple[str
         else:
             rows.append((name,))
     return tuple(rows)
-
-
-def _stamps(context: ReportContext) -> tuple[str, ...]:
-    fit = context.responses.fit
-    stamps = [] if fit.diagnostics.passed else [NOT_CONVERGED]
-    if fit.provenance.synthetic or context.cohort.schema.synthetic:
-        stamps.append(SYNTHETIC)
-    return tuple(stamps)
 
 
 def _flags(context: ReportContext) -> tuple[str, ...]:
@@ -255,6 +290,10 @@ def _training(responses: Responses, cohort: Cohort, reference: Cohort | None) ->
             code="cohort_mismatch",
         )
     return reference
+
+
+def _checksum(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _cleaned(value: Any) -> Any:

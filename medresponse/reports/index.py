@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from medresponse.core.atomic import require_absent, write_text
+from medresponse.core.audit import append
 from medresponse.reports.format import clean
 from medresponse.reports.html import environment, table_cells
 from medresponse.reports.output import Report, file_stem
@@ -45,7 +47,7 @@ def write_index(
     tables: Sequence[IndexTable] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Write each report to ``folder/patients/`` and ``folder/index.html``, which lists them.
+    """Write each report to ``folder/patients/`` and ``folder/index.html``, which lists them; all enter ``folder/audit.jsonl``.
 
     Parameters
     ----------
@@ -83,6 +85,7 @@ def write_index(
         title=clean(title), intro=clean(intro), rows=rows, stamps=sorted(common), name=name, options=options, figures=[_figure(f) for f in figures],
         tables=[{"caption": clean(t.caption), "columns": t.frame.columns, "rows": table_cells(t.frame.rows())} for t in tables],
     )  # fmt: skip
+    append(folder, action="index", files={page.name: hashlib.sha256(text.encode("utf-8")).hexdigest()})
     write_text(page, text)
     return page
 
@@ -102,7 +105,7 @@ class _Listed:
 
 def _listed(report: Report, folder: Path, overwrite: bool) -> _Listed:
     document, stem = report.document, file_stem(report.document.patient)
-    report.save(folder / PATIENTS / f"{stem}.html", overwrite=overwrite)
+    report.save(folder / PATIENTS / f"{stem}.html", overwrite=overwrite, log=folder)
     return _Listed(
         patient=clean(document.patient), href=f"{PATIENTS}/{stem}.html", name=document.headline_name,
         options=tuple(h.label for h in document.headlines), cells=tuple((h.text, h.interval) for h in document.headlines),

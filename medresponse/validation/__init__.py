@@ -2,8 +2,10 @@
 
 from medresponse.validation.baselines import BASELINES, fit_baseline
 from medresponse.validation.continuous import coverage, mean_absolute_error, within_share, within_share_point
+from medresponse.validation.gates import Gate, GateLimits, judge
 from medresponse.validation.montecarlo import Estimate, batch_error, batch_means, batched
 from medresponse.validation.overlap import Overlap, overlap
+from medresponse.validation.record import Question, ValidationRecord
 from medresponse.validation.recovery import crps, recovery
 from medresponse.validation.seeds import over_seeds
 from medresponse.validation.sensitivity import Sensitivity, sensitivity
@@ -21,9 +23,13 @@ from medresponse.validation.unmeasured import e_value, e_value_of_interval, robu
 __all__ = [
     "BASELINES",
     "Estimate",
+    "Gate",
+    "GateLimits",
     "Known",
     "Overlap",
+    "Question",
     "Sensitivity",
+    "ValidationRecord",
     "batch_error",
     "batch_means",
     "batched",
@@ -35,6 +41,7 @@ __all__ = [
     "fit_baseline",
     "integrated_brier",
     "kaplan_meier",
+    "judge",
     "known",
     "mean_absolute_error",
     "over_seeds",

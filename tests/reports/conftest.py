@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from medresponse.cohort import Cohort, cohort_from_frame
-from medresponse.reports import Evidence, Harm, Rate, Report, report
+from medresponse.reports import Evidence, Harm, Rate, Report
 from medresponse.response import Responses, respond
 from tests.reports import trials
+from tests.reports.validated import report
 
 PRODUCED = "2026-01-02T10:20:30+00:00"
 

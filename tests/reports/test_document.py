@@ -18,11 +18,13 @@ from medresponse.core.errors import (
     UnknownTreatmentError,
 )
 from medresponse.core.registry import registered
-from medresponse.reports import Harm, PatientReport, Rate, Report, Section, build_report, report
+from medresponse.reports import Harm, PatientReport, Rate, Report, Section
 from medresponse.reports import format as fmt
-from medresponse.reports.document import NOT_CONVERGED, SECTIONS, SYNTHETIC
+from medresponse.reports.document import SECTIONS
+from medresponse.reports.language import language
 from medresponse.response import Responses, contrast, respond
 from tests.reports import trials
+from tests.reports.validated import build_report, report
 
 
 def sections(made: Report) -> dict[str, Any]:
@@ -91,14 +93,14 @@ def test_an_unconverged_fit_that_is_allowed_is_stamped_in_the_data(
     unconverged: Responses, trial: Cohort
 ) -> None:
     made = report(unconverged, trial, patient="T-001", worthwhile=0.05, allow_unconverged=True)
-    assert NOT_CONVERGED in made.document.stamps
+    assert language("en").say("stamp.not_converged") in made.document.stamps
     assert len(sections(made)["making"]["failures"]) == 2
 
 
 def test_synthetic_patients_are_stamped_from_their_provenance(survival: Responses, trial: Cohort) -> None:
     fit = replace(survival.fit, provenance=replace(survival.fit.provenance, synthetic=True))
     made = report(replace(survival, fit=fit), trial, patient="T-001", worthwhile=0.05)
-    assert made.document.stamps == (SYNTHETIC,)
+    assert made.document.stamps == (language("en").say("stamp.synthetic"),)
 
 
 def test_bad_requests_are_refused(survival: Responses, trial: Cohort, newcomers: Cohort) -> None:

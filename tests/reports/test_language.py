@@ -11,11 +11,12 @@ import pytest
 
 from medresponse.core.errors import SpecError
 from medresponse.core.units import check_unit
-from medresponse.reports import Report, report
+from medresponse.reports import Report
 from medresponse.reports import language as module
 from medresponse.reports.html import render
 from medresponse.reports.language import Language, language, languages, placeholders
 from medresponse.response import Responses
+from tests.reports.validated import report
 
 REPORTS = Path(module.__file__).parent
 FORMS = {code: language(code).entries for code in languages()}

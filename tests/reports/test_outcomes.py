@@ -14,10 +14,10 @@ import pytest
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import ESTIMANDS
 from medresponse.reports import format as fmt
-from medresponse.reports import report
 from medresponse.reports.html import render
 from medresponse.reports.language import language
 from medresponse.reports.wording import wording_of
+from tests.reports.validated import report
 from tests.response_kinds import responses_of
 
 QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -12,16 +12,19 @@ from hypothesis import strategies as st
 
 from medresponse.cohort import Cohort
 from medresponse.core.errors import OutputExistsError
-from medresponse.reports import IndexFigure, IndexTable, Report, report, save_report, write_index
+from medresponse.reports import IndexFigure, IndexTable, Report, save_report, write_index
 from medresponse.reports.output import file_stem
 from medresponse.response import Responses
+from tests.reports.validated import report
 
 
 def test_a_report_is_saved_with_its_json_owner_only(survival_report: Report, tmp_path: Path) -> None:
     page = survival_report.save(tmp_path / "out" / "T-001.html")
     data = page.with_suffix(".json")
     assert json.loads(data.read_text(encoding="utf-8"))["patient"] == "T-001"
-    assert {p.name for p in page.parent.iterdir()} == {"T-001.html", "T-001.json"}
+    assert {p.name for p in page.parent.iterdir()} == {
+        "T-001.html", "T-001.json", "audit.jsonl", "audit.head",
+    }  # fmt: skip
     assert page.stat().st_mode & 0o077 == data.stat().st_mode & 0o077 == 0
 
 

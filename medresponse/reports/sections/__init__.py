@@ -19,6 +19,7 @@ from medresponse.reports.sections import (
     question,
     survival,
     trust,
+    validation,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "question",
     "survival",
     "trust",
+    "validation",
 ]

@@ -1,0 +1,115 @@
+"""The validation that the report rests on: every gate with what was measured, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from medresponse.core.registry import register
+from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.validation.gates import Gate
+
+# What is said, by the record's own names.
+COLUMNS = (
+    "validation.column.gate", "validation.column.measured", "validation.column.limit", "validation.column.result",
+)  # fmt: skip
+GATE_NAMES = {
+    "sampler": "gate.sampler",
+    "calibration_in_the_large": "gate.calibration_in_the_large",
+    "calibration_slope": "gate.calibration_slope",
+    "calibration_curve": "gate.calibration_curve",
+    "benefit_in_the_large": "gate.benefit_in_the_large",
+    "benefit_slope": "gate.benefit_slope",
+    "predictive_distribution": "gate.predictive_distribution",
+    "predictive_coverage": "gate.predictive_coverage",
+    "concordance": "gate.concordance",
+    "skill": "gate.skill",
+    "interval_width": "gate.interval_width",
+}
+RESULTS = {
+    "within": "validation.gate.passed",
+    "outside": "validation.gate.outside",
+    "too_few": "validation.gate.too_few",
+    "not_measured": "validation.gate.not_measured",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRow:
+    """One gate: raw numbers, and the texts printed."""
+
+    name: str
+    raw: tuple[float | None, ...]
+    measured: str
+    limit: str
+    result: str
+
+
+@register(Section, "validation")
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The record's gates in its own order."""
+
+    placement: ClassVar[Placement] = "appendix"
+
+    title: str
+    lead: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[GateRow, ...]
+    note: str
+
+    @classmethod
+    def build(cls, context: ReportContext) -> Self:
+        """Return the gates; a sentence alone where nothing was validated."""
+        record, say = context.validation, context.say
+        return cls(
+            title=say("validation.title"), lead=_lead(context),
+            caption=say("validation.caption", method=record.method) if record else "",
+            columns=tuple(say(column) for column in COLUMNS) if record else (),
+            rows=tuple(_row(gate, context) for gate in record.gates) if record else (),
+            note=_note(context) if record else "",
+        )  # fmt: skip
+
+
+def _lead(context: ReportContext) -> str:
+    made, record = context.provenance, context.validation
+    if made.override:
+        if record is None:
+            return context.say("validation.none", reason=made.override)
+        return context.say("validation.does_not_hold", reason=made.override)
+    assert record is not None
+    return context.say(
+        "validation.passed", n=record.n_patients, population=record.population, day=record.validated_utc[:10],
+        expires=record.expires,
+    )  # fmt: skip
+
+
+def _note(context: ReportContext) -> str:
+    record = context.validation
+    assert record is not None
+    level = context.say("number.percent", value=context.fmt.statistic(100 * record.limits.level, 4))
+    return context.say("validation.note", level=level, checksum=record.checksum)
+
+
+def _row(gate: Gate, context: ReportContext) -> GateRow:
+    fmt, numbers = context.fmt, (gate.measured, gate.lower, gate.upper)
+    texts = [fmt.not_known if value is None else fmt.statistic(value, 3) for value in numbers]
+    exact = numbers[0] == numbers[1] == numbers[2]
+    measured = texts[0] if exact else f"{texts[0]} ({fmt.span(texts[1], texts[2])})"
+    name = context.say(GATE_NAMES[gate.name])
+    return GateRow(
+        name=f"{name}: {gate.of}" if gate.of else name, raw=numbers, measured=measured, limit=_limit(gate, context),
+        result=context.say(RESULTS[gate.reason]),
+    )  # fmt: skip
+
+
+def _limit(gate: Gate, context: ReportContext) -> str:
+    (low, high), write = gate.limit, context.fmt.statistic
+    if low is None:
+        return context.say(
+            "validation.at_most", value=context.fmt.not_known if high is None else write(high, 3)
+        )
+    if high is None:
+        return context.say("validation.at_least", value=write(low, 3))
+    return write(low, 3) if low == high else context.fmt.span(write(low, 3), write(high, 3))

@@ -41,6 +41,7 @@ _PUBLIC = {
     "contrast": "medresponse.response",
     "pairwise": "medresponse.response",
     "superiority": "medresponse.response",
+    "decide": "medresponse.decisions",
     "learn": "medresponse.synthetic.learned",
     "Scenario": "medresponse.synthetic.scenario",
     "scenario": "medresponse.synthetic.scenario",
@@ -50,7 +51,7 @@ _PUBLIC = {
     "report": "medresponse.reports",
 }
 _PACKAGES = (
-    "cohort", "families", "inference", "model", "priors", "readers", "reports", "response", "synthetic", "terms",
+    "cohort", "decisions", "families", "inference", "model", "priors", "readers", "reports", "response", "synthetic", "terms",
     "validation",
 )  # fmt: skip
 
@@ -70,6 +71,8 @@ __all__ = [
     "compare_fits",
     "compare_specs",
     "contrast",
+    "decide",
+    "decisions",
     "families",
     "fit",
     "inference",
@@ -100,6 +103,7 @@ __all__ = [
 if TYPE_CHECKING:
     from medresponse import (
         cohort,
+        decisions,
         families,
         inference,
         model,
@@ -113,6 +117,7 @@ if TYPE_CHECKING:
     )
     from medresponse.cohort import cohort_from_frame, load_schema
     from medresponse.comparison import compare_fits, compare_specs
+    from medresponse.decisions import decide
     from medresponse.inference import Gibbs, Nuts, fit, load_fit, save_fit
     from medresponse.model import Hinges, ModelSpec, SumOfHinges, SumOfTrees, Trees
     from medresponse.prior_check import check_prior

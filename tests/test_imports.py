@@ -22,6 +22,7 @@ LIGHT = (
     "medresponse.model",
     "medresponse.inference.store",
     "medresponse.response",
+    "medresponse.decisions",
     "medresponse.validation",
     "medresponse.reports",
     "medresponse.cli",

@@ -1,6 +1,7 @@
 """Reports: one typed document per patient, its HTML page and JSON, and the index page over them."""
 
-from medresponse.reports.base import Evidence, Harm, Placement, Rate, ReportContext, Section
+from medresponse.decisions.harms import Harm, Rate
+from medresponse.reports.base import Evidence, Placement, ReportContext, Section
 from medresponse.reports.document import PatientReport, build_report
 from medresponse.reports.index import IndexFigure, IndexTable, write_index
 from medresponse.reports.output import Report, report, save_report

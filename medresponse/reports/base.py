@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Protocol, Self
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 import numpy as np
 
 from medresponse.cohort import Cohort
+from medresponse.decisions.harms import Harm
 from medresponse.reports.format import Formatter
 from medresponse.reports.language import Language
 from medresponse.response import Applicability, Responses
@@ -46,39 +46,6 @@ class Evidence:
     name: str
     value: str
     detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rate:
-    """How often a harm happens under one option: probabilities with a 95% interval."""
-
-    mean: float
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Harm:
-    """One harm, per treatment label; a treatment without a rate is printed as not known.
-
-    Parameters
-    ----------
-    name : str
-    rates : mapping
-        Treatment (as in the schema) -> `Rate`.
-    source : str
-        Where the rates come from.
-    horizon : str
-        Over what time, in words; the responses' horizon if empty.
-    individualised : bool
-        Whether the rates are this patient's or a group's.
-    """
-
-    name: str
-    rates: Mapping[str, Rate]
-    source: str
-    horizon: str = ""
-    individualised: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,9 @@ from medresponse.core.errors import (
 )
 from medresponse.core.provenance import utc_now
 from medresponse.core.registry import look_up
+from medresponse.decisions.harms import Harm
 from medresponse.reports import sections as _registered  # noqa: F401  (registers the sections)
-from medresponse.reports.base import Evidence, Harm, ReportContext, Section
+from medresponse.reports.base import Evidence, ReportContext, Section
 from medresponse.reports.format import clean
 from medresponse.reports.language import language as language_of
 from medresponse.reports.marks import ReportProvenance, provenance_of

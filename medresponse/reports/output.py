@@ -11,7 +11,8 @@ from pathlib import Path
 from medresponse.cohort import Cohort
 from medresponse.core.atomic import require_absent, write_text
 from medresponse.core.audit import append
-from medresponse.reports.base import Evidence, Harm
+from medresponse.decisions.harms import Harm
+from medresponse.reports.base import Evidence
 from medresponse.reports.document import PatientReport, build_report
 from medresponse.reports.html import render
 from medresponse.response import Responses

@@ -7,7 +7,8 @@ from medresponse.response.applicability import (
     applicability_of,
     measure,
 )
-from medresponse.response.contrasts import benefit_of, contrast, pairwise, summarise_benefit
+from medresponse.response.columns import main_columns
+from medresponse.response.contrasts import benefit_of, check_sides, contrast, pairwise, summarise_benefit
 from medresponse.response.contributions import contributions
 from medresponse.response.curves import (
     incidence_curves,
@@ -17,7 +18,7 @@ from medresponse.response.curves import (
     survival_curves,
 )
 from medresponse.response.density import chain_densities, log_predictive_density
-from medresponse.response.ordinal import superiority
+from medresponse.response.ordinal import category_probabilities, superiority
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Basis, Responses, respond
 from medresponse.response.studied import Studied, studied
@@ -31,12 +32,15 @@ __all__ = [
     "applicability",
     "applicability_of",
     "benefit_of",
+    "category_probabilities",
     "chain_densities",
+    "check_sides",
     "contrast",
     "contributions",
     "incidence_curves",
     "linear_predictors",
     "log_predictive_density",
+    "main_columns",
     "mean_incidence",
     "mean_survival",
     "measure",

@@ -44,7 +44,7 @@ def contrast(
     UnknownTreatmentError
         If `against` is no treatment.
     """
-    _check_sides(responses)
+    check_sides(responses)
     reference = responses.treatment_position(against or responses.basis.reference)
     others = [k for k in range(len(responses.treatments)) if k != reference]
 
@@ -81,7 +81,7 @@ def pairwise(responses: Responses, *, worthwhile: float = 0.0, level: float = 0.
     SpecError
         If there is a single treatment, or no side of what is asked is the better one.
     """
-    _check_sides(responses)
+    check_sides(responses)
     names, means = responses.treatments, responses.mean_over_patients()
     pairs = list(combinations(range(len(names)), 2))
     benefit = np.stack([responses.direction * (means[k] - means[j]) for j, k in pairs])
@@ -89,7 +89,8 @@ def pairwise(responses: Responses, *, worthwhile: float = 0.0, level: float = 0.
     return _table(labels, summarise_benefit(benefit, worthwhile, level))
 
 
-def _check_sides(responses: Responses) -> None:
+def check_sides(responses: Responses) -> None:
+    """Raise `SpecError` if there is a single treatment, or no side of what is asked is the better one."""
     if len(responses.treatments) < 2:
         raise SpecError("a single-arm cohort has no contrasts", code="single_arm")
     if responses.direction:

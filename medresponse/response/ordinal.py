@@ -58,7 +58,7 @@ def superiority(responses: Responses, *, against: str | None = None, level: floa
     others = [k for k in range(len(responses.treatments)) if k != reference]
     tail = (1 - level) / 2
     chunks = []
-    for probabilities in _category_probabilities(responses, len(schema.parts)):
+    for probabilities in category_probabilities(responses, len(schema.parts)):
         compared = _compare(probabilities[:, :, others], probabilities[:, :, [reference]], schema.sign)
         bounds = np.quantile(compared, [tail, 1 - tail], axis=-1)
         chunks.append(np.stack([compared.mean(axis=-1), *bounds], axis=-1))
@@ -75,8 +75,8 @@ def superiority(responses: Responses, *, against: str | None = None, level: floa
     return pl.DataFrame(labels | columns)
 
 
-def _category_probabilities(responses: Responses, n_categories: int) -> Iterator[np.ndarray]:
-    """Yield P(Y_i(k) = c) chunk by chunk, shape (category, patient, treatment, draw)."""
+def category_probabilities(responses: Responses, n_categories: int) -> Iterator[np.ndarray]:
+    """Yield P(Y_i(k) = c) of an ordinal outcome chunk by chunk, shape (category, patient, treatment, draw)."""
     fit = responses.fit
     family, parameters = fit.spec.family, fit.family_draws()
     for _, eta in linear_predictors(fit, responses.patients, seed=responses.seed, values_each=n_categories):

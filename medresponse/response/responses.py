@@ -120,7 +120,7 @@ class Responses:
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield (rows, values) of shape (patient, treatment, draw)."""
-        family, parameters, factor = self.fit.spec.family, self.fit.family_draws(), self._factor
+        family, parameters, factor = self.fit.spec.family, self.fit.family_draws(), self.factor
         for rows, eta in linear_predictors(self.fit, self.patients, seed=self.seed):
             yield rows, factor * family.response(self.estimand, eta, parameters, self.fit.constants)
 
@@ -222,8 +222,8 @@ class Responses:
         return pl.DataFrame(labels | columns)
 
     @property
-    def _factor(self) -> float:
-        """From the outcome's unit of time to the caller's, for restricted mean times."""
+    def factor(self) -> float:
+        """From the outcome's unit of time to the caller's where the values are times, else 1."""
         if self.kind.unit != "time":
             return 1.0
         return convert_time(1.0, given=time_unit(self.outcome_schema), wanted=self.horizon_unit)

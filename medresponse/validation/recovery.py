@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from medresponse.core.errors import DataError
+from medresponse.decisions import value_of_choices
 from medresponse.validation.truths import Known
 
 if TYPE_CHECKING:
@@ -250,17 +251,13 @@ def _strata(truth: Known, k: int) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _policy_rows(each: _Each, truth: Known) -> _Rows:
-    sign, patients = truth.direction, np.arange(truth.n)
-    chosen = (sign * each.mean).argmax(axis=1)
-    value = float(truth.mean[patients, chosen].mean())
-    arms = truth.mean.mean(axis=0)
-    single = float(arms[int((sign * arms).argmax())])
-    oracle = float(sign * (sign * truth.mean).max(axis=1).mean())
-    found = {
-        "policy_value": value, "best_single_value": single, "oracle_value": oracle,
-        "regret": sign * (oracle - value), "gain": sign * (value - single),
+    sign = truth.direction
+    found = value_of_choices((sign * each.mean).argmax(axis=1), sign * truth.mean)
+    scores = {
+        "policy_value": sign * found.value, "best_single_value": sign * found.best_single, "oracle_value": sign * found.oracle,
+        "regret": found.regret, "gain": found.gain,
     }  # fmt: skip
-    return [_row(score, "all", number) for score, number in found.items()]
+    return [_row(score, "all", number) for score, number in scores.items()]
 
 
 def _counterfactual_rows(draws: Any, truth: Known, levels: tuple[float, ...]) -> _Rows:

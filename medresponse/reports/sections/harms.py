@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from medresponse.core.registry import register
+from medresponse.decisions.harms import Harm
 from medresponse.reports import format as fmt
-from medresponse.reports.base import Harm, Placement, ReportContext, Section
+from medresponse.reports.base import Placement, ReportContext, Section
 
 NOT_KNOWN = "not known"
 

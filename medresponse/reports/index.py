@@ -83,7 +83,7 @@ def write_index(
     rows = [_row(entry, common) for entry in listed]
     text = environment().get_template("index.html.j2").render(
         title=clean(title), intro=clean(intro), rows=rows, stamps=sorted(common), name=name, options=options, figures=[_figure(f) for f in figures],
-        tables=[{"caption": clean(t.caption), "columns": t.frame.columns, "rows": table_cells(t.frame.rows())} for t in tables],
+        tables=[{"caption": clean(t.caption), "columns": [clean(c) for c in t.frame.columns], "rows": table_cells(t.frame.rows())} for t in tables],
     )  # fmt: skip
     append(folder, action="index", files={page.name: hashlib.sha256(text.encode("utf-8")).hexdigest()})
     write_text(page, text)

@@ -5,29 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from medresponse.cohort import Cohort, cohort_from_frame
+from medresponse.cohort import Cohort
 from medresponse.reports import PatientReport, Report
 from medresponse.reports.format import clean
 from medresponse.reports.html import css_string, render
 from medresponse.reports.svg import COLOURS
-from medresponse.response import Responses, respond
-from tests.reports import trials
+from medresponse.response import Responses
+from tests.reports.hostile import HOSTILE, hostile_report
 from tests.reports.validated import report
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-HOSTILE = (
-    '<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', "{{ 7*7 }}{% for x in y %}", "=HYPERLINK(\"http://x\")",
-    "../../etc/passwd", "\u202egnp.exe", "</style><b>", "a\x00b\nc",
-)  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -165,24 +159,9 @@ def test_icons_on_the_page_are_as_many_as_the_number_says(survival_report: Repor
         )
 
 
-def hostile_document(text: str) -> PatientReport:
-    """A report in which the patient's id and every label is `text`."""
-    levels = {"0": {"label": text}, "1": {"label": f"{text} again"}}
-    arms = {"column": "arm", "reference": "0", "assignment": "randomised", "levels": levels}
-    features = {"history": {"age": {"type": "continuous", "unit": "year", "label": text}}}
-    schema = trials.trial_schema(name=text, source=text, treatment=arms, features=features)
-    frame = trials.trial_frame(30).drop("cd4", "sex", "smoking")
-    trained = cohort_from_frame(frame, schema)
-    table = trained.table.with_columns(patient=pl.lit(text) + pl.col("patient"))
-    cohort = replace(trained, table=table)
-    responses = respond(trials.fake_survival_fit(trained), cohort, horizon=300)
-    made = report(responses, cohort, patient=f"{text}T-001", worthwhile=0.05)
-    return made.document
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_adds_no_element_anywhere(text: str) -> None:
-    document, harmless = hostile_document(text), hostile_document("plain")
+    document, harmless = hostile_report(text).document, hostile_report("plain").document
     page, other = Page(render(document)), Page(render(harmless))
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in other.tags]
     assert [sorted(found) for _, found in page.tags] == [sorted(found) for _, found in other.tags]

@@ -15,6 +15,7 @@ from medresponse.core.errors import OutputExistsError
 from medresponse.reports import IndexFigure, IndexTable, Report, save_report, write_index
 from medresponse.reports.output import file_stem
 from medresponse.response import Responses
+from tests.reports.hostile import HOSTILE, hostile_report
 from tests.reports.validated import report
 
 
@@ -54,6 +55,14 @@ def test_two_ids_never_share_a_file_even_if_case_is_ignored(ids: list[str]) -> N
 def test_path_like_and_reserved_ids_get_a_hash(patient: str) -> None:
     stem = file_stem(patient)
     assert stem != patient and "/" not in stem and "\\" not in stem and ".." not in stem
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_ids_write_no_file_outside_the_folder(text: str, tmp_path: Path) -> None:
+    write_index([hostile_report(text)], tmp_path / "a" / "b" / "c" / "run", title=text, intro=text)
+    files = [file.relative_to(tmp_path).parts for file in tmp_path.rglob("*") if file.is_file()]
+    folders = {parts[:-1] for parts in files}
+    assert folders == {("a", "b", "c", "run"), ("a", "b", "c", "run", "patients")}
 
 
 def test_the_index_lists_patients_in_the_order_given_with_links_that_exist(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from medresponse.cohort import Cohort
-from medresponse.reports import Report, report, write_index
+from medresponse.reports import Report, write_index
 from medresponse.response import Responses
 from tests.reports.browser.real import A4, NARROW, Browser, Seen
+from tests.reports.validated import report
 
 
 def passed(seen: Seen) -> None:

@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 Placement = Literal["full", "half", "appendix"]
 
 
-# Words for the levels of a two-level feature whose schema gives none.
-YES_NO: dict[tuple[str, ...], dict[str, str]] = {
-    ("0", "1"): {"0": "no", "1": "yes"},
-    ("false", "true"): {"false": "no", "true": "yes"},
-}
+# The levels, in order no and yes, of a feature whose schema gives no words for them.
+NO_YES = (("0", "1"), ("false", "true"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +116,7 @@ class ReportContext:
         return (
             tuple(treatment.label(t) for t in self.responses.treatments)
             if treatment
-            else ("Patients like this one",)
+            else (self.say("option.only"),)
         )
 
     @property
@@ -142,14 +139,16 @@ class ReportContext:
         return self.responses.fit.schema.feature_columns[name].label or name
 
     def feature_value(self, name: str) -> str:
-        """Return this patient's value of a feature in words, with its unit; ``not recorded`` if missing."""
+        """Return this patient's value of a feature in words, with its unit, or that it is not recorded."""
         value = self.cohort.table[name][0]
         feature = self.responses.fit.schema.feature_columns[name]
         if value is None:
-            return "not recorded"
+            return self.say("value.not_recorded")
         if feature.is_discrete:
-            plain = YES_NO.get(feature.level_names, {})
-            return feature.labels.get(str(value), plain.get(str(value), str(value)))
+            level = str(value)
+            if level not in feature.labels and feature.level_names in NO_YES:
+                return self.say("value.no" if level == feature.level_names[0] else "value.yes")
+            return feature.labels.get(level, level)
         return self.fmt.quantity(float(value), feature.unit or "")
 
 

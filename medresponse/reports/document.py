@@ -202,14 +202,14 @@ def _document(context: ReportContext, sections: Mapping[str, Section]) -> Patien
     estimates = [context.wording.absolute(draws) for draws in context.values]
     return PatientReport(
         language=context.language.code,
-        title="Treatment-response report" if context.others else "Expected-response report",
+        title=context.say("document.title.compare" if context.others else "document.title.single"),
         patient=context.patient, provenance=context.provenance, stamps=context.provenance.stamps(context.language), flags=_flags(context),
         headline_name=context.wording.what,
         headlines=tuple(
             Headline(label=label, text=e.text, interval=e.interval)
             for label, e in zip(context.option_labels, estimates, strict=True)
         ),
-        footer=f"RESEARCH USE ONLY \N{EM DASH} patient {context.patient}",
+        footer=context.say("document.footer", patient=context.patient),
         page=_rows(sections, appendix=False), appendix=_rows(sections, appendix=True), sections=sections,
     )  # fmt: skip
 
@@ -230,11 +230,12 @@ def _rows(sections: Mapping[str, Section], *, appendix: bool) -> tuple[tuple[str
 
 def _flags(context: ReportContext) -> tuple[str, ...]:
     found = context.applicability
-    flags = [] if found.within else ["outside the studied population"]
+    flags = [] if found.within else [context.say("flag.outside")]
     if found.new_groups:
-        flags.append("new site or group")
+        flags.append(context.say("flag.new_group"))
     if found.missing:
-        flags.append(f"{len(found.missing)} of {found.n_inputs} inputs missing")
+        inputs = context.say("count.inputs", n=found.n_inputs)
+        flags.append(context.say("flag.missing", missing=len(found.missing), inputs=inputs))
     return tuple(flags)
 
 

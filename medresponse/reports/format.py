@@ -11,14 +11,16 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from medresponse.core.errors import MedresponseError
-from medresponse.reports.language import Language, language
+from medresponse.reports.language import Language
 
 FLOOR = 11
 
 _COUNTED = ("day", "week", "month", "year", "decade")  # units that are spelled out, with a plural
 _DIMENSIONLESS = ("1", "count")
+_EXACT = 2.0**53  # the whole numbers below are exact in floating point
 _LARGEST_WRITTEN_OUT, _SMALLEST_WRITTEN_OUT = 1e15, 1e-6
 _SUPERSCRIPTS = str.maketrans(
     "-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
@@ -54,13 +56,15 @@ def rounded(value: float, step: float) -> Decimal:
 
     Halves are rounded away from zero, as readers do.
     """
-    exponent = round(math.log10(step))
-    # The nudge absorbs binary representation.
-    whole = math.floor(abs(_finite(value)) / step * (1 + 1e-15) + 0.5)
-    exact = Decimal(whole).scaleb(exponent)
-    if exponent > 0:
-        exact = Decimal(int(exact))
-    return -exact if value < 0 and whole else exact
+    exponent, size = round(math.log10(step)), abs(_finite(value))
+    if size < step * _EXACT:
+        # The nudge absorbs binary representation.
+        whole = math.floor(size / step * (1 + 1e-15) + 0.5)
+    else:
+        whole = math.floor(Fraction(size) / Fraction(10) ** exponent + Fraction(1, 2))
+    # From text, since arithmetic on decimals rounds to 28 digits.
+    exact = Decimal(whole * 10**exponent if exponent > 0 else f"{whole}e{exponent}")
+    return exact.copy_negate() if value < 0 and whole else exact
 
 
 @dataclass(frozen=True)
@@ -210,26 +214,12 @@ def clean(text: str) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c for c in text)
 
 
+def capital(text: str) -> str:
+    """Return text with a capital first letter and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise MedresponseError("a value that is no finite number cannot be printed", code="not_finite")
     return value
-
-
-# English, for what does not yet pass its page's language.
-ENGLISH = Formatter(language("en"))
-SUPPRESSED, WITHHELD = ENGLISH.suppressed, ENGLISH.withheld
-count_of_100, of_100, percent, signed_per_100 = (
-    ENGLISH.count_of_100,
-    ENGLISH.of_100,
-    ENGLISH.percent,
-    ENGLISH.signed_per_100,
-)
-amount, positive, signed, span = ENGLISH.amount, ENGLISH.positive, ENGLISH.signed, ENGLISH.span
-plain_number, statistic, count = ENGLISH.plain_number, ENGLISH.statistic, ENGLISH.count
-with_unit, unit_words, suppress, joined = (
-    ENGLISH.with_unit,
-    ENGLISH.unit_words,
-    ENGLISH.suppress,
-    ENGLISH.joined,
-)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from medresponse.reports import svg
 from medresponse.reports.document import PatientReport
+from medresponse.reports.format import Formatter, clean
 from medresponse.reports.language import language
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -62,15 +63,14 @@ def _drawn(figure: Any, *arguments: Any, **options: Any) -> Markup:
     return Markup(figure(*arguments, **options))  # svg escapes every text
 
 
-def table_cells(rows: Sequence[Sequence[object]]) -> list[list[str]]:
+def table_cells(rows: Sequence[Sequence[object]], fmt: Formatter) -> list[list[str]]:
     """Return table cells as text; floats with four significant digits and a true minus sign."""
-    from medresponse.reports.format import clean, statistic
 
     def cell(value: object) -> str:
         if value is None:
             return "\N{EN DASH}"
         if isinstance(value, float):
-            return statistic(value, 4)
+            return fmt.statistic(value, 4)
         return clean(str(value))
 
     return [[cell(value) for value in row] for row in rows]

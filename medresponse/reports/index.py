@@ -12,8 +12,9 @@ import polars as pl
 
 from medresponse.core.atomic import require_absent, write_text
 from medresponse.core.audit import append
-from medresponse.reports.format import clean
+from medresponse.reports.format import Formatter, clean
 from medresponse.reports.html import environment, table_cells
+from medresponse.reports.language import language as language_of
 from medresponse.reports.output import Report, file_stem
 
 PATIENTS = "patients"
@@ -46,6 +47,7 @@ def write_index(
     figures: Sequence[IndexFigure] = (),
     tables: Sequence[IndexTable] = (),
     overwrite: bool = False,
+    language: str = "en",
 ) -> Path:
     """Write each report to ``folder/patients/`` and ``folder/index.html``, which lists them; all enter ``folder/audit.jsonl``.
 
@@ -60,6 +62,8 @@ def write_index(
     figures, tables : sequence, optional
         Shown above the patients. Figures are embedded as images, in which browsers run no script.
     overwrite : bool
+    language : str
+        Of the page; the reports must be in it.
 
     Returns
     -------
@@ -71,19 +75,23 @@ def write_index(
     OutputExistsError
         If the index or a report is there and `overwrite` is not set.
     """
-    page = Path(folder) / "index.html"
+    page, words = Path(folder) / "index.html", language_of(language)
     require_absent(page, overwrite=overwrite)
     listed = [_listed(report, Path(folder), overwrite) for report in reports]
     if len({(entry.name, entry.options) for entry in listed}) > 1:
         raise ValueError(
             "the reports are not of one outcome and the same options, so they make no single list"
         )
+    if any(entry.language != language for entry in listed):
+        raise ValueError(
+            f"the reports are not in the index's language; give language= or make them in {language!r}"
+        )
     name, options = (listed[0].name, listed[0].options) if listed else ("", ())
     common = set.intersection(*(set(entry.stamps) for entry in listed)) if listed else set()
     rows = [_row(entry, common) for entry in listed]
     text = environment().get_template("index.html.j2").render(
-        title=clean(title), intro=clean(intro), rows=rows, stamps=sorted(common), name=name, options=options, figures=[_figure(f) for f in figures],
-        tables=[{"caption": clean(t.caption), "columns": [clean(c) for c in t.frame.columns], "rows": table_cells(t.frame.rows())} for t in tables],
+        language=language, words=words.say, title=clean(title), intro=clean(intro), rows=rows, stamps=sorted(common), name=name, options=options, figures=[_figure(f) for f in figures],
+        tables=[{"caption": clean(t.caption), "columns": [clean(c) for c in t.frame.columns], "rows": table_cells(t.frame.rows(), Formatter(words))} for t in tables],
     )  # fmt: skip
     append(folder, action="index", files={page.name: hashlib.sha256(text.encode("utf-8")).hexdigest()})
     write_text(page, text)
@@ -95,6 +103,7 @@ class _Listed:
     """What the list says of one report, once it is written."""
 
     patient: str
+    language: str
     href: str
     name: str
     options: tuple[str, ...]
@@ -107,7 +116,7 @@ def _listed(report: Report, folder: Path, overwrite: bool) -> _Listed:
     document, stem = report.document, file_stem(report.document.patient)
     report.save(folder / PATIENTS / f"{stem}.html", overwrite=overwrite, log=folder)
     return _Listed(
-        patient=clean(document.patient), href=f"{PATIENTS}/{stem}.html", name=document.headline_name,
+        patient=clean(document.patient), language=document.language, href=f"{PATIENTS}/{stem}.html", name=document.headline_name,
         options=tuple(h.label for h in document.headlines), cells=tuple((h.text, h.interval) for h in document.headlines),
         stamps=document.stamps, flags=document.flags,
     )  # fmt: skip

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
+from decimal import Context, Decimal, localcontext
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
@@ -20,6 +20,7 @@ from medresponse.core.registry import did_you_mean
 from medresponse.core.strict_yaml import read_yaml
 
 MINUS = "\N{MINUS SIGN}"
+_EVERY_DIGIT = Context(prec=1000)
 CATALOGUE = Path(__file__).parent / "catalogue"
 
 Entry = str | Mapping[str, str]
@@ -45,7 +46,7 @@ class Language:
     """
 
     code: str
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, Entry] = field(repr=False)
 
     def __post_init__(self) -> None:
         for key, entry in self.entries.items():
@@ -98,7 +99,8 @@ class Language:
         """Return a number with the language's separators, a true minus sign, and all decimals of a `Decimal`."""
         exact = Decimal(value)
         decimals = max(0, -int(exact.as_tuple().exponent))
-        text = _pattern(decimals).apply(abs(exact), self.locale)
+        with localcontext(_EVERY_DIGIT):  # Babel rounds to the context's digits
+            text = _pattern(decimals).apply(exact.copy_abs(), self.locale)
         return f"{MINUS}{text}" if exact < 0 else text
 
     def _check(self, key: str, entry: object) -> None:

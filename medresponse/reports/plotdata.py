@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medresponse.reports import format as fmt
+from medresponse.reports.base import ReportContext
+from medresponse.reports.format import Formatter
 from medresponse.reports.wording import Wording
 
 _POINTS = 81
@@ -68,7 +69,7 @@ def axis_of(low: float, high: float, wording: Wording, *, signed: bool = False) 
     return Axis(low=places[0], high=places[-1], ticks=ticks)
 
 
-def time_axis(horizon: float) -> Axis:
+def time_axis(horizon: float, fmt: Formatter) -> Axis:
     """Return an axis from 0 to `horizon` with marks at its quarters."""
     ticks = tuple(
         Tick(at=q * horizon, text=fmt.plain_number(q * horizon)) for q in (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -97,10 +98,16 @@ def option_curves(
     )
 
 
-def ends_in_words(options: Sequence[OptionCurve]) -> str:
+def ends_in_words(context: ReportContext, options: Sequence[OptionCurve]) -> str:
     """Return where each option's curve ends, with its interval: the numbers of a figure's alt text."""
     return "; ".join(
-        f"{o.label}: {fmt.of_100(o.curve.mean[-1])} (95% interval {_end(o.curve)})" for o in options
+        context.say(
+            "curves.end",
+            option=o.label,
+            estimate=context.fmt.of_100(o.curve.mean[-1]),
+            interval=_end(o.curve, context.fmt),
+        )
+        for o in options
     )
 
 
@@ -124,7 +131,7 @@ def _curve(times: np.ndarray, draws: np.ndarray, start: float) -> Curve:
     return Curve(time=tuple(round(float(t), 4) for t in times), **points)
 
 
-def _end(curve: Curve) -> str:
+def _end(curve: Curve, fmt: Formatter) -> str:
     return fmt.span(fmt.count_of_100(curve.lower[-1]), fmt.count_of_100(curve.upper[-1]))
 
 

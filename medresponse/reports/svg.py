@@ -72,7 +72,7 @@ def density(section: _Plain, comparison: _Plain, *, colour: int, width: int = 36
             _line(x(tick["at"]), base, x(tick["at"]), base + 3, "#444444", 0.8),
             _text(x(tick["at"]), 104, tick["text"]),
         ]
-    parts += _marks(x, section["worthwhile"], base)
+    parts += _marks(x, section, base)
     mean = x(estimate["mean"])
     parts.append(_line(mean, base - 5, mean, base + 3, fill, 3.0))
     parts += [
@@ -82,13 +82,13 @@ def density(section: _Plain, comparison: _Plain, *, colour: int, width: int = 36
     return _figure(width, 119, parts, alt=comparison["alt"], css="density")
 
 
-def _marks(x: _Scale, mark: _Plain | None, base: float) -> list[str]:
+def _marks(x: _Scale, section: _Plain, base: float) -> list[str]:
     """Return the lines of no difference and of the worthwhile one, with their words."""
-    zero = x(0.0)
+    zero, mark = x(0.0), section["worthwhile"]
     side = ("end", -3.0) if zero > 75 else ("start", 3.0)
     parts = [
         _line(zero, 2, zero, base, "#000000", 1.6),
-        _text(zero + side[1], 9, "no difference", anchor=side[0]),
+        _text(zero + side[1], 9, section["none"], anchor=side[0]),
     ]
     if mark is not None:
         at = x(mark["at"])

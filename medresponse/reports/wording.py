@@ -73,9 +73,11 @@ class Wording:
         return 1.0 if self.scale == "amount" else 100.0
 
     @property
-    def verb(self) -> Literal["have", "are"]:
-        """What counted patients do with `what`: part of the keys of sentences that count them."""
-        return "have" if self.has else "are"
+    def noun(self) -> Literal["have", "are", "events", "amount"]:
+        """Which sentences `what` fits: of patients who have or are it, of events or of an amount."""
+        if self.scale == "per_100":
+            return "have" if self.has else "are"
+        return self.scale
 
     @property
     def counted(self) -> str:

@@ -19,12 +19,14 @@ from medresponse.core.errors import (
 )
 from medresponse.core.registry import registered
 from medresponse.reports import Harm, PatientReport, Rate, Report, Section
-from medresponse.reports import format as fmt
 from medresponse.reports.document import SECTIONS
+from medresponse.reports.format import Formatter, per_hundred
 from medresponse.reports.language import language
 from medresponse.response import Responses, contrast, respond
 from tests.reports import trials
 from tests.reports.validated import build_report, report
+
+FMT = Formatter(language("en"))
 
 
 def sections(made: Report) -> dict[str, Any]:
@@ -72,8 +74,8 @@ def test_numbers_are_those_of_the_draws(survival: Responses, trial: Cohort, surv
         assert [estimate[k] for k in ("mean", "lower", "upper")] == pytest.approx(
             [row[k] for k in ("mean", "lower", "upper")]
         )
-        assert estimate["text"] == fmt.of_100(row["mean"])
-        assert option["icons"] == fmt.per_hundred(row["mean"])
+        assert estimate["text"] == FMT.of_100(row["mean"])
+        assert option["icons"] == per_hundred(row["mean"])
     comparison = found["differences"]["comparisons"][0]
     row = contrast(survival.select(["T-001"]), worthwhile=0.05).row(0, named=True)
     assert comparison["estimate"]["mean"] == pytest.approx(row["benefit"])

@@ -13,13 +13,14 @@ import pytest
 
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import ESTIMANDS
-from medresponse.reports import format as fmt
+from medresponse.reports.format import Formatter, per_hundred
 from medresponse.reports.html import render
 from medresponse.reports.language import language
 from medresponse.reports.wording import wording_of
 from tests.reports.validated import report
 from tests.response_kinds import responses_of
 
+FMT = Formatter(language("en"))
 QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "probability": ("binary", {}),
     "at_least": ("ordinal", {"estimand": "at_least", "part": "SD"}),
@@ -91,7 +92,7 @@ def test_probabilities_are_natural_frequencies_with_icons(kind: str) -> None:
     responses, _ = responses_of(outcome, **question)
     options = page_of(kind)[0]["expected_response"]["options"]
     for option, draws in zip(options, responses.draws(["P01"]).values[0], strict=True):
-        assert option["icons"] == fmt.per_hundred(draws.mean())
+        assert option["icons"] == per_hundred(draws.mean())
         assert option["estimate"]["text"] == f"{option['icons']} of 100"
 
 
@@ -202,7 +203,7 @@ def test_curves_of_a_cause_rise_from_none_to_what_the_page_expects(kind: str) ->
         bounds = [curve["lower"][-1], curve["upper"][-1]]
         assert bounds == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=1e-5)
         assert (np.diff(curve["mean"]) > 0).all()
-        words = f"{option['label']}: {fmt.of_100(draws.mean())} (95% interval"
+        words = f"{option['label']}: {FMT.of_100(draws.mean())} (95% interval"
         assert words in section["alt"]
     assert section["title"] == "Over time: death without relapse as first event, of 100"
     assert section["alt"].startswith("Curves rise from none of 100 at day 0. Within 12 months: Option A: ")
@@ -235,4 +236,4 @@ def test_an_estimand_without_words_is_refused() -> None:
     ("value", "step", "text"), [(0.04, 0.1, "<0.1"), (0.06, 0.1, "0.1"), (0.2, 1.0, "<1"), (12.3, 1.0, "12")]
 )
 def test_an_amount_above_zero_is_never_printed_as_zero(value: float, step: float, text: str) -> None:
-    assert fmt.positive(value, step) == text
+    assert FMT.positive(value, step) == text

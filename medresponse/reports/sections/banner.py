@@ -24,7 +24,6 @@ class Banner:
         """Return the banner."""
         population = context.responses.fit.provenance.cohort_name
         return cls(
-            lead="Research use only \N{EM DASH} not a recommendation.",
-            text="Not validated for clinical use. Estimates come from a statistical model, not from this patient\u2019s own "
-            f"response. Not for emergencies, nor for patients unlike those of {population}.",
+            lead=context.say("banner.lead"),
+            text=context.say("banner.text", population=population),
         )

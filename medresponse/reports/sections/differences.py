@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 
 from medresponse.core.registry import register
-from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.format import capital, per_hundred, rounded
 from medresponse.reports.plotdata import Axis, Density, Tick, axis_of, density_of
 from medresponse.reports.wording import Estimate, wording_of
 
@@ -48,6 +48,7 @@ class Differences:
     worthwhile: Tick | None
     left: str
     right: str
+    none: str
     time_gained_name: str
     note: str
 
@@ -61,34 +62,46 @@ class Differences:
         """Return the comparisons; None for a single arm."""
         if not context.others:
             return None
-        wording, draws = context.wording, {k: context.difference(k) for k in context.others}
-        reference = context.option_labels[context.reference_idx]
+        draws = {k: context.difference(k) for k in context.others}
         axis = _axis(context, list(draws.values()))
         time_gained, name = _time_gained(context)
         comparisons = tuple(
             _comparison(context, k, draws[k], axis, time_gained.get(k)) for k in context.others
         )
-        benefit = wording.direction != 0
         return cls(
-            title=f"Difference from {reference} ({wording.difference_unit}{_better(context) if benefit else ''})",
-            comparisons=comparisons, axis=axis, worthwhile=_worthwhile(context),
-            left=f"\u25c4 {'favours ' + reference if benefit else 'lower'}",
-            right=f"{_favoured(context) if benefit else 'higher'} \u25ba",
-            time_gained_name=name, note=_note(context, comparisons),
+            title=_title(context), comparisons=comparisons, axis=axis, worthwhile=_worthwhile(context),
+            left=_left(context), right=_right(context), none=context.say("differences.none"),
+            time_gained_name=name, note=_note(context),
         )  # fmt: skip
 
 
-def _better(context: ReportContext) -> str:
-    if context.wording.direction < 0 and context.wording.scale != "amount":
-        return "; + is fewer, which is better"
-    lost = context.responses.estimand.kind == "time_lost"
-    return "; + is less, which is better" if lost else "; + is better"
+def _title(context: ReportContext) -> str:
+    wording = context.wording
+    key = "differences.title.better"
+    if wording.direction == 0:
+        key = "differences.title"
+    elif wording.direction < 0 and wording.scale != "amount":
+        key = "differences.title.fewer"
+    elif context.responses.estimand.kind == "time_lost":
+        key = "differences.title.less"
+    reference = context.option_labels[context.reference_idx]
+    return context.say(key, reference=reference, unit=wording.difference_unit)
 
 
-def _favoured(context: ReportContext) -> str:
-    """Name the other option where there is one only and its name is short."""
+def _left(context: ReportContext) -> str:
+    if context.wording.direction == 0:
+        return context.say("differences.lower")
+    return context.say("differences.left", reference=context.option_labels[context.reference_idx])
+
+
+def _right(context: ReportContext) -> str:
+    if context.wording.direction == 0:
+        return context.say("differences.higher")
     label = context.option_labels[context.others[0]]
-    return f"favours {label}" if len(context.others) == 1 and len(label) <= 34 else "favours the other option"
+    # The other option is named where there is one only and its name is short.
+    if len(context.others) == 1 and len(label) <= 34:
+        return context.say("differences.right", option=label)
+    return context.say("differences.right_other")
 
 
 def _comparison(
@@ -99,22 +112,28 @@ def _comparison(
     said = ", ".join(f"{p.name} {p.text}" for p in probabilities)
     return Comparison(
         label=label, estimate=estimate, probabilities=probabilities, density=density_of(draws, axis.low, axis.high),
-        time_gained=gained, alt=f"{label}: {estimate.text}, 95% interval {estimate.interval}. Probability: {said}",
+        time_gained=gained,
+        alt=context.say(
+            "differences.alt", option=label, estimate=estimate.text, interval=estimate.interval, probabilities=said
+        ),
     )  # fmt: skip
 
 
 def _probabilities(context: ReportContext, draws: np.ndarray) -> tuple[Probability, ...]:
     better, worse = float((draws > 0).mean()), float((draws < 0).mean())
     if context.wording.direction == 0:
-        found = [("higher", better), ("lower", worse)]
+        found = [("differences.p_higher", better), ("differences.p_lower", worse)]
     else:
         assert context.worthwhile is not None
         found = [
-            ("any benefit", better),
-            ("worthwhile", float((draws > context.worthwhile).mean())),
-            ("worse", worse),
+            ("differences.p_benefit", better),
+            ("differences.p_worthwhile", float((draws > context.worthwhile).mean())),
+            ("differences.p_worse", worse),
         ]
-    return tuple(Probability(name=name, value=value, text=fmt.percent(value)) for name, value in found)
+    return tuple(
+        Probability(name=context.say(key), value=value, text=context.fmt.percent(value))
+        for key, value in found
+    )
 
 
 def _axis(context: ReportContext, draws: list[np.ndarray]) -> Axis:
@@ -133,12 +152,14 @@ def _axis(context: ReportContext, draws: list[np.ndarray]) -> Axis:
 def _worthwhile(context: ReportContext) -> Tick | None:
     if context.worthwhile is None:
         return None
-    return Tick(at=context.worthwhile, text=f"worthwhile ({_worthwhile_words(context)})")
+    return Tick(
+        at=context.worthwhile, text=context.say("differences.worthwhile", value=_worthwhile_words(context))
+    )
 
 
 def _worthwhile_words(context: ReportContext) -> str:
     value = context.worthwhile or 0.0
-    return f"+{fmt.plain_number(context.wording.factor * value)}"
+    return f"+{context.fmt.plain_number(context.wording.factor * value)}"
 
 
 def _time_gained(context: ReportContext) -> tuple[dict[int, Estimate], str]:
@@ -149,22 +170,22 @@ def _time_gained(context: ReportContext) -> tuple[dict[int, Estimate], str]:
     values = next(iter(longer.chunks()))[1][0]
     wording = wording_of(longer, values, context.language)
     found = {k: wording.difference(values[k] - values[context.reference_idx]) for k in context.others}
-    return found, wording.what[:1].upper() + wording.what[1:]
+    return found, capital(wording.what)
 
 
-def _note(context: ReportContext, comparisons: tuple[Comparison, ...]) -> str:
-    parts = []
+def _note(context: ReportContext) -> str:
+    sentences, unit = [], context.wording.difference_unit
     if context.worthwhile is not None:
-        unit = context.wording.difference_unit
-        parts.append(f"Worthwhile: above {_worthwhile_words(context)} {unit}, fixed beforehand.")
-    parts.append("Shaded and in brackets: 95% interval.")
+        value = _worthwhile_words(context)
+        sentences.append(context.say("differences.note.worthwhile", value=value, unit=unit))
+    sentences.append(context.say("differences.note.interval"))
     if context.wording.scale == "per_100" and any(_rounds_apart(context, k) for k in context.others):
-        parts.append("Each number is rounded on its own.")
-    return " ".join(parts)
+        sentences.append(context.say("differences.note.rounded"))
+    return " ".join(sentences)
 
 
 def _rounds_apart(context: ReportContext, k: int) -> bool:
     """Say whether the printed difference is not that of the printed responses."""
-    own, other = (fmt.per_hundred(float(context.values[j].mean())) for j in (k, context.reference_idx))
-    printed = fmt.signed_per_100(float((context.values[k] - context.values[context.reference_idx]).mean()))
-    return printed != fmt.signed(float(own - other), 1.0)
+    own, other = (per_hundred(float(context.values[j].mean())) for j in (k, context.reference_idx))
+    difference = float((context.values[k] - context.values[context.reference_idx]).mean())
+    return rounded(100.0 * difference, 1.0) != own - other

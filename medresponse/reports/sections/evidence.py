@@ -26,7 +26,7 @@ class EvidenceTable:
         if not context.evidence:
             return None
         return cls(
-            title="Evidence on the model",
-            caption="How predictions compare with what happened",
+            title=context.say("evidence.title"),
+            caption=context.say("evidence.caption"),
             rows=context.evidence,
         )

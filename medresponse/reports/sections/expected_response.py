@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from medresponse.core.registry import register
-from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.format import per_hundred
 from medresponse.reports.plotdata import Axis, axis_of
 from medresponse.reports.predictive import predictive_of
 from medresponse.reports.wording import Estimate, Wording
@@ -46,28 +46,36 @@ class ExpectedResponse:
         estimates = [wording.absolute(draws) for draws in context.values]
         people: list[Estimate | None] = list(person) or [None] * len(estimates)
         pairs = zip(context.option_labels, estimates, people, strict=True)
+        interval = "interval.95" if wording.scale == "per_100" else "expected_response.interval_of_average"
         return cls(
-            title=_title(wording), what=wording.counted if wording.scale == "per_100" else "",
-            options=tuple(_option(label, estimate, one, wording) for label, estimate, one in pairs),
-            axis=_axis(wording, [*estimates, *person]), legend=_legend(wording, bool(person), len(estimates) > 1),
-            interval_name="95% interval" if wording.scale == "per_100" else "95% interval of the average",
-            person_name="one patient\u2019s own value, 90% interval" if person else "",
+            title=_title(context), what=wording.counted if wording.scale == "per_100" else "",
+            options=tuple(_option(context, label, estimate, one) for label, estimate, one in pairs),
+            axis=_axis(wording, [*estimates, *person]), legend=_legend(context, bool(person)),
+            interval_name=context.say(interval), person_name=context.say("expected_response.person") if person else "",
         )  # fmt: skip
 
 
-def _title(wording: Wording) -> str:
+def _title(context: ReportContext) -> str:
+    wording = context.wording
     if wording.scale == "per_100":
-        return "Expected response: of 100 patients like this one"
-    return f"Expected response: {wording.what}{', ' + wording.among if wording.among else ''}"
+        return context.say("expected_response.title.of_100")
+    if wording.among:
+        return context.say("expected_response.title.events", what=wording.what, among=wording.among)
+    return context.say("expected_response.title.amount", what=wording.what)
 
 
-def _option(label: str, estimate: Estimate, person: Estimate | None, wording: Wording) -> OptionResponse:
-    icons = fmt.per_hundred(estimate.mean) if wording.scale == "per_100" else None
-    alt = f"{label}: {estimate.text}, 95% interval {estimate.interval}"
+def _option(
+    context: ReportContext, label: str, estimate: Estimate, person: Estimate | None
+) -> OptionResponse:
+    wording, icons = context.wording, None
+    parts = {"option": label, "estimate": estimate.text, "interval": estimate.interval}
     if wording.scale == "per_100":
-        alt = f"{label}: {estimate.text} {wording.counted}, 95% interval {estimate.interval} of 100"
-    if person is not None:
-        alt += f"; one patient\u2019s own value, 90% interval {person.interval}"
+        icons = per_hundred(estimate.mean)
+        alt = context.say("expected_response.alt.of_100", counted=wording.counted, **parts)
+    elif person is not None:
+        alt = context.say("expected_response.alt.person", person=person.interval, **parts)
+    else:
+        alt = context.say("expected_response.alt.mean", **parts)
     return OptionResponse(label=label, estimate=estimate, icons=icons, person=person, alt=alt)
 
 
@@ -78,15 +86,14 @@ def _axis(wording: Wording, estimates: list[Estimate]) -> Axis:
     return axis_of(min(0.0, *(e.lower for e in estimates)), max(0.0, *(e.upper for e in estimates)), wording)
 
 
-def _legend(wording: Wording, person: bool, several: bool) -> str:
-    order = " Options are in a fixed order, not ranked." if several else ""
+def _legend(context: ReportContext, person: bool) -> str:
+    say, wording = context.say, context.wording
     if wording.scale == "per_100":
-        return (
-            f"\u25cf {wording.counted}   \u25cb not (best estimate). Bar: 95% interval, tick: best estimate, "
-            f"scale 0 to 100 patients.{order}"
-        )
-    thin = " Thin line: where the values of 90 of 100 single patients like this one lie (people differ, however much data there are)."
-    return (
-        "Thick bar: 95% interval of the average of patients like this one (what the data leave unknown); tick: best "
-        f"estimate.{thin if person else ''}{order}"
-    )
+        sentences = [say("expected_response.legend.of_100", counted=wording.counted)]
+    else:
+        sentences = [say("expected_response.legend.mean")]
+    if person:
+        sentences.append(say("expected_response.legend.person"))
+    if context.others:
+        sentences.append(say("expected_response.order"))
+    return " ".join(sentences)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from medresponse.core.registry import register
-from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.format import FLOOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +34,19 @@ class Flow:
         """Return the flow; small counts are suppressed, and so is a total that would reveal one."""
         provenance = context.responses.fit.provenance
         counts = [n for _, n in provenance.flow]
+        fmt, say = context.fmt, context.say
         texts = fmt.suppress(counts, total_known=False)
-        hidden = fmt.SUPPRESSED in texts
-        read = fmt.WITHHELD if hidden else fmt.count(provenance.n_patients + sum(counts))
-        rows = [FlowRow(step="Patients read", n=read)]
+        hidden = fmt.suppressed in texts
+        read = fmt.withheld if hidden else fmt.count(provenance.n_patients + sum(counts))
+        rows = [FlowRow(step=say("flow.read"), n=read)]
         rows += [
-            FlowRow(step=f"Left out: {reason}", n=text)
+            FlowRow(step=say("flow.left_out", reason=reason), n=text)
             for (reason, _), text in zip(provenance.flow, texts, strict=True)
         ]
         if not counts:
-            rows.append(FlowRow(step="Left out by an eligibility rule", n="0"))
-        rows.append(FlowRow(step="Patients the model learned from", n=fmt.count(provenance.n_patients)))
-        caption = "Training data" + (
-            f"; counts of 1 to {fmt.FLOOR - 1} are shown as {fmt.SUPPRESSED}" if hidden else ""
-        )
-        return cls(title="Who was studied", caption=caption, rows=tuple(rows))
+            rows.append(FlowRow(step=say("flow.none_left_out"), n=fmt.count(0)))
+        rows.append(FlowRow(step=say("flow.learned"), n=fmt.count(provenance.n_patients)))
+        caption = say("flow.caption")
+        if hidden:
+            caption = say("flow.caption.suppressed", most=FLOOR - 1, shown=fmt.suppressed)
+        return cls(title=say("flow.title"), caption=caption, rows=tuple(rows))

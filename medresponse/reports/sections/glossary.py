@@ -30,59 +30,38 @@ class Glossary:
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the terms."""
-        return cls(
-            title="Words used", terms=tuple(Term(term=t, meaning=m) for t, m in _terms(context).items())
+        terms = tuple(
+            Term(term=context.say(term), meaning=context.say(meaning)) for term, meaning in _terms(context)
         )
+        return cls(title=context.say("glossary.title"), terms=terms)
 
 
-_MEAN_TIME = (
-    "average time within a horizon",
-    "time free of the event, counted up to the horizon and averaged (restricted mean time).",
+_ALWAYS = (
+    ("glossary.like", "glossary.like.meaning"),
+    ("glossary.estimate", "glossary.estimate.meaning"),
+    ("glossary.interval", "glossary.interval.meaning"),
+    ("glossary.average", "glossary.average.meaning"),
 )
+_COMPARED = (
+    ("glossary.worthwhile", "glossary.worthwhile.meaning"),
+    ("glossary.randomised", "glossary.randomised.meaning"),
+)
+_MEAN_TIME = ("glossary.mean_time", "glossary.mean_time.meaning")
 # Terms that only pages on one kind of estimand use.
 _OF_KIND = {
     "survival": _MEAN_TIME,
     "rmst": _MEAN_TIME,
-    "cumulative_incidence": (
-        "first event",
-        "the events exclude each other: a patient counts once, for the one that came first.",
-    ),
-    "time_lost": (
-        "average time lost",
-        "time from the event to the horizon, 0 for patients without it, averaged (restricted mean time lost).",
-    ),
-    "cured": (
-        "never going to have",
-        "an extrapolation: follow-up ends, and the model says how many would stay free of the event for ever.",
-    ),
-    "rate": (
-        "patient-years (or days, weeks, months)",
-        "time under observation added up over patients: 100 patients for a year each are 100 patient-years.",
-    ),
-    "mean": (
-        "one patient\u2019s own value",
-        "adds to what is unknown of the average how much single patients differ from it.",
-    ),
+    "cumulative_incidence": ("glossary.first_event", "glossary.first_event.meaning"),
+    "time_lost": ("glossary.time_lost", "glossary.time_lost.meaning"),
+    "cured": ("glossary.cured", "glossary.cured.meaning"),
+    "rate": ("glossary.rate", "glossary.rate.meaning"),
+    "mean": ("glossary.person", "glossary.person.meaning"),
 }
+_SAMPLER = ("glossary.sampler", "glossary.sampler.meaning")
 
 
-def _terms(context: ReportContext) -> dict[str, str]:
-    terms = {
-        "patients like this one": "patients with the same inputs, as far as the model knows them.",
-        "best estimate": "the average of all values that the data and the model leave possible.",
-        "95% interval": "given the data and the model, the value lies inside with probability 95%. It does not cover errors of the "
-        "model itself, nor patients outside the studied population.",
-        "average patient": "each input alone set to its average over the studied patients.",
-    }  # fmt: skip
-    if context.others:
-        terms["worthwhile"] = (
-            "at least as large a benefit as was fixed beforehand as the smallest that matters."
-        )
-        terms["randomised"] = "options were allocated by chance; observational: they were chosen."
-    if context.responses.estimand.kind in _OF_KIND:
-        term, meaning = _OF_KIND[context.responses.estimand.kind]
-        terms[term] = meaning
-    terms["R-hat, effective draws, divergences"] = (
-        "signs of whether the computation worked; not of whether the model is right."
-    )
-    return terms
+def _terms(context: ReportContext) -> tuple[tuple[str, str], ...]:
+    """Return the keys of each term and its meaning, in the order of the page."""
+    kind = context.responses.estimand.kind
+    own = (_OF_KIND[kind],) if kind in _OF_KIND else ()
+    return (*_ALWAYS, *(_COMPARED if context.others else ()), *own, _SAMPLER)

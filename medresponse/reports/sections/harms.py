@@ -7,10 +7,7 @@ from typing import ClassVar, Self
 
 from medresponse.core.registry import register
 from medresponse.decisions.harms import Harm
-from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
-
-NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +37,16 @@ class Harms:
     def build(cls, context: ReportContext) -> Self:
         """Return the harms."""
         if not context.harms:
-            statement = "Not known: this model estimates no harms. That is no evidence that there are none."
-            return cls(title="Harms", statement=statement, options=(), rows=())
+            return cls(
+                title=context.say("harms.title"), statement=context.say("harms.none"), options=(), rows=()
+            )
         rows = tuple(_row(context, harm) for harm in context.harms)
-        statement = "Of 100 patients, with 95% intervals. Averages of a group unless said otherwise."
-        return cls(title="Harms", statement=statement, options=context.option_labels, rows=rows)
+        return cls(
+            title=context.say("harms.title"),
+            statement=context.say("harms.statement"),
+            options=context.option_labels,
+            rows=rows,
+        )
 
 
 def _row(context: ReportContext, harm: Harm) -> HarmRow:
@@ -52,14 +54,14 @@ def _row(context: ReportContext, harm: Harm) -> HarmRow:
     for treatment in sorted(unknown):
         context.responses.treatment_position(treatment)  # raises UnknownTreatmentError with the valid ones
     return HarmRow(
-        name=harm.name, cells=tuple(_cell(harm, t) for t in context.responses.treatments),
-        individualised="yes" if harm.individualised else "no", source=harm.source,
-        horizon=harm.horizon or context.wording.by or "not stated",
+        name=harm.name, cells=tuple(_cell(context, harm, t) for t in context.responses.treatments),
+        individualised=context.say("value.yes" if harm.individualised else "value.no"), source=harm.source,
+        horizon=harm.horizon or context.wording.by or context.say("harms.not_stated"),
     )  # fmt: skip
 
 
-def _cell(harm: Harm, treatment: str) -> str:
-    rate = harm.rates.get(treatment)
+def _cell(context: ReportContext, harm: Harm, treatment: str) -> str:
+    rate, fmt = harm.rates.get(treatment), context.fmt
     if rate is None:
-        return NOT_KNOWN
+        return context.say("harms.not_known")
     return f"{fmt.count_of_100(rate.mean)} ({fmt.span(fmt.count_of_100(rate.lower), fmt.count_of_100(rate.upper))})"

@@ -45,12 +45,14 @@ class Identity:
         provenance = fit.provenance
         return cls(
             patient=context.patient,
-            index_time="day 0, when treatment would start; inputs are those known by then",
+            index_time=context.say("identity.index_time"),
             produced_utc=f"{context.produced_utc[:16].replace('T', ' ')} UTC",
             software=f"medresponse {metadata.version('medresponse')}",
-            model=f"{type(fit.spec.family).__name__} fitted {provenance.created_utc[:10]}",
+            model=context.say(
+                "identity.fitted", family=type(fit.spec.family).__name__, date=provenance.created_utc[:10]
+            ),
             spec_hash=provenance.spec_hash[:12],
             cohort=provenance.cohort_name,
             cohort_fingerprint=provenance.cohort_fingerprint[:12],
-            use="research use",
+            use=context.say("identity.use"),
         )

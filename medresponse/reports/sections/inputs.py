@@ -38,8 +38,8 @@ class Inputs:
         features = context.responses.fit.encoding.features
         rows = [_row(context, feature.name, feature.block) for feature in features]
         rows += [_group(context, grouping.column) for grouping in context.responses.fit.layout.groupings]
-        caption = "Check these against the record: an estimate from a wrong input is wrong."
-        return cls(title="All inputs", caption=caption, rows=tuple(rows))
+        caption = context.say("inputs.caption")
+        return cls(title=context.say("inputs.title"), caption=caption, rows=tuple(rows))
 
 
 def _row(context: ReportContext, name: str, block: str) -> InputRow:
@@ -55,20 +55,18 @@ def _row(context: ReportContext, name: str, block: str) -> InputRow:
 def _status(context: ReportContext, name: str) -> str:
     found = context.applicability
     if name in found.missing:
-        return "\u25b2 missing: averaged over its likely values"
+        return context.say("inputs.missing")
     if name in found.outside:
-        return "\u25b2 outside the central 98% of studied patients"
+        return context.say("inputs.outside")
     if name in found.unusual_levels:
-        return "\u25b2 fewer than 1% of studied patients had this value"
-    return "\u2713 recorded, inside the studied range"
+        return context.say("inputs.rare")
+    return context.say("inputs.inside")
 
 
 def _group(context: ReportContext, column: str) -> InputRow:
     new = column in context.applicability.new_groups
     value = group_labels(column, context.cohort)[0]
-    status = (
-        "\u25b2 new to the model: its effect is drawn from all others\u2019"
-        if new
-        else "\u2713 known to the model"
+    status = context.say("inputs.new_group" if new else "inputs.known_group")
+    return InputRow(
+        label=column, column=column, block=context.say("inputs.group"), value=value, status=status
     )
-    return InputRow(label=column, column=column, block="group", value=value, status=status)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from medresponse.core.registry import register
-from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.sampler import sampler_checks, sampler_failures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,55 +44,38 @@ class Making:
     def build(cls, context: ReportContext) -> Self:
         """Return facts and diagnostics."""
         return cls(
-            title="How it was made", facts=_facts(context), diagnostics=_diagnostics(context),
-            failures=context.responses.fit.diagnostics.failures,
+            title=context.say("making.title"), facts=_facts(context), diagnostics=_diagnostics(context),
+            failures=sampler_failures(context),
         )  # fmt: skip
 
 
 def _facts(context: ReportContext) -> tuple[Fact, ...]:
-    fit = context.responses.fit
+    fit, say = context.responses.fit, context.say
     p = fit.provenance
+    adjusted = [context.feature_label(name) for name in context.responses.basis.adjusted_for]
+    draws, chains = say("count.draws", n=fit.n_draws), say("count.chains", n=fit.posterior.sizes["chain"])
     entries = {
-        "Data": f"{p.cohort_name}; {p.cohort_source}",
-        "Data fingerprint (SHA-256)": p.cohort_fingerprint,
-        "Model": f"{type(fit.spec.family).__name__}; specification and engine (SHA-256) {p.spec_hash}",
-        "Sampler": f"{p.sampler}, seed {p.seed}, {fmt.count(fit.n_draws)} draws in {fit.posterior.sizes['chain']} chains",
-        "Missing inputs": f"{p.imputations} imputations pooled"
+        say("making.data"): say("making.data.value", name=p.cohort_name, source=p.cohort_source),
+        say("making.fingerprint"): p.cohort_fingerprint,
+        say("making.model"): say(
+            "making.model.value", family=type(fit.spec.family).__name__, hash=p.spec_hash
+        ),
+        say("making.sampler"): say(
+            "making.sampler.value", sampler=p.sampler, seed=str(p.seed), draws=draws, chains=chains
+        ),
+        say("making.missing"): say("making.missing.pooled", imputations=p.imputations)
         if p.imputations > 1
-        else "none in the training data",
-        "Inputs adjusted for": fmt.joined(
-            [context.feature_label(name) for name in context.responses.basis.adjusted_for]
-        )
-        or "none",
-        "Fitted": p.created_utc,
-        "Versions": ", ".join(f"{package} {version}" for package, version in p.versions.items()),
+        else say("making.missing.none"),
+        say("making.adjusted"): context.fmt.joined(adjusted) or say("making.adjusted.none"),
+        say("making.fitted"): p.created_utc,
+        say("making.versions"): ", ".join(f"{package} {version}" for package, version in p.versions.items()),
     }
     return tuple(Fact(name=name, value=value) for name, value in entries.items())
 
 
 def _diagnostics(context: ReportContext) -> tuple[DiagnosticRow, ...]:
-    d = context.responses.fit.diagnostics
-    limits = d.limits
-    energy = []
-    if d.bfmi is not None:
-        energy = [
-            (
-                "E-BFMI, smallest",
-                fmt.statistic(d.bfmi, 2),
-                f"at least {limits.min_bfmi}",
-                d.bfmi >= limits.min_bfmi,
-            )
-        ]
-    # Written so that NaN fails.
-    entries = [
-        ("R-hat, largest", f"{d.rhat:.3f}", f"at most {limits.max_rhat}", d.rhat <= limits.max_rhat),
-        ("Effective draws in the bulk, smallest", fmt.statistic(d.ess_bulk), f"at least {limits.min_ess:g}", d.ess_bulk >= limits.min_ess),
-        ("Effective draws in the tails, smallest", fmt.statistic(d.ess_tail), f"at least {limits.min_ess:g}", d.ess_tail >= limits.min_ess),
-        ("Divergences", str(d.divergences), f"at most {limits.max_divergences}", d.divergences <= limits.max_divergences),
-        *energy,
-        ("Chains finished", str(d.chains), f"{d.chains_asked}", d.chains == d.chains_asked),
-    ]  # fmt: skip
+    passed, failed = context.say("making.passed"), context.say("making.failed")
     return tuple(
-        DiagnosticRow(name=n, value=v, limit=lim, result="\u2713 passed" if ok else "\u25b2 FAILED")
-        for n, v, lim, ok in entries
+        DiagnosticRow(name=c.name, value=c.value, limit=c.limit, result=passed if c.passed else failed)
+        for c in sampler_checks(context)
     )

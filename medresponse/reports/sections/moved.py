@@ -12,7 +12,6 @@ from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.response import contributions
 
 MOST = 5
-_NOTHING = "0 (0 to 0)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +56,15 @@ class Moved:
         names = _largest(chosen)
         step = _step(context, chosen.filter(pl.col("feature").is_in(names)))
         rows = [_row(context, chosen, name, step) for name in names]
-        printed = tuple(row for row in rows if any(change.text != _NOTHING for change in row.changes))
-        smaller = (
-            ""
-            if len(printed) == len(rows)
-            else " Inputs not listed moved it by nothing that could be printed."
-        )
+        nothing = context.wording.bare_difference(0.0, 0.0, 0.0, step=step)
+        printed = tuple(row for row in rows if any(change.text != nothing for change in row.changes))
+        note = [context.say("moved.note")]
+        if len(printed) < len(rows):
+            note.append(context.say("moved.note.smaller"))
         return cls(
-            title="What moved this estimate", caption=_caption(context, context.wording.difference_unit),
+            title=context.say("moved.title"), caption=_caption(context, context.wording.difference_unit),
             columns=_columns(context), rows=printed,
-            note=f"Association inside the model, not cause. Changes need not add up.{smaller}",
+            note=" ".join(note),
         )  # fmt: skip
 
 
@@ -83,14 +81,15 @@ def _largest(table: pl.DataFrame) -> list[str]:
 
 def _caption(context: ReportContext, unit: str) -> str:
     if not context.others:
-        return f"Change in the estimate against the average patient, {unit} (95% interval)"
-    what = "benefit" if context.wording.direction else "difference"
-    return f"Change in {what} against the average patient, {unit} (95% interval)"
+        return context.say("moved.caption.estimate", unit=unit)
+    if context.wording.direction:
+        return context.say("moved.caption.benefit", unit=unit)
+    return context.say("moved.caption.difference", unit=unit)
 
 
 def _columns(context: ReportContext) -> tuple[str, ...]:
     if len(context.others) < 2:
-        return ("Change",)
+        return (context.say("moved.change"),)
     return tuple(context.option_labels[k] for k in context.others)
 
 

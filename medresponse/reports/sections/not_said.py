@@ -23,29 +23,14 @@ class NotSaid:
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the limits and the signature line."""
-        n = len(context.responses.basis.adjusted_for)
-        sentences = []
-        if context.others:
-            sentences.append(
-                "It chooses no treatment. It cannot give the probability that this person is helped: nobody is seen under two "
-                "options at once; its figures describe the average of patients with the same inputs."
-            )
+        say, horizon = context.say, context.wording.horizon
+        inputs = say("count.inputs", n=len(context.responses.basis.adjusted_for))
+        sentences = [say("not_said.compare" if context.others else "not_said.single")]
+        if horizon:
+            sentences.append(say("not_said.knows_until", inputs=inputs, horizon=horizon))
         else:
-            sentences.append(
-                "It cannot say what a change of treatment would do: there is nothing to compare with."
-            )
-        beyond = (
-            f", nor of anything after {context.wording.by.split(' ', 1)[1]}" if context.wording.by else ""
-        )
-        sentences.append(
-            f"It knows nothing of this patient\u2019s preferences, of costs, of interactions or of anything beyond the {n} inputs{beyond}."
-        )
+            sentences.append(say("not_said.knows", inputs=inputs))
         if context.responses.estimand.kind == "cured":
-            sentences.append(
-                "It rests on the model\u2019s form, not on data alone: nobody is followed for ever, and some who are free of the "
-                "event when follow-up ends may have it later."
-            )
-        return cls(
-            title="What this report does not say", sentences=tuple(sentences),
-            blanks=("Reviewed by", "Date", "Decision and reason"),
-        )  # fmt: skip
+            sentences.append(say("not_said.cured"))
+        blanks = (say("not_said.reviewed"), say("not_said.date"), say("not_said.decision"))
+        return cls(title=say("not_said.title"), sentences=tuple(sentences), blanks=blanks)

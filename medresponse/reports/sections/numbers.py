@@ -8,12 +8,14 @@ from typing import ClassVar, Self
 import numpy as np
 
 from medresponse.core.registry import register
-from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.predictive import predictive_of
 from medresponse.reports.wording import Wording, wording_of
 
 LEVELS = (0.5, 0.8, 0.95)
+_COLUMNS = (
+    "numbers.mean", "numbers.median", "numbers.interval_50", "numbers.interval_80", "numbers.interval_95",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +48,24 @@ class Numbers:
         if longer is not None:
             values = next(iter(longer.chunks()))[1][0]
             rows += _rows(context, values, wording_of(longer, values, context.language))
-        draws = fmt.count(context.values.shape[1])
+        say = context.say
         return cls(
-            title="The numbers", caption=f"Posterior summaries from {draws} draws",
-            columns=("Mean", "Median", "50% interval", "80% interval", "95% interval"), rows=tuple(rows), note=_note(context),
+            title=say("numbers.title"), caption=say("numbers.caption", draws=say("count.draws", n=context.values.shape[1])),
+            columns=tuple(say(key) for key in _COLUMNS), rows=tuple(rows), note=_note(context),
         )  # fmt: skip
 
 
 def _rows(context: ReportContext, values: np.ndarray, wording: Wording) -> list[NumberRow]:
-    labels, named = context.option_labels, f"{wording.counted} ({wording.absolute_unit})"
-    rows = [_row(f"{label}: {named}", values[k], wording, False) for k, label in enumerate(labels)]
+    labels, say = context.option_labels, context.say
+    parts = {"what": wording.counted, "unit": wording.absolute_unit}
+    rows = [
+        _row(say("numbers.response", option=label, **parts), values[k], wording, False)
+        for k, label in enumerate(labels)
+    ]
     reference = context.reference_idx
-    sign, against = (wording.direction or 1), "benefit over" if wording.direction else "difference from"
+    sign, key = (wording.direction or 1), "numbers.benefit" if wording.direction else "numbers.difference"
     for k in context.others:
-        label = f"{labels[k]}: {against} {labels[reference]} ({wording.difference_unit})"
+        label = say(key, option=labels[k], reference=labels[reference], unit=wording.difference_unit)
         rows.append(_row(label, sign * (values[k] - values[reference]), wording, True))
     return rows
 
@@ -68,7 +74,7 @@ def _row(label: str, draws: np.ndarray, wording: Wording, signed: bool) -> Numbe
     bounds = [np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]) for level in LEVELS]
     raw = (float(draws.mean()), float(np.median(draws)), *(float(b) for pair in bounds for b in pair))
     texts = [_text(value, raw, wording, signed) for value in raw]
-    pairs = [fmt.span(texts[i], texts[i + 1]) for i in (2, 4, 6)]
+    pairs = [wording.fmt.span(texts[i], texts[i + 1]) for i in (2, 4, 6)]
     return NumberRow(label=label, raw=raw, cells=(texts[0], texts[1], *pairs))
 
 
@@ -81,7 +87,7 @@ def _text(value: float, raw: tuple[float, ...], wording: Wording, signed: bool) 
 def _note(context: ReportContext) -> str:
     person = predictive_of(context)
     if not person:
-        return "Intervals say what is known of the average of patients like this one, not how single patients differ."
+        return context.say("numbers.note")
     pairs = zip(context.option_labels, person, strict=True)
     values = "; ".join(f"{label}: {estimate.interval}" for label, estimate in pairs)
-    return f"Intervals in the table: the average of patients like this one. One patient\u2019s own value, 90% interval: {values}."
+    return context.say("numbers.note.person", values=values)

@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from medresponse.core.registry import register
-from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.format import FLOOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,39 +39,40 @@ class Question:
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the question and the checks."""
-        provenance, design = context.responses.fit.provenance, _design(context.responses.basis.assignment)
-        compared = (
-            f"Studied: {fmt.count(provenance.n_patients)} patients of {provenance.cohort_name}, {design}."
-        )
+        say, provenance = context.say, context.responses.fit.provenance
+        compared = [
+            say(
+                "question.studied", patients=say("count.patients", n=provenance.n_patients), population=provenance.cohort_name,
+                design=say(_DESIGN.get(context.responses.basis.assignment, "design.single")),
+            )
+        ]  # fmt: skip
         if context.others:
-            compared = f"Compared, in a fixed order: {fmt.joined(context.option_labels)}. {compared}"
+            options = context.fmt.joined(context.option_labels)
+            compared.insert(0, say("question.options", options=options))
         checks = [_population(context), _inputs(context)]
         if context.others:
             checks.insert(1, _use(context))
         return cls(
-            title="Question and applicability", question=_question(context), compared=compared,
-            caption="Is the model applicable to this patient?", checks=tuple(checks),
+            title=say("question.title"), question=_question(context), compared=" ".join(compared),
+            caption=say("question.caption"), checks=tuple(checks),
         )  # fmt: skip
 
 
-def _design(assignment: str) -> str:
-    return {"randomised": "a randomised comparison", "observational": "an observational cohort"}.get(
-        assignment, "a single group"
-    )
+_DESIGN = {"randomised": "design.randomised", "observational": "design.observational"}
+_COMPARE = {
+    "are": "question.compare.are", "have": "question.compare.have", "events": "question.compare.events",
+    "amount": "question.compare.amount",
+}  # fmt: skip
+_SINGLE = {
+    "are": "question.single.are", "have": "question.single.have", "events": "question.single.events",
+    "amount": "question.single.amount",
+}  # fmt: skip
 
 
 def _question(context: ReportContext) -> str:
     wording = context.wording
-    start = (
-        "If patients like this one start each option at day 0"
-        if context.others
-        else "Of patients like this one"
-    )
-    if wording.scale == "per_100":
-        return f"{start}, how many of 100 {wording.verb} {wording.what}?"
-    if wording.scale == "events":
-        return f"{start}, how many {wording.what} are to be expected {wording.absolute_unit}?"
-    return f"{start}, what {wording.what} is to be expected?"
+    parts = {"what": wording.what} | ({"among": wording.among} if wording.among else {})
+    return context.say((_COMPARE if context.others else _SINGLE)[wording.noun], **parts)
 
 
 def _check(name: str, passed: bool, result: str, detail: str) -> Check:
@@ -81,55 +82,51 @@ def _check(name: str, passed: bool, result: str, detail: str) -> Check:
 
 
 def _population(context: ReportContext) -> Check:
-    found = context.applicability
+    found, say, joined = context.applicability, context.say, context.fmt.joined
     outside = [context.feature_label(name) for name in found.outside]
     rare = [context.feature_label(name) for name in found.unusual_levels]
-    parts = []
+    sentences = []
     if outside:
-        parts.append(f"Outside the central 98% of studied patients: {fmt.joined(outside)}.")
+        sentences.append(say("check.population.outside", inputs=joined(outside)))
     if rare:
-        parts.append(f"Value that fewer than 1% of studied patients had: {fmt.joined(rare)}.")
-    if not parts:
-        parts.append("Each known input is inside the studied range.")
-    parts.append(_distance(found.distance_percentile))
+        sentences.append(say("check.population.rare", inputs=joined(rare)))
+    if not sentences:
+        sentences.append(say("check.population.inside"))
+    sentences.append(_distance(context, found.distance_percentile))
     if found.new_groups:
-        parts.append(
-            f"New to the model: {fmt.joined(found.new_groups)}; its effect is unknown and widens the intervals."
-        )
+        sentences.append(say("check.population.new", groups=joined(found.new_groups)))
     passed = found.within and not found.new_groups
-    return _check("Within the studied population", passed, "Yes" if passed else "Caution", " ".join(parts))
+    return _check(say("check.population"), passed, _yes(context, passed), " ".join(sentences))
 
 
-def _distance(percentile: float) -> str:
+def _yes(context: ReportContext, passed: bool) -> str:
+    return context.say("check.yes" if passed else "check.caution")
+
+
+def _distance(context: ReportContext, percentile: float) -> str:
     if percentile >= 99:
-        return "The combination is more unusual than that of 99% of studied patients: estimates lean on extrapolation."
+        return context.say("check.population.beyond")
     if percentile < 50:
-        return "The combination is no more unusual than that of half the studied patients."
-    return f"The combination is more unusual than that of {percentile:.0f}% of studied patients."
+        return context.say("check.population.usual")
+    return context.say("check.population.unusual", share=context.fmt.percent(percentile / 100))
 
 
 def _use(context: ReportContext) -> Check:
-    name = "Each option was used"
+    say = context.say
     if context.reference is None:
-        return _check(
-            name,
-            False,
-            "Not shown",
-            "The training cohort was not at hand, so patients per option were not counted.",
-        )
+        return _check(say("check.use"), False, say("check.not_shown"), say("check.use.no_reference"))
     counts = np.bincount(context.reference.treatment_idx, minlength=len(context.option_labels))
-    texts = fmt.suppress([int(n) for n in counts])
-    passed = bool((counts >= fmt.FLOOR).all())
-    detail = "; ".join(f"{label}: {text}" for label, text in zip(context.option_labels, texts, strict=True))
-    return _check(
-        name, passed, "Yes" if passed else "Caution", f"Studied patients who received it: {detail}."
-    )
+    texts = context.fmt.suppress([int(n) for n in counts])
+    passed = bool((counts >= FLOOR).all())
+    listed = "; ".join(f"{label}: {text}" for label, text in zip(context.option_labels, texts, strict=True))
+    return _check(say("check.use"), passed, _yes(context, passed), say("check.use.counts", counts=listed))
 
 
 def _inputs(context: ReportContext) -> Check:
-    found = context.applicability
+    found, say = context.applicability, context.say
     total, missing = found.n_inputs, [context.feature_label(name) for name in found.missing]
     if not missing:
-        return _check("Inputs complete", True, "Yes", f"All {total} inputs are recorded.")
-    detail = f"Not recorded: {fmt.joined(missing)}. Averaged over the likely values given the other inputs, which widens the intervals."
-    return _check("Inputs complete", False, f"{len(missing)} of {total} missing", detail)
+        return _check(say("check.inputs"), True, say("check.yes"), say("check.inputs.all", total=total))
+    detail = say("check.inputs.averaged", inputs=context.fmt.joined(missing))
+    result = say("check.inputs.missing", missing=len(missing), total=total)
+    return _check(say("check.inputs"), False, result, detail)

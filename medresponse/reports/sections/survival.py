@@ -9,8 +9,8 @@ import numpy as np
 
 from medresponse.core.registry import register
 from medresponse.core.units import convert_time
-from medresponse.reports import format as fmt
 from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.format import capital
 from medresponse.reports.plotdata import Axis, OptionCurve, axis_of, ends_in_words, option_curves, time_axis
 from medresponse.reports.wording import Wording
 from medresponse.response import survival_curves
@@ -47,11 +47,11 @@ class Survival:
         own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.time_unit)
         draws = survival_curves(responses, times=[float(t) for t in own * times[1:]]).values[0]
         options = option_curves(context.option_labels, times, draws, start=1.0)
-        by = context.wording.by
+        say, by = context.say, context.wording.by
         scale = Wording(fmt=context.fmt, scale="per_100", what=schema.free_label, unit="", by="", direction=1)
         return cls(
-            title=f"Over time: {schema.free_label}, of 100", options=options, axis=axis_of(0.0, 1.0, scale),
-            time_axis=time_axis(responses.horizon), time_name=f"{fmt.unit_words(responses.horizon_unit)} from day 0",
-            note="Line: best estimate. Band: 95% interval at each time, between the fine lines.",
-            alt=f"Curves fall from 100 of 100 at day 0. {by[:1].upper()}{by[1:]}: {ends_in_words(options)}",
+            title=say("survival.title", free=schema.free_label), options=options, axis=axis_of(0.0, 1.0, scale),
+            time_axis=time_axis(responses.horizon, context.fmt), time_name=say("curves.time", unit=context.fmt.unit_words(responses.horizon_unit)),
+            note=say("survival.note"),
+            alt=say("survival.alt", by=capital(by), ends=ends_in_words(context, options)),
         )  # fmt: skip

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from medresponse.core.registry import register
-from medresponse.reports import format as fmt
-from medresponse.reports.base import Evidence, Placement, ReportContext, Section
+from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.sampler import sampler_failures
 
 _ON_PAGE = 3
 
@@ -33,49 +33,52 @@ class Trust:
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the points."""
-        points = [_design(context), _size(context), *_evidence(context.evidence), _sampler(context)]
-        return cls(title="How far to trust it", points=tuple(points))
+        points = [_design(context), _size(context), *_evidence(context), _sampler(context)]
+        return cls(title=context.say("trust.title"), points=tuple(points))
+
+
+_DESIGN = {"randomised": "trust.design.randomised", "observational": "trust.design.observational"}
 
 
 def _design(context: ReportContext) -> Point:
-    assignment = context.responses.basis.assignment
-    text = {
-        "randomised": "randomised, so the average difference is the options\u2019 own; how it varies with a patient\u2019s "
-        "inputs rests on the model.",
-        "observational": "observational, doctors and patients chose: differences may come from who was given what.",
-    }.get(assignment, "one group, no comparison; nothing here says what a change of treatment would do.")
-    return Point(name="Design", text=text)
+    key = _DESIGN.get(context.responses.basis.assignment, "trust.design.single")
+    return Point(name=context.say("trust.design"), text=context.say(key))
 
 
 def _size(context: ReportContext) -> Point:
-    provenance = context.responses.fit.provenance
-    excluded = fmt.suppress([n for _, n in provenance.flow], total_known=False)
-    out = (
-        f"left out: {', '.join(excluded)} (reasons in the appendix)" if excluded else "none left out by rule"
-    )
-    inputs = f"nothing beyond the {len(context.responses.basis.adjusted_for)} inputs of the appendix is adjusted for"
-    return Point(name="Learned from", text=f"{fmt.count(provenance.n_patients)} patients, {out}; {inputs}.")
+    say, provenance = context.say, context.responses.fit.provenance
+    patients = say("count.patients", n=provenance.n_patients)
+    inputs = say("count.inputs", n=len(context.responses.basis.adjusted_for))
+    excluded = ", ".join(context.fmt.suppress([n for _, n in provenance.flow], total_known=False))
+    if excluded:
+        text = say("trust.size.excluded", patients=patients, excluded=excluded, inputs=inputs)
+    else:
+        text = say("trust.size.all", patients=patients, inputs=inputs)
+    return Point(name=say("trust.size"), text=text)
 
 
-def _evidence(evidence: tuple[Evidence, ...]) -> list[Point]:
-    if not evidence:
-        return [
-            Point(
-                name="Calibration",
-                text="no result was supplied: how well such predictions come true is not shown here.",
-            )
-        ]
+def _evidence(context: ReportContext) -> list[Point]:
+    say = context.say
+    if not context.evidence:
+        return [Point(name=say("trust.calibration"), text=say("trust.calibration.none"))]
     return [
-        Point(name=e.name, text=f"{e.value} ({e.detail})." if e.detail else f"{e.value}.")
-        for e in evidence[:_ON_PAGE]
+        Point(
+            name=e.name,
+            text=say("trust.evidence.detail", value=e.value, detail=e.detail)
+            if e.detail
+            else say("trust.evidence", value=e.value),
+        )
+        for e in context.evidence[:_ON_PAGE]
     ]
 
 
 def _sampler(context: ReportContext) -> Point:
-    d = context.responses.fit.diagnostics
-    if not d.passed:
-        return Point(name="Computation", text=f"FAILED its checks: {'; '.join(d.failures)}. Do not use.")
-    return Point(
-        name="Computation",
-        text=f"all sampler checks passed (R-hat at most {d.rhat:.3f}, {d.divergences} divergences).",
-    )
+    say, diagnostics = context.say, context.responses.fit.diagnostics
+    failures = sampler_failures(context)
+    if failures:
+        text = say("trust.computation.failed", failures="; ".join(failures))
+    else:
+        divergences = say("count.divergences", n=diagnostics.divergences)
+        rhat = context.fmt.fixed(diagnostics.rhat, 3)
+        text = say("trust.computation.passed", rhat=rhat, divergences=divergences)
+    return Point(name=say("trust.computation"), text=text)

@@ -83,3 +83,19 @@ def newcomer_report(survival: Responses, newcomers: Cohort, trial: Cohort) -> Re
     return report(
         responses, newcomers, patient="N-001", worthwhile=0.05, reference=trial, produced_utc=PRODUCED
     )
+
+
+@pytest.fixture(scope="session")
+def spanish_report() -> Report:
+    """The newcomer with two inputs missing, in Spanish."""
+    trained = cohort_from_frame(trials.trial_frame(), trials.spanish_trial_schema())
+    frame = trials.trial_frame(3, prefix="N").with_columns(
+        pl.Series("cd4", [None, 4000.0, 30.0]), pl.Series("age", [None, 20.0, 50.0])
+    )
+    cohort = cohort_from_frame(frame, trained.schema, for_prediction=True)
+    responses = respond(trials.fake_survival_fit(trained), cohort, horizon=300)
+    harms = [Harm(name="Erupción", rates={"0": Rate(mean=0.03, lower=0.01, upper=0.05)}, source="ensayo T1")]
+    return report(
+        responses, cohort, patient="N-001", worthwhile=0.05, reference=trained, harms=harms, produced_utc=PRODUCED,
+        language="es",
+    )  # fmt: skip

@@ -64,7 +64,7 @@ def look_up(document: Any, path: str) -> str:
     return str(document)
 
 
-@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report"])
+@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report", "spanish_report"])
 def test_every_number_on_the_page_is_the_jsons(name: str, request: pytest.FixtureRequest) -> None:
     made: Report = request.getfixturevalue(name)
     document, page = json.loads(made.document.to_json()), Page(render(made.document))
@@ -88,7 +88,7 @@ def test_a_page_read_back_from_its_json_renders_the_same_bytes(survival_report: 
     assert render(again) == render(survival_report.document)
 
 
-@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report"])
+@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report", "spanish_report"])
 def test_the_page_is_the_reviewed_one(name: str, request: pytest.FixtureRequest) -> None:
     made: Report = request.getfixturevalue(name)
     text = render(made.document).replace(

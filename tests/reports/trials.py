@@ -47,6 +47,34 @@ def trial_schema(**changes: Any) -> Schema:
     return from_plain(Schema, plain | changes)
 
 
+def spanish_trial_schema() -> Schema:
+    """The same trial with its labels in Spanish."""
+    arms = {"0": {"label": "Atención habitual"}, "1": {"label": "Tratamiento A"}}
+    outcome = {
+        "kind": "time_to_event", "time": "time", "event": "event", "event_value": True, "censored_value": False, "unit": "day",
+        "event_label": "recaída", "free_label": "libres de recaída",
+    }  # fmt: skip
+    sex = {
+        "type": "binary",
+        "levels": ["f", "m"],
+        "labels": {"f": "mujer", "m": "hombre"},
+        "label": "Sexo",
+    }
+    cd4 = {"type": "continuous", "unit": "cells/mm3", "transform": "sqrt", "label": "Recuento de CD4"}
+    smoking = {
+        "type": "categorical", "levels": ["never", "former", "current"], "label": "Tabaquismo",
+        "labels": {"never": "nunca", "former": "exfumador", "current": "fumador"},
+    }  # fmt: skip
+    return trial_schema(
+        name="ensayo inventado", source="datos inventados", outcomes={"os": outcome},
+        treatment={"column": "arm", "reference": "0", "assignment": "randomised", "levels": arms},
+        features={
+            "history": {"age": {"type": "continuous", "unit": "year", "label": "Edad"}, "cd4": cd4, "sex": sex},
+            "lifestyle": {"smoking": smoking},
+        },
+    )  # fmt: skip
+
+
 def trial_frame(n: int = 60, *, prefix: str = "T", seed: int = 3) -> pl.DataFrame:
     """Rows of the made-up trial, nothing missing."""
     rng = stream(seed, "trial", prefix)

@@ -9,6 +9,10 @@ from medresponse.core.registry import register
 from medresponse.features import group_labels
 from medresponse.reports.base import Placement, ReportContext, Section
 
+_BLOCKS = {
+    "genomic": "block.genomic", "history": "block.history", "lifestyle": "block.lifestyle", "imaging": "block.imaging",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputRow:
@@ -46,7 +50,7 @@ def _row(context: ReportContext, name: str, block: str) -> InputRow:
     return InputRow(
         label=context.feature_label(name),
         column=name,
-        block=block,
+        block=context.say(_BLOCKS[block]),
         value=context.feature_value(name),
         status=_status(context, name),
     )

@@ -1,7 +1,8 @@
 """Figures as SVG text, drawn from numbers that the report holds: the same numbers give the same bytes.
 
 Meaning never rests on colour: icons are filled or hollow, curves differ in line style, bands have edges.
-Every figure that carries meaning of its own has role="img" and its alt text as label.
+Every figure has role="img" and its alt text as title, which browsers and PDF readers both read out. Few elements
+and no ids: each element costs time in the PDF, and the same id twice on a page is an error.
 """
 
 from __future__ import annotations
@@ -12,53 +13,65 @@ from typing import Any
 
 COLOURS = ("#4a4a4a", "#1b5e8c", "#8a4b08", "#5f3b87", "#0b6363", "#7a2c4d")  # each at least 5.9:1 on white
 DASHES = ("", "7 3", "2 2.5", "8 3 2 3", "12 3", "4 4")
+_WIDTH = 360
+_ROOM = 62  # characters on a line of that width
 
 _Plain = Mapping[str, Any]
 
 
-def icon_array(filled: int, *, colour: int, alt: str) -> str:
-    """Return 100 icons, `filled` of them solid, from the top left in rows of ten."""
+def expected(axis: _Plain, option: _Plain, *, colour: int) -> str:
+    """Return one option's response: 100 icons, as many solid as it says, over its interval; for an amount the interval."""
     fill = _colour(colour)
-    parts = []
-    for i in range(100):
-        x, y = 5 + 10 * (i % 10), 5 + 10 * (i // 10)
-        style = f'fill="{fill}" stroke="{fill}"' if i < filled else 'fill="none" stroke="#767676"'
-        parts.append(f'<circle cx="{x}" cy="{y}" r="3.7" {style}/>')
-    return _figure(100, 100, parts, alt=alt, css="icons")
+    if option["icons"] is None:
+        return _figure(420, 33, _interval(axis, option, fill, top=0, width=420), alt=option["alt"], css="bar")
+    parts = [*_icons(option["icons"], fill), *_interval(axis, option, fill, top=100, width=100)]
+    return _figure(100, 133, parts, alt=option["alt"], css="icons")
 
 
-def interval_bar(
-    axis: _Plain, estimate: _Plain, *, person: _Plain | None, colour: int, width: int = 200
-) -> str:
-    """Return an interval with its tick on the common axis; a thin line for one person's interval, if given.
+def _icons(filled: int, fill: str) -> list[str]:
+    """Return 100 icons in rows of ten, solid ones first: each a dash without length and with a round cap."""
+    rows, rest = divmod(filled, 10)
+    places = [f"M5 {5 + 10 * row}H{96 if row < rows else 10 * rest - 4}" for row in range(rows + (rest > 0))]
+    every = "".join(f"M5 {5 + 10 * row}H96" for row in range(10))
+    dots = 'fill="none" stroke-linecap="round" stroke-dasharray="0 10"'
+    hollow = [
+        f'<path d="{every}" {dots} stroke="{c}" stroke-width="{w}"/>'
+        for c, w in (("#767676", 8.4), ("#ffffff", 6.4))
+    ]
+    return (
+        [*hollow, f'<path d="{"".join(places)}" {dots} stroke="{fill}" stroke-width="8.4"/>']
+        if places
+        else hollow
+    )
 
-    It repeats what stands in words beside it, so it is hidden from screen readers.
-    """
-    x, fill = _Scale(axis, 8, width - 8), _colour(colour)
-    parts = [_line(8, 14, width - 8, 14, "#767676", 0.8)]
+
+def _interval(axis: _Plain, option: _Plain, fill: str, *, top: float, width: float) -> list[str]:
+    """Return an interval with its tick on the common axis, and a thin line for one person's interval, if there is one."""
+    x, estimate, person = _Scale(axis, 8, width - 8), option["estimate"], option["person"]
+    wide = len(axis["ticks"]) * 26 <= width
+    ticks = axis["ticks"] if wide else [axis["ticks"][0], axis["ticks"][-1]]
+    y = top + 14
+    parts = [
+        _lines([(8, y, width - 8, y), *((x(t["at"]), y, x(t["at"]), y + 8) for t in ticks)], "#767676", 0.8)
+    ]
     if person is not None:
         low, high = x(person["lower"]), x(person["upper"])
-        parts += [
-            _line(low, 8, high, 8, fill, 1.6),
-            _line(low, 5, low, 11, fill, 1.6),
-            _line(high, 5, high, 11, fill, 1.6),
-        ]
+        parts.append(
+            _lines(
+                [(low, y - 6, high, y - 6), (low, y - 9, low, y - 3), (high, y - 9, high, y - 3)], fill, 1.6
+            )
+        )
     low, high, mean = x(estimate["lower"]), x(estimate["upper"]), x(estimate["mean"])
-    parts.append(f'<rect x="{_n(low)}" y="11" width="{_n(max(high - low, 0.8))}" height="6" fill="{fill}"/>')
-    parts += [_line(mean, 7.5, mean, 20.5, "#ffffff", 2.6), _line(mean, 7.5, mean, 20.5, "#000000", 1.6)]
-    ticks = axis["ticks"] if len(axis["ticks"]) * 26 <= width else [axis["ticks"][0], axis["ticks"][-1]]
-    for tick in ticks:
-        parts += [
-            _line(x(tick["at"]), 14, x(tick["at"]), 22, "#767676", 0.8),
-            _text(x(tick["at"]), 31, tick["text"]),
-        ]
-    return _figure(width, 33, parts, alt=None, css="bar")
+    bar = f'<rect x="{_n(low)}" y="{_n(y - 3)}" width="{_n(max(high - low, 0.8))}" height="6" fill="{fill}"/>'
+    mark = (mean, y - 6.5, mean, y + 6.5)
+    parts += [bar, _lines([mark], "#ffffff", 2.6), _lines([mark], "#000000", 1.6)]
+    return [*parts, *(_text(x(t["at"]), y + 17, t["text"]) for t in ticks)]
 
 
-def density(section: _Plain, comparison: _Plain, *, colour: int, width: int = 360) -> str:
+def density(section: _Plain, comparison: _Plain, *, colour: int) -> str:
     """Return a posterior density with zero line, worthwhile line and shaded 95% interval."""
     axis, points, estimate = section["axis"], comparison["density"], comparison["estimate"]
-    x, base, top, fill = _Scale(axis, 10, width - 10), 92.0, 26.0, _colour(colour)
+    x, base, top, fill = _Scale(axis, 10, _WIDTH - 10), 92.0, 26.0, _colour(colour)
     xy = [(x(a), base - (base - top) * b) for a, b in zip(points["x"], points["y"], strict=True)]
     inside = [p for p, a in zip(xy, points["x"], strict=True) if estimate["lower"] <= a <= estimate["upper"]]
     parts = []
@@ -66,20 +79,23 @@ def density(section: _Plain, comparison: _Plain, *, colour: int, width: int = 36
         shade = [(inside[0][0], base), *inside, (inside[-1][0], base)]
         parts.append(f'<path d="{_path(shade)}Z" fill="{fill}" fill-opacity="0.25"/>')
     parts.append(f'<path d="{_path(xy)}" fill="none" stroke="{fill}" stroke-width="1.6"/>')
-    parts.append(_line(10, base, width - 10, base, "#444444", 0.8))
-    for tick in axis["ticks"]:
-        parts += [
-            _line(x(tick["at"]), base, x(tick["at"]), base + 3, "#444444", 0.8),
-            _text(x(tick["at"]), 104, tick["text"]),
-        ]
+    parts += _axis(axis["ticks"], x, base, start=10)
     parts += _marks(x, section, base)
     mean = x(estimate["mean"])
-    parts.append(_line(mean, base - 5, mean, base + 3, fill, 3.0))
+    parts.append(_lines([(mean, base - 5, mean, base + 3)], fill, 3.0))
+    below = 0 if len(section["left"]) + len(section["right"]) <= _ROOM else 11
     parts += [
-        _text(10, 116, section["left"], anchor="start"),
-        _text(width - 10, 116, section["right"], anchor="end"),
+        _text(10, 117, section["left"], anchor="start"),
+        _text(_WIDTH - 10, 117 + below, section["right"], anchor="end"),
     ]
-    return _figure(width, 119, parts, alt=comparison["alt"], css="density")
+    return _figure(_WIDTH, 120 + below, parts, alt=comparison["alt"], css="density")
+
+
+def _axis(ticks: Sequence[_Plain], x: _Scale, base: float, *, start: float) -> list[str]:
+    """Return a horizontal axis with its marks and their texts."""
+    marks = [(x(tick["at"]), base, x(tick["at"]), base + 3) for tick in ticks]
+    line = _lines([(start, base, _WIDTH - 10, base), *marks], "#444444", 0.8)
+    return [line, *(_text(x(tick["at"]), base + 12.5, tick["text"]) for tick in ticks)]
 
 
 def _marks(x: _Scale, section: _Plain, base: float) -> list[str]:
@@ -87,40 +103,33 @@ def _marks(x: _Scale, section: _Plain, base: float) -> list[str]:
     zero, mark = x(0.0), section["worthwhile"]
     side = ("end", -3.0) if zero > 75 else ("start", 3.0)
     parts = [
-        _line(zero, 2, zero, base, "#000000", 1.6),
+        _lines([(zero, 2, zero, base)], "#000000", 1.6),
         _text(zero + side[1], 9, section["none"], anchor=side[0]),
     ]
     if mark is not None:
         at = x(mark["at"])
         parts += [
-            _line(at, 12, at, base, "#000000", 1.1, dash="3 2"),
-            _text(at + 3, 19, mark["text"], anchor="start"),
+            _lines([(at, 12, at, base)], "#000000", 1.1, dash="3 2"),
+            _text(at + 3, 20, mark["text"], anchor="start"),
         ]
     return parts
 
 
-def curves(section: _Plain, *, width: int = 360) -> str:
-    """Return probabilities over time with bands; line styles tell the options apart."""
-    t, base, top = _Scale(section["time_axis"], 30, width - 12), 96.0, 6.0
-    y = _Scale(section["axis"], base, top)
-    parts = [_line(30, base, width - 12, base, "#444444", 0.8), _line(30, top, 30, base, "#444444", 0.8)]
-    for tick in section["axis"]["ticks"]:
-        parts += [_line(30, y(tick["at"]), width - 12, y(tick["at"]), "#dddddd", 0.6)]
-        parts.append(_text(26, y(tick["at"]) + 3, tick["text"], anchor="end"))
-    for tick in section["time_axis"]["ticks"]:
-        parts += [
-            _line(t(tick["at"]), base, t(tick["at"]), base + 3, "#444444", 0.8),
-            _text(t(tick["at"]), 107, tick["text"]),
-        ]
-    for option in section["options"]:
+def curves(section: _Plain) -> str:
+    """Return probabilities over time with bands; line styles tell the options apart, as the legend below says."""
+    t, base, top = _Scale(section["time_axis"], 30, _WIDTH - 10), 96.0, 6.0
+    y, ticks = _Scale(section["axis"], base, top), section["axis"]["ticks"]
+    parts = [_lines([(30, y(tick["at"]), _WIDTH - 10, y(tick["at"])) for tick in ticks], "#dddddd", 0.6)]
+    parts.append(_lines([(30, top, 30, base)], "#444444", 0.8))
+    parts += [_text(26, y(tick["at"]) + 3, tick["text"], anchor="end") for tick in ticks]
+    parts += _axis(section["time_axis"]["ticks"], t, base, start=30)
+    parts.append(_text((_WIDTH + 20) / 2, 120, section["time_name"]))
+    for i, option in enumerate(section["options"]):
         parts += _curve(option, t, y)
-    parts.append(_text((width + 18) / 2, 117, section["time_name"]))
-    return _figure(width, 119, parts, alt=section["alt"], css="curves")
-
-
-def line_sample(style: int) -> str:
-    """Return a short stretch of a curve's line, for a legend."""
-    return _figure(34, 8, [_stroke("M1 4L33 4", style, 2.0)], alt=None, css="sample")
+        at = 134 + 12 * i
+        parts.append(_stroke(f"M30 {at - 3.5}H64", option["style"], 2.0))
+        parts.append(_text(70, at, option["label"], anchor="start"))
+    return _figure(_WIDTH, 126 + 12 * len(section["options"]), parts, alt=section["alt"], css="curves")
 
 
 def _curve(option: _Plain, t: _Scale, y: _Scale) -> list[str]:
@@ -151,20 +160,27 @@ class _Scale:
         return float(self._start + min(max(share, 0.0), 1.0) * (self._end - self._start))
 
 
-def _figure(width: float, height: float, parts: Sequence[str], *, alt: str | None, css: str) -> str:
-    role = 'aria-hidden="true"' if alt is None else f'role="img" aria-label="{escape(alt)}"'
+def _figure(width: float, height: float, parts: Sequence[str], *, alt: str, css: str) -> str:
+    # The font stands here too: a PDF's figures do not inherit it from the page.
+    font = 'font-family="Report Sans, sans-serif" font-size="9.6"'
     body = "".join(parts)
-    return f'<svg class="{css}" viewBox="0 0 {_n(width)} {_n(height)}" {role} focusable="false">{body}</svg>'
+    return (
+        f'<svg class="{css}" viewBox="0 0 {_n(width)} {_n(height)}" {font} role="img" focusable="false">'
+        f"<title>{escape(alt)}</title>{body}</svg>"
+    )
 
 
 def _text(x: float, y: float, words: str, *, anchor: str = "middle") -> str:
     return f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, stroke: str, width: float, *, dash: str = "") -> str:
+def _lines(
+    ends: Sequence[tuple[float, float, float, float]], stroke: str, width: float, *, dash: str = ""
+) -> str:
+    """Return straight lines of one kind as one path."""
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    ends = f'x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}"'
-    return f'<line {ends} stroke="{stroke}" stroke-width="{_n(width)}"{dashed}/>'
+    path = "".join(f"M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}" for x1, y1, x2, y2 in ends)
+    return f'<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{_n(width)}"{dashed}/>'
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

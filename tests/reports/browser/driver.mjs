@@ -76,6 +76,7 @@ async function visit(request) {
       ),
     );
     await page.goto(address);
+    await page.evaluate(() => document.fonts.ready.then(() => null)); // what is measured is laid out in the fonts of the page
     for (const step of request.steps) answer.steps.push(await take(page, step));
     if (request.axe) answer.axe = await audit(page);
     if (request.picture) await page.screenshot({ path: request.picture, fullPage: true });

@@ -1,0 +1,175 @@
+"""The page as PDF. Without Pango these tests are skipped and say so; with MEDRESPONSE_PDF=required they fail."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pikepdf
+import pytest
+
+from medresponse.core.errors import SpecError
+from medresponse.reports import Report, pdf
+from medresponse.reports.html import render, render_bare, stylesheet
+from medresponse.reports.pdf import pdf_of, render_pdf
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pango() -> None:
+    try:
+        pdf.weasyprint()
+    except SpecError as error:
+        (pytest.fail if os.environ.get("MEDRESPONSE_PDF") == "required" else pytest.skip)(str(error))
+
+
+@pytest.fixture(scope="module")
+def opened(survival_report: Report) -> Iterator[pikepdf.Pdf]:
+    with pikepdf.open(io.BytesIO(render_pdf(survival_report.document))) as made:
+        yield made
+
+
+def elements(node: Any) -> Iterator[pikepdf.Dictionary]:
+    """All structure elements below `node`."""
+    kids = node.get("/K", [])
+    for kid in kids if isinstance(kids, pikepdf.Array) else [kids]:
+        if isinstance(kid, pikepdf.Dictionary) and "/S" in kid:
+            yield kid
+            yield from elements(kid)
+
+
+def test_the_document_says_what_it_is_and_in_which_language(
+    opened: pikepdf.Pdf, survival_report: Report
+) -> None:
+    root, document = opened.Root, survival_report.document
+    assert root.Lang == document.language and root.MarkInfo.Marked is True
+    assert root.ViewerPreferences.DisplayDocTitle is True
+    assert str(opened.docinfo["/Title"]) == f"{document.title} \N{EN DASH} {document.footer}"
+    with opened.open_metadata() as metadata:
+        assert metadata["pdfuaid:part"] == "1" and metadata["dc:title"] == str(opened.docinfo["/Title"])
+
+
+def test_every_figure_has_the_alt_text_of_the_page(opened: pikepdf.Pdf, survival_report: Report) -> None:
+    figures = [str(e.get("/Alt", "")) for e in elements(opened.Root.StructTreeRoot) if e.S == "/Figure"]
+    titles = re.findall(r"<svg[^>]*><title>(.*?)</title>", render(survival_report.document))
+    assert (
+        figures == [title.replace("&gt;", ">").replace("&lt;", "<") for title in titles] and len(figures) == 4
+    )
+    assert all(figures)
+
+
+def test_headings_and_table_headers_are_tagged(opened: pikepdf.Pdf) -> None:
+    found = list(elements(opened.Root.StructTreeRoot))
+    kinds = [str(e.S) for e in found]
+    assert kinds.count("/H1") == 1 and kinds.count("/H2") > 5 and kinds.count("/Table") > 4
+    cells = [e for e in found if e.S == "/TD"]
+    assert cells and all(e.A.get("/Headers") for e in cells)
+
+
+def test_only_the_bundled_font_is_used(opened: pikepdf.Pdf) -> None:
+    fonts = [o for o in opened.objects if isinstance(o, pikepdf.Dictionary) and o.get("/Type") == "/Font"]
+    names = {re.sub("^/[A-Z]{6}[+]", "", str(font.BaseFont)) for font in fonts}
+    assert names == {"Report-Sans", "Report-Sans-Bold"}
+
+
+def test_no_date_and_no_random_mark_is_written(opened: pikepdf.Pdf) -> None:
+    assert set(opened.docinfo) == {"/Title", "/Producer"} and "/ID" not in opened.trailer
+
+
+def test_a_fresh_process_elsewhere_writes_the_same_bytes(survival_report: Report, tmp_path: Path) -> None:
+    data = tmp_path / "report.json"
+    data.write_text(survival_report.document.to_json(), encoding="utf-8")
+    code = (
+        "import sys, hashlib, pathlib; from medresponse.reports.pdf import render_pdf; from medresponse.reports import PatientReport;"
+        "d = PatientReport.from_json(pathlib.Path(sys.argv[1]).read_text('utf-8')); print(hashlib.sha256(render_pdf(d)).hexdigest())"
+    )
+    place = os.environ | {"TZ": "Pacific/Chatham", "PYTHONHASHSEED": "77", "LC_ALL": "C"}
+    run = subprocess.run(
+        [sys.executable, "-c", code, data], env=place, capture_output=True, text=True, check=True
+    )
+    render_pdf(survival_report.document)  # so that here it is not the first of its process
+    again = hashlib.sha256(render_pdf(survival_report.document)).hexdigest()
+    assert run.stdout.strip() == again
+
+
+def test_a_hostile_page_reaches_neither_the_network_nor_the_disk(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+
+    secret = tmp_path / "secret.css"
+    secret.write_text("h1::after { content: 'from the disk' }")
+    server = HTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    host = f"http://127.0.0.1:{server.server_port}"
+    page = (
+        f'<html lang="en"><head><title>t</title><base href="{host}"><link rel="stylesheet" href="{secret.as_uri()}">'
+        f'<link rel="stylesheet" href="{host}/a.css"><link rel="attachment" href="{secret.as_uri()}"><style>'
+        f"@import url({host}/b.css); @font-face {{ font-family: x; src: url({host}/c.woff2) }} h1 {{ font-family: x; background: "
+        f'url({host}/d.png) }}</style></head><body><h1>t</h1><img alt="a" src="{host}/e.png"><img alt="b" src="f.png"><img alt="c" '
+        f'src="{secret.as_uri()}"><svg role="img"><title>s</title><image href="{host}/g.png" width="9" height="9"/>'
+        f'<use href="{host}/h.svg#a"/></svg><iframe src="{host}/i"></iframe><object data="{host}/j.svg"></object></body></html>'
+    )
+    try:
+        made = pdf_of(page)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    with pikepdf.open(io.BytesIO(made)) as opened:
+        assert "/EmbeddedFiles" not in opened.Root.get("/Names", {}) and len(opened.pages) == 1
+    assert asked == [] and b"from the disk" not in made
+
+
+def test_what_a_page_brings_along_is_shown() -> None:
+    image = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHdpZHRoPSI5IiBoZWlnaHQ9IjkiLz4="
+    made = pdf_of(f'<html lang="en"><title>t</title><h1>t</h1><img alt="a square" src="{image}"></html>')
+    with pikepdf.open(io.BytesIO(made)) as opened:
+        assert [str(e.Alt) for e in elements(opened.Root.StructTreeRoot) if e.S == "/Figure"] == ["a square"]
+
+
+def test_paper_shows_the_same_words_as_the_screen(survival_report: Report) -> None:
+    page, bare = (
+        re.sub("<span[^>]*>|</span>", "", text)
+        for text in (render(survival_report.document), render_bare(survival_report.document))
+    )
+    assert page.replace(stylesheet(), "") == bare
+
+
+def test_words_that_run_from_right_to_left_stay_isolated_on_paper(survival_report: Report) -> None:
+    turned = replace(survival_report.document, title="\u05d8\u05d9\u05e4\u05d5\u05dc")
+    bare = render_bare(turned)
+    assert "<span data-path>\u05d8" in bare
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(ImportError("no module"), "medresponse\\[pdf\\]"), (OSError("no library"), "Pango library")],
+)
+def test_a_missing_library_is_one_clear_message(
+    error: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = builtins.__import__
+
+    def without(name: str, *rest: Any, **named: Any) -> Any:
+        if name == "weasyprint":
+            raise error
+        return original(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(SpecError, match=words) as raised:
+        pdf.weasyprint.__wrapped__()
+    assert raised.value.code == "missing_extra"

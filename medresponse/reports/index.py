@@ -1,17 +1,24 @@
-"""The index page: patients in the cohort's order with their estimates and flags, and an experiment's results."""
+"""The index page: patients in the cohort's order with their estimates and flags, an experiment's results and documents.
+
+The page works from the file system. All rows are in it; one short script, which the page's policy knows by its hash, shows and
+works the search. Without scripts the list is complete and the search is not shown.
+"""
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from markupsafe import Markup
 
 from medresponse.core.atomic import require_absent, write_text
 from medresponse.core.audit import append
+from medresponse.reports.document import PatientReport
 from medresponse.reports.format import Formatter, clean
 from medresponse.reports.html import environment, table_cells
 from medresponse.reports.language import language as language_of
@@ -38,14 +45,71 @@ class IndexTable:
     frame: pl.DataFrame
 
 
+@dataclass(frozen=True, kw_only=True)
+class IndexLink:
+    """A document that belongs to all patients: where it is, from the index's folder, its title, and a remark or nothing."""
+
+    href: str
+    title: str
+    remark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexEntry:
+    """What the list says of one patient: light, so that pages can be made elsewhere and listed here.
+
+    Parameters
+    ----------
+    patient : str
+        Pseudonym, exactly as in the cohort.
+    language : str
+    href : str
+        The page, from the index's folder; empty if there is none.
+    name : str
+        What the estimates are of.
+    options : tuple of str
+    cells : tuple of (str, str)
+        Estimate and interval of each option.
+    stamps, flags : tuple of str
+        As on the page.
+    problem : str
+        Why there is no page.
+    """
+
+    patient: str
+    language: str
+    href: str = ""
+    name: str = ""
+    options: tuple[str, ...] = ()
+    cells: tuple[tuple[str, str], ...] = ()
+    stamps: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    problem: str = ""
+
+    @classmethod
+    def of(cls, document: PatientReport) -> IndexEntry:
+        """Return the entry of a report whose page is in the folder `PATIENTS` under its `file_stem`."""
+        return cls(
+            patient=document.patient, language=document.language, href=f"{PATIENTS}/{file_stem(document.patient)}.html",
+            name=document.headline_name, options=tuple(h.label for h in document.headlines),
+            cells=tuple((h.text, h.interval) for h in document.headlines), stamps=document.stamps, flags=document.flags,
+        )  # fmt: skip
+
+    @classmethod
+    def not_made(cls, patient: str, problem: str, *, language: str) -> IndexEntry:
+        """Return the entry of a patient for whom there is no page; `problem` must hold nothing of their data."""
+        return cls(patient=patient, language=language, problem=problem)
+
+
 def write_index(
-    reports: Iterable[Report],
+    reports: Iterable[Report | IndexEntry],
     folder: str | Path,
     *,
     title: str,
     intro: str,
     figures: Sequence[IndexFigure] = (),
     tables: Sequence[IndexTable] = (),
+    documents: Sequence[IndexLink] = (),
     overwrite: bool = False,
     language: str = "en",
 ) -> Path:
@@ -53,14 +117,16 @@ def write_index(
 
     Parameters
     ----------
-    reports : iterable of Report
-        Listed in the order given, never by result. Each is written as it comes, so a generator keeps memory
-        small.
+    reports : iterable of Report or IndexEntry
+        Listed in the order given, never by result. Each report is written as it comes, so a generator keeps memory
+        small; an entry is listed and nothing is written for it.
     folder : path
     title, intro : str
         Heading and first paragraph.
     figures, tables : sequence, optional
-        Shown above the patients. Figures are embedded as images, in which browsers run no script.
+        Shown below the patients. Figures are embedded as images, in which browsers run no script.
+    documents : sequence of IndexLink
+        Validation report, model card: linked above the patients.
     overwrite : bool
     language : str
         Of the page; the reports must be in it.
@@ -74,11 +140,14 @@ def write_index(
     ------
     OutputExistsError
         If the index or a report is there and `overwrite` is not set.
+    ValueError
+        If the reports are of different outcomes or options, or in another language.
     """
     page, words = Path(folder) / "index.html", language_of(language)
     require_absent(page, overwrite=overwrite)
     listed = [_listed(report, Path(folder), overwrite) for report in reports]
-    if len({(entry.name, entry.options) for entry in listed}) > 1:
+    made = [entry for entry in listed if not entry.problem]
+    if len({(entry.name, entry.options) for entry in made}) > 1:
         raise ValueError(
             "the reports are not of one outcome and the same options, so they make no single list"
         )
@@ -86,47 +155,61 @@ def write_index(
         raise ValueError(
             f"the reports are not in the index's language; give language= or make them in {language!r}"
         )
-    name, options = (listed[0].name, listed[0].options) if listed else ("", ())
-    common = set.intersection(*(set(entry.stamps) for entry in listed)) if listed else set()
-    rows = [_row(entry, common) for entry in listed]
+    name, options = (made[0].name, made[0].options) if made else ("", ())
+    common = set.intersection(*(set(entry.stamps) for entry in made)) if made else set()
+    rows = [_row(entry, common, words.say("index.not_made")) for entry in listed]
+    before, after = words.say("index.shown", n="\0", total=len(rows)).split("\0")
     text = environment().get_template("index.html.j2").render(
-        language=language, words=words.say, title=clean(title), intro=clean(intro), rows=rows, stamps=sorted(common), name=name, options=options, figures=[_figure(f) for f in figures],
+        language=language, words=words.say, title=clean(title), intro=clean(intro), rows=rows, stamps=sorted(common), name=name, options=options,
+        notes=sorted({flag for row in rows for flag in row.flags}), failed=len(listed) - len(made), figures=[_figure(f) for f in figures],
         tables=[{"caption": clean(t.caption), "columns": [clean(c) for c in t.frame.columns], "rows": table_cells(t.frame.rows(), Formatter(words))} for t in tables],
+        documents=[IndexLink(href=d.href, title=clean(d.title), remark=clean(d.remark)) for d in documents],
+        shown=(before, words.number(len(rows)), after), script=Markup(_script()), script_hash=_hash(_script()),
     )  # fmt: skip
     append(folder, action="index", files={page.name: hashlib.sha256(text.encode("utf-8")).hexdigest()})
     write_text(page, text)
     return page
 
 
+@functools.cache
+def _script() -> str:
+    return (Path(__file__).parent / "templates" / "index.js").read_text(encoding="utf-8")  # ours, not data
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode()
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Listed:
-    """What the list says of one report, once it is written."""
+class _Row:
+    """One row as the template prints it."""
 
     patient: str
-    language: str
     href: str
-    name: str
-    options: tuple[str, ...]
     cells: tuple[tuple[str, str], ...]
-    stamps: tuple[str, ...]
     flags: tuple[str, ...]
+    problem: str
 
 
-def _listed(report: Report, folder: Path, overwrite: bool) -> _Listed:
-    document, stem = report.document, file_stem(report.document.patient)
-    report.save(folder / PATIENTS / f"{stem}.html", overwrite=overwrite, log=folder)
-    return _Listed(
-        patient=clean(document.patient), language=document.language, href=f"{PATIENTS}/{stem}.html", name=document.headline_name,
-        options=tuple(h.label for h in document.headlines), cells=tuple((h.text, h.interval) for h in document.headlines),
-        stamps=document.stamps, flags=document.flags,
-    )  # fmt: skip
+def _listed(report: Report | IndexEntry, folder: Path, overwrite: bool) -> IndexEntry:
+    if isinstance(report, IndexEntry):
+        return report
+    entry = IndexEntry.of(report.document)
+    report.save(folder / entry.href, overwrite=overwrite, log=folder)
+    return entry
 
 
-def _row(entry: _Listed, common: set[str]) -> dict[str, object]:
+def _row(entry: IndexEntry, common: set[str], not_made: str) -> _Row:
     """Return one row; a stamp that all reports carry stands at the top of the page only."""
-    flags = [s for s in entry.stamps if s not in common] + list(entry.flags)
-    cells = [{"text": text, "interval": interval} for text, interval in entry.cells]
-    return {"patient": entry.patient, "href": entry.href, "cells": cells, "flags": flags}
+    flags = (
+        *(s for s in entry.stamps if s not in common),
+        *entry.flags,
+        *([not_made] if entry.problem else []),
+    )
+    return _Row(
+        patient=clean(entry.patient), href=entry.href, cells=entry.cells, flags=tuple(map(clean, flags)),
+        problem=clean(entry.problem),
+    )  # fmt: skip
 
 
 def _figure(figure: IndexFigure) -> dict[str, str]:

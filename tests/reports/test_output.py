@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 
 from medresponse.cohort import Cohort
 from medresponse.core.errors import OutputExistsError
-from medresponse.reports import IndexFigure, IndexTable, Report, save_report, write_index
+from medresponse.reports import IndexEntry, IndexFigure, IndexTable, Report, save_report, write_index
 from medresponse.reports.output import file_stem
 from medresponse.response import Responses
 from tests.reports.hostile import HOSTILE, hostile_report
@@ -85,7 +88,7 @@ def test_the_index_lists_patients_in_the_order_given_with_links_that_exist(
             f'href="patients/{stem}.html"' in text and (page.parent / "patients" / f"{stem}.json").is_file()
         )
     assert "<i>" not in text and "<b>x" not in text and "{{ 1 }}" in text and "\N{MINUS SIGN}0.1898" in text
-    assert "data:image/svg+xml;base64," in text and "<script" not in text
+    assert "data:image/svg+xml;base64," in text and text.count("<script") == 1
     with pytest.raises(OutputExistsError):
         write_index([], tmp_path / "run", title="t", intro="i")
 
@@ -95,6 +98,25 @@ def test_the_index_refuses_to_mix_outcomes(
 ) -> None:
     with pytest.raises(ValueError, match="one outcome"):
         write_index([survival_report, dose_report], tmp_path / "run", title="t", intro="i")
+
+
+def test_the_only_script_of_the_index_is_the_one_that_its_policy_knows(
+    survival_report: Report, tmp_path: Path
+) -> None:
+    text = write_index([survival_report], tmp_path, title="t", intro="i").read_text(encoding="utf-8")
+    script = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    policy = re.search(r"script-src 'sha256-([^']+)'", text)
+    assert len(script) == 1 and policy is not None
+    assert base64.b64decode(policy[1]) == hashlib.sha256(script[0].encode("utf-8")).digest()
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacent|document\.write|eval|Function|fetch|import", script[0]
+    )
+
+
+def test_the_index_of_failed_patients_alone_lists_them(tmp_path: Path) -> None:
+    failed = [IndexEntry.not_made(p, "<b>no fit", language="es") for p in ("B-2", "A-1")]
+    text = write_index(failed, tmp_path, title="t", intro="i", language="es").read_text(encoding="utf-8")
+    assert text.index("B-2") < text.index("A-1") and "&lt;b&gt;no fit" in text and "2 pacientes" in text
 
 
 def test_reports_are_made_without_the_sampler() -> None:

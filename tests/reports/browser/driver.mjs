@@ -2,7 +2,7 @@
 //
 //   {"open": file, "width": px, "height": px, "script": bool, "steps": [...], "axe": bool, "picture": file or null}
 //
-// Steps: ["press", key], ["type", text], ["choose", selector, label], ["read", expression]. The answer to "read" is the
+// Steps: ["press", key], ["type", text], ["settle", selector], ["read", expression]. The answer to "read" is the
 // expression's value in the page; other steps answer null. Nothing is ever fetched: every request but that of the file itself
 // is refused and reported, and so is everything that the page's own policy refused.
 
@@ -22,7 +22,7 @@ const browser = await chromium.launch({
 async function take(page, [kind, ...rest]) {
   if (kind === "press") await page.keyboard.press(rest[0]);
   else if (kind === "type") await page.keyboard.type(rest[0]);
-  else if (kind === "choose") await page.selectOption(rest[0], { label: rest[1] });
+  else if (kind === "settle") await page.waitForSelector(rest[0]);
   else if (kind === "read") return await page.evaluate(rest[0]);
   else throw new Error(`no step called ${kind}`);
   return null;
@@ -37,7 +37,7 @@ async function audit(page) {
         rule.nodes.map((node) => ({
           rule: rule.id,
           where: node.target.join(" "),
-          text: node.element?.textContent ?? "",
+          text: Array.from(node.element?.childNodes ?? [], (n) => (n.nodeType === Node.TEXT_NODE ? n.data : "")).join(""),
           drawn: Boolean(node.element?.closest("svg")),
           why: node.failureSummary ?? rule.help,
         })),

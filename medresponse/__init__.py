@@ -40,6 +40,7 @@ _PUBLIC = {
     "respond": "medresponse.response",
     "contrast": "medresponse.response",
     "pairwise": "medresponse.response",
+    "score": "medresponse.response",
     "superiority": "medresponse.response",
     "decide": "medresponse.decisions",
     "learn": "medresponse.synthetic.learned",
@@ -92,6 +93,7 @@ __all__ = [
     "save_fit",
     "scenario",
     "scenarios",
+    "score",
     "simulate",
     "superiority",
     "synthetic",
@@ -123,7 +125,7 @@ if TYPE_CHECKING:
     from medresponse.prior_check import check_prior
     from medresponse.readers import read, read_example
     from medresponse.reports import report
-    from medresponse.response import contrast, pairwise, respond, superiority
+    from medresponse.response import contrast, pairwise, respond, score, superiority
     from medresponse.synthetic.learned import learn
     from medresponse.synthetic.scenario import Scenario, scenario, scenarios
     from medresponse.synthetic.simulation import simulate

@@ -3,6 +3,7 @@ r"""The command line: the same verbs as the public page.
     medresponse check trial.csv --schema schema.yaml
     medresponse fit trial.csv --schema schema.yaml --spec spec.yaml --seed 7 --out trial.fit
     medresponse respond trial.fit new.csv --horizon 300 --out responses.parquet
+    medresponse score trial.fit population.parquet --horizon 300 --worthwhile 0.02 --out scores
     medresponse report trial.fit trial.csv --horizon 300 --worthwhile 0.02 --validation trial.validation.json \
         --patient P0042 --out reports
     medresponse verify trial.fit
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; finished chains are kept, the same command goes on from them", file=sys.stderr)
+        print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return 130
 
 
@@ -83,12 +84,31 @@ def _parser() -> argparse.ArgumentParser:
     _out(respond, "Parquet or CSV file")
     respond.set_defaults(run=_respond)
 
+    score = commands.add_parser(
+        "score", help="compare treatments for every patient of a population, of any size, part by part"
+    )
+    _scored(score)
+    _worthwhile(score)
+    score.add_argument(
+        "--against", help="treatment that benefits are measured against; the schema's by default"
+    )
+    score.add_argument(
+        "--loss", action="append", default=[], metavar="TREATMENT=NUMBER",
+        help="what a treatment costs the patient whatever the response, in its unit; may be repeated",
+    )  # fmt: skip
+    score.add_argument("--level", type=float, default=0.95, help="probability of the intervals, default 0.95")
+    score.add_argument("--no-quantiles", action="store_true", help="no intervals, in a third of the time")
+    score.add_argument(
+        "--draws", type=int, default=4000, help="at most so many posterior draws, default 4000"
+    )
+    score.add_argument("--layout", choices=("parquet", "zarr"), default="parquet")
+    score.add_argument("--cores", type=int, help="threads; never changes a number")
+    _out(score, "folder for the scores; a Parquet file of patients is read part by part")
+    score.set_defaults(run=_score_population)
+
     report = commands.add_parser("report", help="write a report page for each named patient")
     _scored(report)
-    report.add_argument(
-        "--worthwhile", type=float, default=0.0,
-        help="smallest worthwhile benefit, declared beforehand, in the unit of the responses (0.05 is 5 of 100 patients)",
-    )  # fmt: skip
+    _worthwhile(report)
     report.add_argument("--patient", action="append", required=True, help="pseudonymous id; may be repeated")
     report.add_argument("--validation", type=Path, help="validation record of this model, data and question")
     report.add_argument(
@@ -124,6 +144,13 @@ def _scored(parser: argparse.ArgumentParser) -> None:
         help=f"what is asked of the outcome: {', '.join(ESTIMANDS)}; by default the first that the fit's family offers",
     )
     parser.add_argument("--part", help=f"which category or cause, as the schema names it; needed for {parts}")
+
+
+def _worthwhile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--worthwhile", type=float, default=0.0,
+        help="smallest worthwhile benefit, declared beforehand, in the unit of the responses (0.05 is 5 of 100 patients)",
+    )  # fmt: skip
 
 
 def _out(parser: argparse.ArgumentParser, what: str) -> None:
@@ -201,6 +228,28 @@ def _respond(options: argparse.Namespace) -> None:
     with atomic_path(options.out) as temporary:
         table.write_csv(temporary) if options.out.suffix == ".csv" else table.write_parquet(temporary)
     print(f"{len(responses.ids)} patients x {len(responses.treatments)} treatments: {options.out}")
+
+
+def _score_population(options: argparse.Namespace) -> None:
+    from medresponse.inference.store import load_fit
+    from medresponse.response import score
+
+    losses = {}
+    for given in options.loss:
+        treatment, _, number = given.rpartition("=")
+        try:
+            losses[treatment] = float(number)
+        except ValueError:
+            raise SpecError(f"--loss {given}: write TREATMENT=NUMBER", code="losses") from None
+    found = score(
+        load_fit(options.fit), options.data, options.out, horizon=options.horizon, unit=options.unit,
+        estimand=options.estimand, part=options.part, against=options.against, worthwhile=options.worthwhile,
+        losses=losses, level=None if options.no_quantiles else options.level, draws=options.draws,
+        layout=options.layout, cores=options.cores, overwrite=options.overwrite,
+    )  # fmt: skip
+    print(
+        f"{found.n_patients} patients x {len(found.treatments)} treatments, {found.n_excluded} excluded: {found.path}"
+    )
 
 
 def _report(options: argparse.Namespace) -> None:

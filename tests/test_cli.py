@@ -124,10 +124,10 @@ def test_help_names_every_verb(capsys):
         cli.main(["--help"])
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    assert all(verb in out for verb in ("check", "fit", "respond", "report", "verify"))
+    assert all(verb in out for verb in ("check", "fit", "respond", "score", "report", "verify"))
 
 
-@pytest.mark.parametrize("verb", ["respond", "report"])
+@pytest.mark.parametrize("verb", ["respond", "score", "report"])
 def test_help_names_every_estimand_and_what_each_needs(capsys, verb):
     with pytest.raises(SystemExit):
         cli.main([verb, "--help"])
@@ -146,6 +146,21 @@ def test_the_estimand_and_part_asked_for_reach_the_responses(files, capsys, monk
     assert written["mean"].to_list() == pytest.approx(responses.of("CR").summary()["mean"].to_list())
     assert run(files, *ask, "--overwrite") == 2
     assert "say which category: part= one of SD, CR" in capsys.readouterr().err
+
+
+def test_a_population_is_scored_from_a_parquet_file(files, capsys, monkeypatch):
+    responses, cohort = responses_of("binary")
+    monkeypatch.setattr("medresponse.inference.store.load_fit", lambda folder: responses.fit)
+    cohort.table.drop("arm", "dead").write_parquet(files / "new.parquet")
+    ask = ("score", "@fit", "@new.parquet", "--out", "@scores", "--worthwhile", "0.05", "--loss", "B=0.5")
+    assert run(files, *ask) == 0
+    assert "40 patients x 2 treatments, 0 excluded" in capsys.readouterr().out
+    table = pl.read_parquet(files / "scores" / "part-00000.parquet")
+    assert table.filter(treatment="A")["p_best"].to_list() == [1.0] * 40, "B costs more than it can give"
+    assert run(files, *ask) == 2
+    assert "[output_exists]" in capsys.readouterr().err
+    assert run(files, *ask[:-2], "--loss", "B=much", "--overwrite") == 2
+    assert "TREATMENT=NUMBER" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

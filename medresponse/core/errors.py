@@ -89,3 +89,9 @@ class IntegrityError(MedresponseError):
     """A stored result does not match its manifest."""
 
     default_code = "integrity"
+
+
+class StorageError(MedresponseError):
+    """A result could not be written; what was finished before is kept."""
+
+    default_code = "storage"

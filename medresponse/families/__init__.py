@@ -1,12 +1,11 @@
 """Outcome families: one file a family, registered by name."""
 
 from medresponse.families.augmented import Augmented
-from medresponse.families.base import Arrays, Compressing, Family, Linked, Predictor
+from medresponse.families.base import Arrays, Compressing, Family, Predictor
 from medresponse.families.bernoulli import Bernoulli
 from medresponse.families.competing_risks import CompetingRisks
 from medresponse.families.cure import Cure
 from medresponse.families.gaussian import Gaussian
-from medresponse.families.links import Link, Values, values_at
 from medresponse.families.loglogistic import Loglogistic
 from medresponse.families.lognormal import Lognormal
 from medresponse.families.negative_binomial import NegativeBinomial
@@ -25,8 +24,6 @@ __all__ = [
     "Cure",
     "Family",
     "Gaussian",
-    "Link",
-    "Linked",
     "Loglogistic",
     "Lognormal",
     "NegativeBinomial",
@@ -35,7 +32,5 @@ __all__ = [
     "Poisson",
     "Predictor",
     "StudentT",
-    "Values",
     "Weibull",
-    "values_at",
 ]

@@ -14,7 +14,6 @@ import numpy as np
 
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
-from medresponse.families.links import Link
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -143,21 +142,6 @@ class Compressing(Protocol):
         self, design: np.ndarray, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays
     ) -> Arrays:
         """Return the arrays that `likelihood` reads, from a design of shape (patient, coefficient)."""
-        ...
-
-
-@runtime_checkable
-class Linked(Protocol):
-    """A family of which some estimand is one increasing function of a line in eta, which scores a population faster."""
-
-    def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
-        """Return the link by which `Family.response` follows from eta, None where there is none.
-
-        Raises
-        ------
-        SpecError
-            As `Family.response`.
-        """
         ...
 
 

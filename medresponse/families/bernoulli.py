@@ -10,11 +10,11 @@ import numpy as np
 from scipy.special import expit, logit
 
 from medresponse.core.estimand import Estimand
+from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families.augmented import polya_gamma
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.companions import standardised
-from medresponse.families.links import Link, linked
 from medresponse.priors import ScalePrior
 
 

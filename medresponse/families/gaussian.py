@@ -10,9 +10,9 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from medresponse.core.estimand import Estimand
+from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Family, Predictor
-from medresponse.families.links import Link, linked
 from medresponse.families.outcome_scale import from_scale, to_scale
 from medresponse.priors import HalfNormal, ScalePrior
 

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.special import erfcx, gamma, gammainc, hyp2f1, log_ndtr, ndtr, ndtri
 
 from medresponse.core.estimand import Estimand
+from medresponse.core.links import Link, LinkName, linked
 from medresponse.families.base import Arrays, checked_horizon
 from medresponse.families.censoring import combine, event_times
-from medresponse.families.links import Link, LinkName, linked
 
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 _ROOT_2 = np.sqrt(2.0)

@@ -10,12 +10,12 @@ import numpy as np
 
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
+from medresponse.core.links import Link
 from medresponse.core.registry import register
 from medresponse.families import log_time
 from medresponse.families.augmented import truncated_normal
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.censoring import event_companions, event_times
-from medresponse.families.links import Link
 from medresponse.priors import LogNormal, ScalePrior
 
 

@@ -11,10 +11,10 @@ from scipy.special import expit
 
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
+from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.companions import standardised
-from medresponse.families.links import Link, linked
 
 
 @register(Family, "ordinal")

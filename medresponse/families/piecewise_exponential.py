@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from medresponse.core.estimand import Estimand
+from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families import hazards
 from medresponse.families.base import Arrays, Family, Predictor, checked_horizon
 from medresponse.families.censoring import combine, event_companions, event_times
-from medresponse.families.links import Link, linked
 from medresponse.priors import HalfNormal, ScalePrior
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.special import gammaln, ndtri, pdtr
 
 from medresponse.core.estimand import Estimand
+from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.counts import count_companions, count_quantile, crude_log_rate, expected_count
-from medresponse.families.links import Link, linked
 
 
 @register(Family, "poisson")

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from medresponse.core.estimand import Estimand
+from medresponse.core.links import Link
 from medresponse.core.registry import register
 from medresponse.families import log_time
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.censoring import event_companions
-from medresponse.families.links import Link
 from medresponse.priors import LogNormal, ScalePrior
 
 

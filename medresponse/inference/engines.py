@@ -8,7 +8,6 @@ the chains that are running.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 
 from medresponse.core.atomic import atomic_path
 from medresponse.core.errors import FitError
+from medresponse.core.machine import available_cores
 from medresponse.core.registry import register
 from medresponse.core.rng import derive_seed
 
@@ -199,11 +199,6 @@ def sample_chains(
     chains = tuple(finished[job] for job in sorted(finished))
     seconds = time.perf_counter() - started
     return Sampled(chains, interrupted, compiled.seconds, seconds, compiled.library)
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_finished(handle: Any) -> bool:

@@ -57,9 +57,7 @@ def read_contents(path: str | Path, *, max_bytes: int = 2 * GIB) -> Contents:
     """
     file = Path(path)
     layout, separator, packed = _format_of(file)
-    if not file.is_file():
-        what = "is a folder; give one file" if file.is_dir() else "does not exist; check the path"
-        raise DataError(f"{file.name} {what}", code="no_such_file")
+    _check_there(file)
     with file.open("rb") as stream:
         raw = stream.read(max_bytes + 1)
     _bound(len(raw), max_bytes, file.name)
@@ -68,6 +66,21 @@ def read_contents(path: str | Path, *, max_bytes: int = 2 * GIB) -> Contents:
         raise DataError(f"{file.name} is empty; export it again", code="empty_file")
     (_check_text if layout == "text" else _check_parquet)(data, file.name)
     return Contents(file.name, data, layout, separator, hashlib.sha256(raw).hexdigest())
+
+
+def check_parquet_file(file: Path) -> None:
+    """Raise `DataError`, as `read_contents`, unless a file is there and has both marks of a Parquet file."""
+    _check_there(file)
+    with file.open("rb") as stream:
+        head = stream.read(4)
+        stream.seek(max(0, file.stat().st_size - 4))
+        _check_parquet(head + stream.read(4), file.name)
+
+
+def _check_there(file: Path) -> None:
+    if not file.is_file():
+        what = "is a folder; give one file" if file.is_dir() else "does not exist; check the path"
+        raise DataError(f"{file.name} {what}", code="no_such_file")
 
 
 def _format_of(file: Path) -> tuple[Literal["text", "parquet"], str, bool]:

@@ -21,6 +21,7 @@ from medresponse.response.density import chain_densities, log_predictive_density
 from medresponse.response.ordinal import category_probabilities, superiority
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Basis, Responses, respond
+from medresponse.response.scoring import Scores, score
 from medresponse.response.studied import Studied, studied
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Basis",
     "Measures",
     "Responses",
+    "Scores",
     "Studied",
     "applicability",
     "applicability_of",
@@ -47,6 +49,7 @@ __all__ = [
     "own_curves",
     "pairwise",
     "respond",
+    "score",
     "studied",
     "summarise_benefit",
     "superiority",

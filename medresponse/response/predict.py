@@ -104,7 +104,7 @@ def linear_predictors(
         Numbers that the caller makes of each entry of eta (times of a curve), so that chunks stay small.
     """
     every = [
-        (coefficients, _GroupDraws(fit, coefficients, seed, name))
+        (coefficients, GroupDraws(fit, coefficients, seed, name))
         for name, coefficients in zip(fit.predictors, fit.coefficient_draws(), strict=True)
     ]
     contrasts = fit.layout.contrast_matrix  # (treatment, contrast)
@@ -123,9 +123,9 @@ def linear_predictors(
 def completed_columns(fit: Fit, patients: Patients, row: int, *, seed: int) -> np.ndarray:
     """Return the feature columns of one patient in each draw, (draw, column), or (1, column) if none is missing."""
     if not patients.uncertain[row]:
-        return _columns(fit, patients, patients.codes[[row]])
+        return feature_columns(fit, patients, patients.codes[[row]])
     completions = _completions(fit, patients, np.array([row]), seed)[0]
-    return _columns(fit, patients, completions[_completion_of_draw(fit, len(completions))])
+    return feature_columns(fit, patients, completions[completion_of_draw(fit, len(completions))])
 
 
 def _completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> list[np.ndarray]:
@@ -136,18 +136,21 @@ def _completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> l
         if len(known) + len(new) > _most_remembered(fit):
             known.clear()
             new = list(rows)
-        generators = [stream(seed, "features", patients.ids[row]) for row in new]
-        codes = patients.codes[new]
-        drawn = fit.imputer.complete(
-            fit.encoding,
-            codes,
-            each=COMPLETIONS_EACH,
-            generators=generators,
-            errors=None if patients.errors is None else patients.errors[new],
-            shifts=fit.encoding.code_shifts(fit.spec.missing.shifts),
-        )
+        drawn = draw_completions(fit, patients, np.array(new), seed)
         known.update(zip(((seed, patients.ids[row]) for row in new), drawn, strict=True))
     return [known[seed, patients.ids[row]] for row in rows]
+
+
+def draw_completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> np.ndarray:
+    """Return completed codes (row, completion, feature) of the named rows, each from its own patient's stream."""
+    return fit.imputer.complete(
+        fit.encoding,
+        patients.codes[rows],
+        each=COMPLETIONS_EACH,
+        generators=[stream(seed, "features", patients.ids[row]) for row in rows],
+        errors=None if patients.errors is None else patients.errors[rows],
+        shifts=fit.encoding.code_shifts(fit.spec.missing.shifts),
+    )
 
 
 def _most_remembered(fit: Fit) -> int:
@@ -159,7 +162,8 @@ def _most_remembered(fit: Fit) -> int:
     )
 
 
-def _columns(fit: Fit, patients: Patients, codes: np.ndarray) -> np.ndarray:
+def feature_columns(fit: Fit, patients: Patients, codes: np.ndarray) -> np.ndarray:
+    """Return feature columns (..., column) of codes (..., feature); those of averaged features are 0."""
     columns = fit.encoding.columns(codes)
     averaged = [
         i for i, names in enumerate(fit.encoding.column_features) if set(names) & set(patients.averaged)
@@ -168,7 +172,7 @@ def _columns(fit: Fit, patients: Patients, codes: np.ndarray) -> np.ndarray:
     return columns
 
 
-def _completion_of_draw(fit: Fit, completions: int) -> np.ndarray:
+def completion_of_draw(fit: Fit, completions: int) -> np.ndarray:
     """Deal completions out over draws: those of a draw's own imputation where there are several."""
     position = np.arange(fit.n_draws)
     if fit.provenance.imputations == fit.imputer.imputations:
@@ -177,7 +181,7 @@ def _completion_of_draw(fit: Fit, completions: int) -> np.ndarray:
 
 
 def _chunk(
-    fit: Fit, patients: Patients, rows: slice, coefficients: np.ndarray, groups: _GroupDraws, seed: int
+    fit: Fit, patients: Patients, rows: slice, coefficients: np.ndarray, groups: GroupDraws, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return base (patient, draw) and effects (patient, contrast, draw)."""
     parts, layout = fit.layout.slices, fit.layout
@@ -189,7 +193,7 @@ def _chunk(
     whole = ~patients.uncertain[rows]
     base = np.empty((len(codes), len(coefficients)))
     effects = np.empty((len(codes), r, len(coefficients)))
-    columns = _columns(fit, patients, codes[whole])
+    columns = feature_columns(fit, patients, codes[whole])
     base[whole] = columns @ prognostic.T
     effects[whole] = np.einsum("ip,srp->irs", columns[:, modifiers], modifier, optimize=True) + treatment.T
     if fit.forests is not None:
@@ -201,7 +205,7 @@ def _chunk(
     partial = np.flatnonzero(~whole)
     completions = _completions(fit, patients, rows.start + partial, seed) if len(partial) else ()
     for i, completed in zip(partial, completions, strict=True):
-        own = _columns(fit, patients, completed)[_completion_of_draw(fit, len(completed))]
+        own = feature_columns(fit, patients, completed)[completion_of_draw(fit, len(completed))]
         base[i] = np.einsum("sp,sp->s", own, prognostic)
         effects[i] = np.einsum("sp,srp->rs", own[:, modifiers], modifier) + treatment.T
         if fit.forests is not None:
@@ -212,7 +216,7 @@ def _chunk(
     return base, effects
 
 
-class _GroupDraws:
+class GroupDraws:
     """Effects of groups by label; a group unseen in training gets new ones from its population."""
 
     def __init__(self, fit: Fit, coefficients: np.ndarray, seed: int, predictor: str) -> None:
@@ -229,28 +233,24 @@ class _GroupDraws:
         for grouping in self._fit.layout.groupings:
             key = (grouping.column, patients.groups[grouping.column][row])
             if key not in self._known:
-                self._known[key] = self._look_up(grouping, key[1])
+                self._known[key] = self.look_up(grouping, key[1])
             intercept, slopes, treatment = self._known[key]
             base += intercept
             if grouping.slopes:
                 base += (columns[:, list(grouping.slopes)].T * slopes).sum(axis=0)
             effects += treatment
 
-    def _look_up(self, grouping: Grouping, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def look_up(self, grouping: Grouping, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return intercept (draw,), slopes (slope, draw) and treatment effects (contrast, draw) of one group."""
         fit, n, column = self._fit, len(self._coefficients), grouping.column
         q, r = len(grouping.slopes), fit.layout.n_contrasts
         if label in grouping.labels:
-            position = grouping.labels.index(label)
-            parts = [
-                self._coefficients[:, fit.layout.slices[f"{column}.{p}"]]
-                for p in ("intercept", "slope", "treatment")
-            ]
-            slopes, treatment = (
-                parts[1].reshape(n, q, len(grouping.labels)),
-                parts[2].reshape(n, r, len(grouping.labels)),
+            position, slices, width = grouping.labels.index(label), fit.layout.slices, len(grouping.labels)
+            own = (
+                self._coefficients[:, slices[f"{column}.{p}"]] for p in ("intercept", "slope", "treatment")
             )
-            return parts[0][:, position], slopes[:, :, position].T, treatment[:, :, position].T
+            intercept, slopes, treatment = (part[:, position::width].T for part in own)
+            return intercept[0], slopes, treatment
         several = (self._predictor,) if self._predictor else ()
         rng = stream(self._seed, "new group", column, label, *several)
         name = "_".join((*several, grouping.stem))

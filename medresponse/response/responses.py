@@ -285,10 +285,28 @@ def respond(
     DataError
         If the cohort lacks a column or declares other levels than the fit knows.
     """
+    return responses_of(
+        fit, encode_patients(fit, cohort),
+        horizon=horizon, unit=unit, estimand=estimand, part=part, draws=draws, seed=seed,
+    )  # fmt: skip
+
+
+def responses_of(
+    fit: Fit,
+    patients: Patients,
+    *,
+    horizon: float | None,
+    unit: str | None,
+    estimand: str | None,
+    part: str | None,
+    draws: int | None,
+    seed: int | None,
+) -> Responses:
+    """Return the responses of encoded patients; as `respond`."""
     kind = estimand or fit.spec.family.estimands[0]
     fit = fit if draws is None else fit.thinned(draws)
     blank = Responses(
-        fit=fit, patients=encode_patients(fit, cohort), estimand=Estimand(kind=kind), unit="", horizon=None,
+        fit=fit, patients=patients, estimand=Estimand(kind=kind), unit="", horizon=None,
         horizon_unit="", basis=_basis(fit), direction=0, seed=fit.provenance.seed if seed is None else seed,
     )  # fmt: skip
     return ask(blank, kind, horizon=horizon, unit=unit, part=part)

@@ -11,7 +11,8 @@ from scipy.special import expit
 
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.estimand import ESTIMANDS
-from medresponse.families import Compressing, Family, Linked
+from medresponse.core.links import Linked
+from medresponse.families import Compressing, Family
 from tests.families.forms import (
     CASES,
     FORMS,

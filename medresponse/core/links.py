@@ -6,12 +6,14 @@ returns None, the response is computed by `Family.response`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.special import expit, ndtr
+
+from medresponse.core.estimand import Estimand
 
 LinkName = Literal["identity", "log", "logit", "probit", "loglog"]
 
@@ -38,6 +40,23 @@ class Link:
     def response(self, eta: np.ndarray) -> np.ndarray:
         """Return the response, dims of `eta`: (patient, treatment, draw)."""
         return INVERSE[self.name](self.shift + self.factor * eta)
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """A family of which some estimand is one increasing function of a line in eta, which scores a population faster."""
+
+    def link(
+        self, estimand: Estimand, parameters: Mapping[str, np.ndarray], constants: Mapping[str, np.ndarray]
+    ) -> Link | None:
+        """Return the link by which `Family.response` follows from eta, None where there is none.
+
+        Raises
+        ------
+        SpecError
+            As `Family.response`.
+        """
+        ...
 
 
 def linked(name: LinkName, shift: np.ndarray, factor: np.ndarray | float = 1.0) -> Link:

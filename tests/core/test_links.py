@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medresponse.families import values_at
-from medresponse.families.links import INVERSE
+from medresponse.core.links import INVERSE, values_at
 
 UNIT = 2.0**-24  # half the distance from 1 to the next float32
 

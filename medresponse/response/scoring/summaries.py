@@ -1,0 +1,163 @@
+"""What is reported of each patient under each treatment, from tiles of draws in float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from medresponse.core.links import Link, Linked, Values, values_at
+from medresponse.response.predict import linear_predictors
+from medresponse.response.responses import Responses
+from medresponse.response.scoring.kernels import COMPARISONS, MOMENTS, comparisons, moments
+from medresponse.response.scoring.predictors import Line, Tile
+
+_QUANTILES = ("lower", "median", "upper")
+_BENEFIT_ENDS = ("benefit_lower", "benefit_upper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summaries:
+    """Summaries over draws, by columns.
+
+    Parameters
+    ----------
+    asked : Responses
+        The question, its fit and seed; of no patients in particular.
+    reference : int
+        Position of the treatment that benefits are measured against.
+    worthwhile : float
+        In the responses' unit.
+    losses : numpy.ndarray
+        In the responses' unit, shape (treatment, draw), float32.
+    level : float or None
+        Of the equal-tailed intervals; None leaves quantiles out, which cost most.
+    """
+
+    asked: Responses
+    reference: int
+    worthwhile: float
+    losses: np.ndarray
+    level: float | None
+
+    @property
+    def compares(self) -> bool:
+        """Whether treatments are compared: there are several, and one side of what is asked is the better one."""
+        return len(self.asked.treatments) > 1 and self.asked.direction != 0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the summaries, in order."""
+        quantiles = () if self.level is None else _QUANTILES
+        if not self.compares:
+            return (*MOMENTS, *quantiles)
+        ends = () if self.level is None else _BENEFIT_ENDS
+        return (*MOMENTS, *quantiles, *COMPARISONS[:2], *ends, *COMPARISONS[2:])
+
+    def of(self, tile: Tile) -> np.ndarray:
+        """Return the summaries of a tile of patients, shape (patient, treatment, column).
+
+        What is beyond float32 is computed again in float64, as for a few patients.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = self._reduced(self._values(tile))
+        beyond = ~np.isfinite(result[..., :2]).all(axis=(1, 2))
+        if beyond.any():
+            result[beyond] = self._reduced(self._exact(tile, beyond))
+        return result
+
+    def prepare(self) -> None:
+        """Compute what all tiles share."""
+        for line in self._lines:
+            line.prepare()
+
+    @cached_property
+    def _link(self) -> Link | None:
+        fit = self.asked.fit
+        if not isinstance(fit.spec.family, Linked):
+            return None
+        return fit.spec.family.link(self.asked.estimand, fit.family_draws(), fit.constants)
+
+    @cached_property
+    def _lines(self) -> tuple[Line, ...]:
+        """The line of a link, or each linear predictor."""
+        fit, seed, link = self.asked.fit, self.asked.seed, self._link
+        if link is not None:
+            return (Line(fit=fit, predictor=0, shift=link.shift, factor=link.factor, seed=seed),)
+        none, one = np.zeros(fit.n_draws), np.ones(fit.n_draws)
+        return tuple(
+            Line(fit=fit, predictor=p, shift=none, factor=one, seed=seed) for p in range(len(fit.predictors))
+        )
+
+    @cached_property
+    def _parameters(self) -> dict[str, np.ndarray]:
+        return {name: draws.astype(np.float32) for name, draws in self.asked.fit.family_draws().items()}
+
+    def _values(self, tile: Tile) -> Values:
+        parts = [line.at(tile) for line in self._lines]
+        if self._link is not None:
+            values = values_at(self._link.name, *parts[0])
+            return Values(
+                values.offset * self.asked.factor, values.scale * self.asked.factor, values.relative
+            )
+        eta = np.stack([center.astype(np.float32)[..., None] + deviation for center, deviation in parts])
+        return self._held(eta[0] if len(eta) == 1 else eta, self._parameters)
+
+    def _exact(self, tile: Tile, keep: np.ndarray) -> Values:
+        fit, few = self.asked.fit, tile.rows_where(keep)
+        parts = [eta for _, eta in linear_predictors(fit, few, seed=self.asked.seed)]
+        return self._held(np.concatenate(parts, axis=-3), fit.family_draws())
+
+    def _held(self, eta: np.ndarray, parameters: dict[str, np.ndarray]) -> Values:
+        """Return the family's responses as a patient's mean, in units of the largest distance from it."""
+        asked, fit = self.asked, self.asked.fit
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            values = asked.factor * fit.spec.family.response(asked.estimand, eta, parameters, fit.constants)
+            offset = values.mean(axis=(1, 2), dtype=float)
+            relative = values - offset[:, None, None].astype(values.dtype)
+            scale = np.abs(relative).max(axis=(1, 2)).astype(float)
+            scale[~(scale > 0)] = 1.0
+            relative = (relative / scale[:, None, None].astype(values.dtype)).astype(np.float32, copy=False)
+        return Values(offset, scale, relative)
+
+    def _reduced(self, values: Values) -> np.ndarray:
+        asked, scale, offset = self.asked, values.scale[:, None, None], values.offset[:, None, None]
+        parts = {"moments": moments(values.relative) * scale}
+        parts["moments"][..., :1] += offset
+        if self.compares:
+            found = comparisons(
+                values.relative, values.scale, self.losses,
+                reference=self.reference, worthwhile=self.worthwhile, direction=asked.direction,
+            )  # fmt: skip
+            found[..., COMPARISONS.index("utility")] += asked.direction * offset[..., 0]
+            found[:, self.reference, : COMPARISONS.index("p_best")] = np.nan
+            parts["comparisons"] = found
+        if self.level is not None:
+            tail = (1 - self.level) / 2
+            if self.compares:
+                benefit = asked.direction * (values.relative - values.relative[:, [self.reference]])
+                parts["ends"] = _quantiles(benefit, (tail, 1 - tail)) * scale
+                parts["ends"][:, self.reference] = np.nan
+            parts["quantiles"] = offset + scale * _quantiles(values.relative, (tail, 0.5, 1 - tail))
+        return self._ordered(parts)
+
+    def _ordered(self, parts: dict[str, np.ndarray]) -> np.ndarray:
+        names = {
+            "moments": MOMENTS,
+            "quantiles": _QUANTILES,
+            "comparisons": COMPARISONS,
+            "ends": _BENEFIT_ENDS,
+        }
+        found = {name: parts[part][..., j] for part in parts for j, name in enumerate(names[part])}
+        return np.stack([found[name] for name in self.columns], axis=-1)
+
+
+def _quantiles(values: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """Return quantiles over the last axis, which is sorted in place: between the two draws around them, by a line."""
+    values.sort(axis=-1)
+    positions = np.array(levels) * (values.shape[-1] - 1)
+    below = np.floor(positions).astype(int)
+    above = np.minimum(below + 1, values.shape[-1] - 1)
+    low, high = values[..., below].astype(float), values[..., above].astype(float)
+    return low + (high - low) * (positions - below)

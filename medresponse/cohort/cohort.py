@@ -18,6 +18,7 @@ from medresponse.cohort.schema import Schema
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import DataError
 from medresponse.core.registry import did_you_mean
+from medresponse.core.small_cells import is_small, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,18 +185,23 @@ class Cohort:
 
     def __repr__(self) -> str:
         arms = f", {len(self.treatments)} treatments" if self.treatments else ""
-        left_out = sum(exclusion.n for exclusion in self.flow)
-        return f"<Cohort {self.schema.name}: {self.n} patients{arms}, {left_out} excluded>"
+        n, left_out = shown([self.n, sum(exclusion.n for exclusion in self.flow)], totals="unknown")
+        return f"<Cohort {self.schema.name}: {n} patients{arms}, {left_out} excluded>"
 
     def _repr_html_(self) -> str:
         arms = ""
         if self.schema.treatment and self.has_treatment:
-            counts = np.bincount(self.treatment_idx, minlength=len(self.treatments))
+            counts = np.bincount(self.treatment_idx, minlength=len(self.treatments)).tolist()
+            texts = shown(counts, totals="unknown" if is_small(self.n) else "known")
             arms = "; ".join(
-                f"{escape(self.schema.treatment.label(t))}: {n}"
-                for t, n in zip(self.treatments, counts, strict=True)
+                f"{escape(self.schema.treatment.label(t))}: {escape(n)}"
+                for t, n in zip(self.treatments, texts, strict=True)
             )
-        table = self.overview()
+        table = self.overview().with_columns(
+            missing=pl.col("missing").map_elements(
+                lambda n: shown([n], totals="unknown")[0], return_dtype=pl.String
+            )
+        )
         with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
             body = table._repr_html_()
         return f"<p><b>{escape(repr(self)[1:-1])}</b><br>{arms}</p>{body}"

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from medresponse.core.errors import MedresponseError
-from medresponse.reports.language import Language
+import numpy as np
 
-FLOOR = 11
+from medresponse.core.errors import MedresponseError
+from medresponse.core.small_cells import FLOOR, SMALL, WITHHELD, Totals, is_small, suppress
+from medresponse.reports.language import Language
 
 _COUNTED = ("day", "week", "month", "year", "decade")  # units that are spelled out, with a plural
 _DIMENSIONLESS = ("1", "count")
@@ -160,18 +161,18 @@ class Formatter:
             return self.language.say(key, n=Decimal("0.5") if n is None else n)
         return self.language.say(key) if key in self.language.entries else unit
 
-    def suppress(self, counts: Sequence[int], *, total_known: bool = True) -> tuple[str, ...]:
-        """Return counts with cells of 1 to 10 shown as ``<11``.
+    def patients(self, n: int) -> str:
+        """Return ``1,151 patients``, or ``fewer than 11 patients``: a number of patients that stands alone."""
+        if is_small(n):
+            return self.language.say("count.few_patients", floor=FLOOR)
+        return self.language.say("count.patients", n=n)
 
-        Where the total is known too, a single suppressed cell could be had by subtraction; then the smallest
-        other cell is withheld with it (complementary suppression).
-        """
-        small = [i for i, n in enumerate(counts) if 0 < n < FLOOR]
-        texts = [self.suppressed if i in small else self.count(n) for i, n in enumerate(counts)]
-        others = [i for i, n in enumerate(counts) if n >= FLOOR]
-        if total_known and len(small) == 1 and others:
-            texts[min(others, key=lambda i: counts[i])] = self.withheld
-        return tuple(texts)
+    def cells(self, counts: Sequence[int], *, totals: Totals = "known") -> tuple[str, ...]:
+        """Return numbers of patients of which none is small and none reveals a small one; see `core.small_cells.suppress`."""
+        codes = suppress(np.array(counts, dtype=np.int64), totals=totals)
+        values = [*counts, sum(counts)] if totals == "printed" else counts
+        words = {SMALL: self.suppressed, WITHHELD: self.withheld}
+        return tuple(words.get(int(c)) or self.count(n) for n, c in zip(values, codes, strict=True))
 
     @property
     def suppressed(self) -> str:

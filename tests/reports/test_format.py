@@ -160,12 +160,16 @@ def test_very_large_and_very_small_numbers_are_powers_of_ten() -> None:
     assert Formatter(language("es")).statistic(2.5e20) == "2,5 × 10²⁰"
 
 
-def test_small_cells_are_suppressed_and_cannot_be_had_by_subtraction() -> None:
-    assert ENGLISH.suppress([577, 574]) == ("577", "574")
-    assert ENGLISH.suppress([0, 200]) == ("0", "200")
-    assert ENGLISH.suppress([4, 200, 300]) == ("<11", "not shown", "300")
-    assert ENGLISH.suppress([4, 5, 300]) == ("<11", "<11", "300")
-    assert ENGLISH.suppress([4, 200], total_known=False) == ("<11", "200")
+def test_small_cells_are_written_in_the_language() -> None:
+    assert ENGLISH.cells([577, 1574]) == ("577", "1,574")
+    assert ENGLISH.cells([4, 200, 300]) == ("<11", "not shown", "300")
+    assert Formatter(language("es")).cells([4, 20, 1300]) == ("<11", "no mostrado", "1.300")
+    assert ENGLISH.cells([4, 200], totals="printed") == ("<11", "not shown", "204")
+    assert [ENGLISH.patients(n) for n in (0, 10, 11)] == [
+        "0 patients",
+        "fewer than 11 patients",
+        "11 patients",
+    ]
 
 
 def test_units_and_counts_are_written_as_people_write_them() -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from medresponse.core.registry import register
+from medresponse.core.small_cells import FLOOR
 from medresponse.reports.base import Placement, ReportContext, Section
-from medresponse.reports.format import FLOOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,10 @@ class Flow:
         provenance = context.responses.fit.provenance
         counts = [n for _, n in provenance.flow]
         fmt, say = context.fmt, context.say
-        texts = fmt.suppress(counts, total_known=False)
+        texts = fmt.cells(counts, totals="unknown")
         hidden = fmt.suppressed in texts
+        (learned,) = fmt.cells([provenance.n_patients], totals="unknown")
+        hidden |= learned == fmt.suppressed
         read = fmt.withheld if hidden else fmt.count(provenance.n_patients + sum(counts))
         rows = [FlowRow(step=say("flow.read"), n=read)]
         rows += [
@@ -45,7 +47,7 @@ class Flow:
         ]
         if not counts:
             rows.append(FlowRow(step=say("flow.none_left_out"), n=fmt.count(0)))
-        rows.append(FlowRow(step=say("flow.learned"), n=fmt.count(provenance.n_patients)))
+        rows.append(FlowRow(step=say("flow.learned"), n=learned))
         caption = say("flow.caption")
         if hidden:
             caption = say("flow.caption.suppressed", most=FLOOR - 1, shown=fmt.suppressed)

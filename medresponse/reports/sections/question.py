@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from medresponse.core.registry import register
+from medresponse.core.small_cells import is_small
 from medresponse.reports.base import Placement, ReportContext, Section
-from medresponse.reports.format import FLOOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Question:
         say, provenance = context.say, context.responses.fit.provenance
         compared = [
             say(
-                "question.studied", patients=say("count.patients", n=provenance.n_patients), population=provenance.cohort_name,
+                "question.studied", patients=context.fmt.patients(provenance.n_patients), population=provenance.cohort_name,
                 design=say(_DESIGN.get(context.responses.basis.assignment, "design.single")),
             )
         ]  # fmt: skip
@@ -116,8 +116,8 @@ def _use(context: ReportContext) -> Check:
     if context.reference is None:
         return _check(say("check.use"), False, say("check.not_shown"), say("check.use.no_reference"))
     counts = np.bincount(context.reference.treatment_idx, minlength=len(context.option_labels))
-    texts = context.fmt.suppress([int(n) for n in counts])
-    passed = bool((counts >= FLOOR).all())
+    texts = context.fmt.cells(counts.tolist(), totals="unknown" if is_small(int(counts.sum())) else "known")
+    passed = not any(n == 0 or is_small(n) for n in counts.tolist())
     listed = "; ".join(f"{label}: {text}" for label, text in zip(context.option_labels, texts, strict=True))
     return _check(say("check.use"), passed, _yes(context, passed), say("check.use.counts", counts=listed))
 

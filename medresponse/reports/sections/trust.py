@@ -47,9 +47,9 @@ def _design(context: ReportContext) -> Point:
 
 def _size(context: ReportContext) -> Point:
     say, provenance = context.say, context.responses.fit.provenance
-    patients = say("count.patients", n=provenance.n_patients)
+    patients = context.fmt.patients(provenance.n_patients)
     inputs = say("count.inputs", n=len(context.responses.basis.adjusted_for))
-    excluded = ", ".join(context.fmt.suppress([n for _, n in provenance.flow], total_known=False))
+    excluded = ", ".join(context.fmt.cells([n for _, n in provenance.flow], totals="unknown"))
     if excluded:
         text = say("trust.size.excluded", patients=patients, excluded=excluded, inputs=inputs)
     else:

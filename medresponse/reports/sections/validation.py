@@ -80,7 +80,7 @@ def _lead(context: ReportContext) -> str:
         return context.say("validation.does_not_hold", reason=made.override)
     assert record is not None
     return context.say(
-        "validation.passed", n=record.n_patients, population=record.population, day=record.validated_utc[:10],
+        "validation.passed", patients=context.fmt.patients(record.n_patients), population=record.population, day=record.validated_utc[:10],
         expires=record.expires,
     )  # fmt: skip
 

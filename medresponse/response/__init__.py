@@ -9,7 +9,7 @@ from medresponse.response.applicability import (
 )
 from medresponse.response.columns import main_columns
 from medresponse.response.contrasts import benefit_of, check_sides, contrast, pairwise, summarise_benefit
-from medresponse.response.contributions import contributions
+from medresponse.response.contributions import NOT_RECORDED, OTHERS, Contributions, contributions
 from medresponse.response.curves import (
     incidence_curves,
     mean_incidence,
@@ -27,7 +27,10 @@ from medresponse.response.studied import Studied, studied
 __all__ = [
     "Applicability",
     "Basis",
+    "Contributions",
     "Measures",
+    "NOT_RECORDED",
+    "OTHERS",
     "Responses",
     "Scores",
     "Studied",

@@ -31,7 +31,6 @@ class Patients:
     """Feature codes and group labels of the patients to be scored, rows in cohort order.
 
     `errors` are standard errors of measurement on the scale of codes, 0 where exact; None if no feature has one.
-    Features named in `averaged` are scored as the average training patient's, whatever their codes say.
     `completions` remembers draws of missing features by seed and patient, so that several passes draw them once.
     """
 
@@ -39,7 +38,6 @@ class Patients:
     codes: np.ndarray
     groups: dict[str, tuple[str, ...]]
     errors: np.ndarray | None = None
-    averaged: tuple[str, ...] = ()
     completions: dict[tuple[int, str], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -123,9 +121,81 @@ def linear_predictors(
 def completed_columns(fit: Fit, patients: Patients, row: int, *, seed: int) -> np.ndarray:
     """Return the feature columns of one patient in each draw, (draw, column), or (1, column) if none is missing."""
     if not patients.uncertain[row]:
-        return feature_columns(fit, patients, patients.codes[[row]])
+        return fit.encoding.columns(patients.codes[[row]])
     completions = _completions(fit, patients, np.array([row]), seed)[0]
-    return feature_columns(fit, patients, completions[completion_of_draw(fit, len(completions))])
+    return fit.encoding.columns(completions[completion_of_draw(fit, len(completions))])
+
+
+@dataclass(frozen=True)
+class LinearParts:
+    """The linear predictors of one patient, taken apart by feature column.
+
+    Parameters
+    ----------
+    fit : Fit
+    average : numpy.ndarray
+        Predictors of the average training patient at this patient's site, without trees and hinges; shape (predictor,
+        treatment, draw).
+    by_column : numpy.ndarray
+        What each column adds, shape (predictor, column, treatment, draw).
+    columns : numpy.ndarray
+        The patient's columns, (draw, column), or (1, column) where nothing is missing.
+    """
+
+    fit: Fit
+    average: np.ndarray
+    by_column: np.ndarray
+    columns: np.ndarray
+
+    def predictors(self, kept: np.ndarray) -> np.ndarray:
+        """Return the predictors with some columns as they are, the others at the training averages.
+
+        Parameters
+        ----------
+        kept : numpy.ndarray
+            Shape (set of columns, column), True for the columns that are as they are.
+
+        Returns
+        -------
+        numpy.ndarray
+            As `linear_predictors` yields them, sets of columns in the place of patients.
+        """
+        etas = [
+            average + np.tensordot(kept.astype(float), own, axes=1)
+            for average, own in zip(self.average, self.by_column, strict=True)
+        ]
+        if self.fit.forests is not None:
+            shared = len(self.columns) == 1
+            columns = self.columns * kept if shared else self.columns[:, None, :] * kept
+            prognosis, modification = self.fit.forest_values(columns)
+            added = np.einsum("kr,irs->iks", self.fit.layout.contrast_matrix, modification)
+            etas = [eta + prognosis[:, None, :] + added for eta in etas]
+        return etas[0] if len(etas) == 1 else np.stack(etas)
+
+
+def linear_parts(fit: Fit, patients: Patients, row: int, *, seed: int) -> LinearParts:
+    """Take the linear predictors of one patient apart by feature column; see `linear_predictors`."""
+    own, layout, parts = completed_columns(fit, patients, row, seed=seed), fit.layout, fit.layout.slices
+    contrasts, modifiers = layout.contrast_matrix, list(layout.modifiers)
+    r, averages, columns = layout.n_contrasts, [], []
+    for name, coefficients in zip(fit.predictors, fit.coefficient_draws(), strict=True):
+        groups = GroupDraws(fit, coefficients, seed, name)
+        n, base, effects = len(coefficients), np.zeros(len(coefficients)), np.zeros((r, len(coefficients)))
+        groups.add(patients, row, np.zeros((1, own.shape[1])), base, effects)
+        effects += coefficients[:, parts["treatment"]].T
+        averages.append(base + contrasts @ effects)
+        slopes = coefficients[:, parts["prognostic"]] + groups.slopes(patients, row, own.shape[1])
+        modifier = coefficients[:, parts["modifier"]].reshape(n, r, len(modifiers))
+        added = np.repeat((own * slopes).T[:, None, :], len(contrasts), axis=1)  # (column, treatment, draw)
+        added[modifiers] += np.einsum(
+            "kr,srp,sp->pks",
+            contrasts,
+            modifier,
+            np.broadcast_to(own, (n, own.shape[1]))[:, modifiers],
+            optimize=True,
+        )
+        columns.append(added)
+    return LinearParts(fit, np.stack(averages), np.stack(columns), own)
 
 
 def _completions(fit: Fit, patients: Patients, rows: np.ndarray, seed: int) -> list[np.ndarray]:
@@ -162,16 +232,6 @@ def _most_remembered(fit: Fit) -> int:
     )
 
 
-def feature_columns(fit: Fit, patients: Patients, codes: np.ndarray) -> np.ndarray:
-    """Return feature columns (..., column) of codes (..., feature); those of averaged features are 0."""
-    columns = fit.encoding.columns(codes)
-    averaged = [
-        i for i, names in enumerate(fit.encoding.column_features) if set(names) & set(patients.averaged)
-    ]
-    columns[..., averaged] = 0.0  # columns are centred on the training rows
-    return columns
-
-
 def completion_of_draw(fit: Fit, completions: int) -> np.ndarray:
     """Deal completions out over draws: those of a draw's own imputation where there are several."""
     position = np.arange(fit.n_draws)
@@ -193,7 +253,7 @@ def _chunk(
     whole = ~patients.uncertain[rows]
     base = np.empty((len(codes), len(coefficients)))
     effects = np.empty((len(codes), r, len(coefficients)))
-    columns = feature_columns(fit, patients, codes[whole])
+    columns = fit.encoding.columns(codes[whole])
     base[whole] = columns @ prognostic.T
     effects[whole] = np.einsum("ip,srp->irs", columns[:, modifiers], modifier, optimize=True) + treatment.T
     if fit.forests is not None:
@@ -205,7 +265,7 @@ def _chunk(
     partial = np.flatnonzero(~whole)
     completions = _completions(fit, patients, rows.start + partial, seed) if len(partial) else ()
     for i, completed in zip(partial, completions, strict=True):
-        own = feature_columns(fit, patients, completed)[completion_of_draw(fit, len(completed))]
+        own = fit.encoding.columns(completed)[completion_of_draw(fit, len(completed))]
         base[i] = np.einsum("sp,sp->s", own, prognostic)
         effects[i] = np.einsum("sp,srp->rs", own[:, modifiers], modifier) + treatment.T
         if fit.forests is not None:
@@ -231,14 +291,27 @@ class GroupDraws:
         `columns` has shape (draw, column), or (1, column) where nothing is missing.
         """
         for grouping in self._fit.layout.groupings:
-            key = (grouping.column, patients.groups[grouping.column][row])
-            if key not in self._known:
-                self._known[key] = self.look_up(grouping, key[1])
-            intercept, slopes, treatment = self._known[key]
+            intercept, slopes, treatment = self._of(grouping, patients, row)
             base += intercept
             if grouping.slopes:
                 base += (columns[:, list(grouping.slopes)].T * slopes).sum(axis=0)
             effects += treatment
+
+    def slopes(self, patients: Patients, row: int, n_columns: int) -> np.ndarray:
+        """Return what one patient's groups add to the coefficients of the columns, shape (draw, column)."""
+        total = np.zeros((len(self._coefficients), n_columns))
+        for grouping in self._fit.layout.groupings:
+            if grouping.slopes:
+                total[:, list(grouping.slopes)] += self._of(grouping, patients, row)[1].T
+        return total
+
+    def _of(
+        self, grouping: Grouping, patients: Patients, row: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        key = (grouping.column, patients.groups[grouping.column][row])
+        if key not in self._known:
+            self._known[key] = self.look_up(grouping, key[1])
+        return self._known[key]
 
     def look_up(self, grouping: Grouping, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return intercept (draw,), slopes (slope, draw) and treatment effects (contrast, draw) of one group."""

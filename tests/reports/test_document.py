@@ -22,7 +22,7 @@ from medresponse.reports import Harm, PatientReport, Rate, Report, Section
 from medresponse.reports.document import SECTIONS
 from medresponse.reports.format import Formatter, per_hundred
 from medresponse.reports.language import language
-from medresponse.response import Responses, contrast, respond
+from medresponse.response import Responses, contrast, contributions, respond
 from tests.reports import trials
 from tests.reports.validated import build_report, report
 
@@ -192,10 +192,16 @@ def test_a_single_arm_has_no_differences_and_tells_the_two_intervals_apart(
     assert found["expected_response"]["axis"]["low"] == 0.0
 
 
-def test_at_most_five_inputs_moved_it_largest_first(survival_report: Report) -> None:
-    rows = sections(survival_report)["moved"]["rows"]
-    sizes = [abs(row["changes"][0]["mean"]) for row in rows]
-    assert len(rows) <= 5 and sizes == sorted(sizes, reverse=True)
+def test_at_most_five_inputs_moved_it_largest_first_and_all_rows_add_up(
+    survival_report: Report, survival: Responses
+) -> None:
+    *rows, total = sections(survival_report)["moved"]["rows"]
+    sizes = [abs(row["changes"][0]["mean"]) for row in rows if row["label"] != "All others"]
+    assert 0 < len(sizes) <= 5 and sizes == sorted(sizes, reverse=True)
+    found = contributions(survival, "T-001")
+    assert total["label"] == "Sum"
+    assert total["changes"][0]["mean"] == pytest.approx(found.benefits("1").sum(axis=0).mean())
+    assert sum(row["changes"][0]["mean"] for row in rows) == pytest.approx(total["changes"][0]["mean"])
 
 
 def test_small_exclusions_are_suppressed_in_the_flow(survival: Responses, trial: Cohort) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -204,13 +202,6 @@ def test_a_selection_keeps_the_order_asked_for(responses: Responses) -> None:
     assert (some.horizon, some.unit, some.seed) == (responses.horizon, responses.unit, responses.seed)
 
 
-def test_a_selection_keeps_what_is_averaged_out(responses: Responses) -> None:
-    without_age = replace(responses, patients=replace(responses.patients, averaged=("age",)))
-    expected = without_age.draws().sel(patient=["P031"])
-    assert (expected.values != responses.draws(["P031"]).values).any()
-    np.testing.assert_allclose(without_age.draws(["P031"]).values, expected.values, rtol=1e-12)
-
-
 def test_an_unknown_patient_is_named(responses: Responses) -> None:
     with pytest.raises(UnknownPatientError, match=r"2 patient.*X1"):
         responses.select(["P002", "X1", "X2"])
@@ -220,17 +211,6 @@ def test_an_unknown_treatment_is_named_with_the_nearest(responses: Responses) ->
     with pytest.raises(UnknownTreatmentError, match=r"'b'.*'B'"):
         responses.treatment_position("b")
     assert [responses.treatment_position(t) for t in "ABC"] == [0, 1, 2]
-
-
-def test_a_feature_averaged_out_is_the_average_patients(survival: Fit, cohort: Cohort) -> None:
-    """Whatever the patient's own value, missing or not, the response is that at the training mean."""
-    mean = float(cohort.table["age"].mean())  # type: ignore[arg-type]
-    new = respond(
-        survival, patients_like(cohort, [{"age": 30.0}, {"age": None}, {"age": mean}]), horizon=12.0
-    )
-    averaged = replace(new, patients=replace(new.patients, averaged=("age",))).draws().values
-    np.testing.assert_allclose(averaged[0], new.draws().values[2], rtol=1e-10)
-    np.testing.assert_allclose(averaged[1], new.draws().values[2], rtol=1e-10)
 
 
 def test_neither_display_holds_a_patients_row(responses: Responses) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
-from medresponse.response import contributions
+from medresponse.response import NOT_RECORDED, OTHERS, contributions
 
 MOST = 5
 
@@ -26,7 +26,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class MovedRow:
-    """One input with its value, and its change a column."""
+    """One input with its value (or several together), and its change a column."""
 
     label: str
     value: str
@@ -36,7 +36,7 @@ class MovedRow:
 @register(Section, "moved")
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """At most five inputs, largest change first."""
+    """At most five inputs, largest change first; then those not recorded, all others together, and the sum."""
 
     placement: ClassVar[Placement] = "half"
 
@@ -49,22 +49,42 @@ class Moved:
     @classmethod
     def build(cls, context: ReportContext) -> Self | None:
         """Return the largest contributions; None if the model has no inputs."""
-        table = contributions(context.responses, context.patient)
-        if table.is_empty():
+        found = contributions(context.responses, context.patient)
+        if not found.inputs:
             return None
-        chosen = table.filter(pl.col("treatment").is_in(_keys(context)))
-        names = _largest(chosen)
-        step = _step(context, chosen.filter(pl.col("feature").is_in(names)))
-        rows = [_row(context, chosen, name, step) for name in names]
+        keys = _keys(context)
+        table = found.table().filter(pl.col("treatment").is_in(keys))
+        step = _step(context, table)
         nothing = context.wording.bare_difference(0.0, 0.0, 0.0, step=step)
-        printed = tuple(row for row in rows if any(change.text != nothing for change in row.changes))
+        features = context.responses.fit.encoding.names
+        unknown = NOT_RECORDED in found.inputs
+        rows = {n: _changes(context, table, n, step) for n in _largest(table, features)[: MOST - unknown]}
+        printed = [n for n, changes in rows.items() if any(change.text != nothing for change in changes)]
+        shown = [
+            MovedRow(label=context.feature_label(n), value=context.feature_value(n), changes=rows[n])
+            for n in printed
+        ]
+        n_missing = len(context.applicability.missing)
+        if unknown:
+            value = context.say("count.inputs", n=n_missing)
+            changes = _changes(context, table, NOT_RECORDED, step)
+            shown.append(MovedRow(label=context.say("moved.missing"), value=value, changes=changes))
+        rest = found.apart((*printed, NOT_RECORDED)).table().filter(feature=OTHERS)
+        if shown and not rest.is_empty():
+            value = context.say("count.inputs", n=len(features) - len(printed) - n_missing)
+            changes = _changes(context, rest, OTHERS, step)
+            shown.append(MovedRow(label=context.say("moved.others"), value=value, changes=changes))
+        every = found.apart(()).table()
+        changes = _changes(context, every, OTHERS, step)
+        shown.append(
+            MovedRow(label=context.say("moved.sum"), value=context.say("moved.sum.of"), changes=changes)
+        )
         note = [context.say("moved.note")]
-        if len(printed) < len(rows):
-            note.append(context.say("moved.note.smaller"))
+        if context.responses.fit.layout.groupings:
+            note.append(context.say("moved.note.site"))
         return cls(
             title=context.say("moved.title"), caption=_caption(context, context.wording.difference_unit),
-            columns=_columns(context), rows=printed,
-            note=" ".join(note),
+            columns=_columns(context), rows=tuple(shown), note=" ".join(note),
         )  # fmt: skip
 
 
@@ -74,9 +94,11 @@ def _keys(context: ReportContext) -> list[str]:
     return [f"benefit:{treatments[k]}" for k in context.others] or [treatments[0]]
 
 
-def _largest(table: pl.DataFrame) -> list[str]:
-    size = table.group_by("feature").agg(pl.col("change").abs().max())
-    return size.sort(["change", "feature"], descending=[True, False])["feature"].head(MOST).to_list()
+def _largest(table: pl.DataFrame, features: tuple[str, ...]) -> list[str]:
+    size = (
+        table.filter(pl.col("feature").is_in(features)).group_by("feature").agg(pl.col("change").abs().max())
+    )
+    return size.sort(["change", "feature"], descending=[True, False])["feature"].to_list()
 
 
 def _caption(context: ReportContext, unit: str) -> str:
@@ -99,10 +121,9 @@ def _step(context: ReportContext, table: pl.DataFrame) -> float:
     return context.wording.difference_step(widest["lower"], widest["upper"])
 
 
-def _row(context: ReportContext, table: pl.DataFrame, name: str, step: float) -> MovedRow:
-    own = {row["treatment"]: row for row in table.filter(pl.col("feature") == name).iter_rows(named=True)}
-    changes = tuple(_change(context, own[key], step) for key in _keys(context))
-    return MovedRow(label=context.feature_label(name), value=context.feature_value(name), changes=changes)
+def _changes(context: ReportContext, table: pl.DataFrame, name: str, step: float) -> tuple[Change, ...]:
+    own = {row["treatment"]: row for row in table.filter(feature=name).iter_rows(named=True)}
+    return tuple(_change(context, own[key], step) for key in _keys(context))
 
 
 def _change(context: ReportContext, row: dict[str, float], step: float) -> Change:

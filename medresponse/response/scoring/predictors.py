@@ -20,7 +20,6 @@ from medresponse.response.predict import (
     Patients,
     completion_of_draw,
     draw_completions,
-    feature_columns,
     linear_predictors,
 )
 
@@ -66,7 +65,7 @@ def tiles(fit: Fit, patients: Patients) -> Iterator[Tile]:
     """Yield all patients in tiles."""
     uncertain = patients.uncertain
     whole, partial = np.flatnonzero(~uncertain), np.flatnonzero(uncertain)
-    columns = feature_columns(fit, patients, patients.codes[whole])
+    columns = fit.encoding.columns(patients.codes[whole])
     for start in range(0, len(whole), TILE):
         own = slice(start, start + TILE)
         yield Tile(patients, whole[own], columns[own])
@@ -165,7 +164,7 @@ class Line:
         """
         fit, size = self.fit, _most_completed(self.fit)
         codes = draw_completions(fit, tile.patients, tile.rows, self.seed)
-        columns = feature_columns(fit, tile.patients, codes)
+        columns = fit.encoding.columns(codes)
         dealt, products = self._dealt
         centers = np.zeros((len(columns), columns.shape[1], len(fit.treatments)))
         deviation = np.empty((len(columns), len(fit.treatments), fit.n_draws), dtype=np.float32)

@@ -15,11 +15,13 @@ from medresponse.core.codec import from_plain
 from medresponse.features import LatentNormal
 from medresponse.inference import Diagnostics, Fit
 from medresponse.inference.fitting import make_provenance, make_support
+from medresponse.inference.power_scaling import STRONGER, WEAKER
 from medresponse.model import ModelSpec, prepare
 
 PASSED = Diagnostics(
     rhat=1.004, rhat_parameter="coefficients[0]", ess_bulk=1523.0, ess_bulk_parameter="coefficients[1]", ess_tail=1210.0,
     ess_tail_parameter="coefficients[2]", ess_p5=1600.0, divergences=0, bfmi=0.9, chains=2, chains_asked=2,
+    prior_k=0.2,
 )  # fmt: skip
 SMOKING = ("never", "former", "current")
 
@@ -128,6 +130,9 @@ def hand_made_fit(
     }
     posterior = xr.Dataset(variables, {"imputation": ("chain", list(imputation))})
     still = {"diverging": (("chain", "draw"), np.zeros((chains, draws // chains), dtype=bool))}
+    # As if weaker priors favoured larger effects: weights that rise with the first coefficient.
+    rise = 0.1 * np.argsort(np.argsort(table.reshape(draws, -1)[:, 0])).reshape(chains, -1) / draws
+    still |= {WEAKER: (("chain", "draw"), rise), STRONGER: (("chain", "draw"), -rise)}
     provenance = make_provenance(
         spec,
         cohort,

@@ -46,6 +46,9 @@ class Diagnostics:
     influential : int
         Patients whose k exceeds 0.7: the posterior leans on each of them, so look at their data. No limit is set
         on it: it questions the model, not the sampler.
+    prior_k : float, optional
+        Pareto k of the weights that stand for weaker and stronger priors (`power_scaling`); above 0.7 what they say of the
+        priors' part is not to be relied on. No limit is set on it either. None where no prior density was kept.
     limits : Limits
     """
 
@@ -62,6 +65,7 @@ class Diagnostics:
     chains_asked: int
     pareto_k: float | None = None
     influential: int = 0
+    prior_k: float | None = None
     limits: Limits = Limits()
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,6 +21,7 @@ from medresponse.core.errors import FitError
 from medresponse.core.machine import available_cores
 from medresponse.core.registry import register
 from medresponse.core.rng import derive_seed
+from medresponse.inference.power_scaling import LOG_PRIOR, LogPrior
 
 log = logging.getLogger("medresponse.inference")
 
@@ -113,6 +114,7 @@ class Compiled:
         self._compiled = nutpie.compile_pymc_model(model)
         self.seconds = time.perf_counter() - started
         self.library = f"nutpie {nutpie.__version__}"
+        self.log_prior = LogPrior(model)
         # Data that no variable reads (a sparse prior's scale where no prior is sparse) leave the graph.
         self._used = {str(variable.name) for variable in self._compiled.shared_var_keys}
 
@@ -175,6 +177,8 @@ def sample_chains(
                 running[m, c] = compiled.start(data_sets[m], engine, derive_seed(seed, "chain", m, c))
             for job in [job for job, handle in running.items() if _is_finished(handle)]:
                 run = _collect(running.pop(job), job, engine)
+                log_prior = compiled.log_prior(run.posterior, data_sets[run.data_idx])
+                run = replace(run, stats={**run.stats, LOG_PRIOR: log_prior})
                 save_chain(checkpoint, run)
                 finished[job] = run
                 divergences = int(run.stats["diverging"].sum())

@@ -23,6 +23,7 @@ from medresponse.inference.diagnostics import Limits, diagnose, pareto_k
 from medresponse.inference.engines import ChainRun, Compiled, Engine, Nuts, Sampled, sample_chains
 from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
+from medresponse.inference.power_scaling import power_scaled
 from medresponse.model import Design, ModelSpec, Prepared, build_model, prepare, rotate
 
 log = logging.getLogger("medresponse.inference")
@@ -256,6 +257,8 @@ def _assemble(
     posterior, stats, forests = to_datasets(sampled.chains, prepared)
     asked = engine.chains * len(prepared.data)
     diagnostics, table = diagnose(posterior, stats, chains_asked=asked, limits=limits)
+    stats, prior_k = power_scaled(stats)
+    diagnostics = replace(diagnostics, prior_k=prior_k)
     for failure in diagnostics.failures:
         log.warning("diagnostics: %s", failure)
     provenance = make_provenance(

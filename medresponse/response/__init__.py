@@ -20,6 +20,7 @@ from medresponse.response.curves import (
 from medresponse.response.density import chain_densities, log_predictive_density
 from medresponse.response.ordinal import category_probabilities, superiority
 from medresponse.response.predict import linear_predictors
+from medresponse.response.prior_part import PriorPart, prior_part
 from medresponse.response.responses import Basis, Responses, respond
 from medresponse.response.scoring import Scores, score
 from medresponse.response.studied import Studied, studied
@@ -31,6 +32,7 @@ __all__ = [
     "Measures",
     "NOT_RECORDED",
     "OTHERS",
+    "PriorPart",
     "Responses",
     "Scores",
     "Studied",
@@ -51,6 +53,7 @@ __all__ = [
     "measure",
     "own_curves",
     "pairwise",
+    "prior_part",
     "respond",
     "score",
     "studied",

@@ -75,6 +75,9 @@ class FakeCompiled:
         self.given: list[tuple[Mapping[str, np.ndarray], int]] = []
         self.most_at_once = 0
 
+    def log_prior(self, draws: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.zeros(len(next(iter(draws.values()))))
+
     def start(self, data: Mapping[str, np.ndarray], engine: Any, seed: int) -> Handle:
         handle = self._chain(len(self.handles), data, engine, seed)
         self.handles.append(handle)

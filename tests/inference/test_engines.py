@@ -65,7 +65,7 @@ def test_every_chain_of_every_data_set_is_run_on_its_data_with_its_own_seed() ->
     assert not sampled.interrupted and sampled.library == "fake 1.0" and sampled.compile_seconds == 0.25
     for chain in sampled.chains:
         assert chain.posterior["a"].shape == (10,) and chain.posterior["b"].shape == (10, 3)
-        assert set(chain.stats) == {"diverging", "energy"}
+        assert set(chain.stats) == {"diverging", "energy", "log_prior"}
 
 
 @pytest.mark.parametrize("cores", [1, 4, 50])

@@ -1,23 +1,28 @@
-"""How far to trust it: design, size, calibration, sampler, and what was not adjusted for."""
+"""How far to trust it: design, size, calibration, priors, hidden confounding, sampler."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+import numpy as np
+
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.sampler import sampler_failures
+from medresponse.response import prior_part
+from medresponse.validation.unmeasured import e_value, e_value_of_interval, ratio_of_difference
 
 _ON_PAGE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A name and a sentence."""
+    """A name and a sentence, with the numbers that stand in it as they were before rounding."""
 
     name: str
     text: str
+    raw: tuple[float, ...] = ()
 
 
 @register(Section, "trust")
@@ -33,7 +38,9 @@ class Trust:
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the points."""
-        points = [_design(context), _size(context), *_evidence(context), _sampler(context)]
+        points = [
+            _design(context), _size(context), *_evidence(context), _priors(context), *_confounding(context), _sampler(context),
+        ]  # fmt: skip
         return cls(title=context.say("trust.title"), points=tuple(points))
 
 
@@ -70,6 +77,79 @@ def _evidence(context: ReportContext) -> list[Point]:
         )
         for e in context.evidence[:_ON_PAGE]
     ]
+
+
+def _priors(context: ReportContext) -> Point:
+    """Say what the estimates would be under weaker and stronger priors."""
+    say, wording, rows = context.say, context.wording, []
+    raw: list[float] = []
+    for k in context.others or (0,):
+        draws = context.difference(k) if context.others else context.values[k]
+        part = prior_part(context.responses.fit, draws)
+        if part is None:
+            return Point(name=say("trust.priors"), text=say("trust.priors.unknown"))
+        values = (part.weaker, part.fitted, part.stronger)
+        raw += values
+        if context.others:
+            lower, upper = np.quantile(draws, [0.025, 0.975])
+            step = wording.difference_step(float(lower), float(upper))
+            texts = [wording.bare_signed(value, step) for value in values]
+        else:
+            texts = [wording.bare(value) for value in values]
+        rows.append(
+            say(
+                "trust.priors.option",
+                option=context.option_labels[k],
+                weaker=texts[0],
+                fitted=texts[1],
+                stronger=texts[2],
+            )
+        )
+    unit = wording.difference_unit if context.others else wording.absolute_unit
+    return Point(
+        name=say("trust.priors"),
+        text=say("trust.priors.text", options="; ".join(rows), unit=unit),
+        raw=tuple(raw),
+    )
+
+
+def _confounding(context: ReportContext) -> list[Point]:
+    """Say how strong an unmeasured confounder would have to be (VanderWeele & Ding 2017); where nobody was randomised."""
+    if context.responses.basis.assignment != "observational" or context.responses.kind.unit == "time":
+        return []
+    say, rows = context.say, []
+    raw: list[float] = []
+    for k in context.others:
+        lower, ratio, upper = _ratio(context, k)
+        values = (e_value(ratio), e_value_of_interval(lower, upper))
+        raw += values
+        estimate, interval = (context.fmt.fixed(value, 1) for value in values)
+        rows.append(
+            say(
+                "trust.confounding.option",
+                option=context.option_labels[k],
+                estimate=estimate,
+                interval=interval,
+            )
+        )
+    if not rows:
+        return []
+    text = say("trust.confounding.text", options="; ".join(rows))
+    return [Point(name=say("trust.confounding"), text=text, raw=tuple(raw))]
+
+
+def _ratio(context: ReportContext, k: int) -> tuple[float, float, float]:
+    """Return the ratio to the reference that E-values are of, at the draws' 2.5, 50 and 97.5%."""
+    responses, values, reference = context.responses, context.values, context.reference_idx
+    if responses.kind.unit == "outcome":
+        sd = float(responses.predictive()["sd"][reference])
+        ratios = np.array([ratio_of_difference(d, sd) for d in values[k] - values[reference]])
+    else:
+        # Of the event, where the response is having none: it is the rarer, so that the ratio is not near 1 by itself.
+        risks = 1 - values if responses.estimand.kind in ("survival", "cured") else values
+        ratios = risks[k] / risks[reference]
+    lower, middle, upper = np.quantile(ratios, [0.025, 0.5, 0.975])
+    return float(lower), float(middle), float(upper)
 
 
 def _sampler(context: ReportContext) -> Point:

@@ -1,0 +1,87 @@
+"""How the posterior would move if the priors were weaker or stronger: importance weights, without another fit.
+
+A posterior under priors raised to the power alpha is ``p(theta | y) p(theta)^(alpha - 1)`` up to a constant, so that draws of the
+one, weighted by ``p(theta)^(alpha - 1)``, stand for the other (Kallioinen, Paananen, Buerkner & Vehtari 2024, Stat Comput 34:57,
+eq. 6, with alpha 0.8 and 1.25 as there). All priors are scaled together, as densities of what is sampled: of standardised
+coefficients and of their scales where those are sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+LOG_PRIOR = "log_prior"
+WEAKER, STRONGER = "log_weight_weaker_priors", "log_weight_stronger_priors"
+POWERS = {WEAKER: 0.8, STRONGER: 1.25}
+_FEWEST_DRAWS = 100  # as for influence: below, there is no tail to fit k to
+
+
+class LogPrior:
+    """Log density of a model's priors at many draws at once, in the units of the parameters (no Jacobian)."""
+
+    def __init__(self, model: Any) -> None:
+        import pytensor
+        from pymc.model.transform.conditioning import remove_value_transforms
+        from pytensor import tensor as pt
+        from pytensor.graph.replace import vectorize_graph
+
+        plain = remove_value_transforms(model)
+        self._model = plain
+        self._data = [str(variable.name) for variable in plain.data_vars]
+        self._names = [str(rv.name) for rv in plain.free_RVs]
+        values = [plain.rvs_to_values[rv] for rv in plain.free_RVs]
+        each = plain.logp(vars=plain.free_RVs, jacobian=False)
+        batched = [pt.tensor(dtype=v.dtype, shape=(None, *v.type.shape)) for v in values]
+        every = vectorize_graph(each, replace=dict(zip(values, batched, strict=True)))
+        # One call evaluates all draws, so that nothing is gained by compiling it.
+        self._evaluate = pytensor.function(batched, every, mode="FAST_COMPILE")
+
+    def __call__(self, draws: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the log prior of each draw, shape (draw,), with the data that priors may depend on."""
+        for name in self._data:
+            if name in data:
+                self._model[name].set_value(np.asarray(data[name], dtype=self._model[name].dtype))
+        return np.asarray(self._evaluate(*(draws[name] for name in self._names)))
+
+
+def power_scaled(stats: xr.Dataset) -> tuple[xr.Dataset, float | None]:
+    """Add smoothed log weights of weaker and stronger priors to sampler statistics that hold ``log_prior``.
+
+    Parameters
+    ----------
+    stats : xarray.Dataset
+        Dims (chain, draw), with coordinate ``imputation`` along chain. The weights of each imputation sum to the same.
+
+    Returns
+    -------
+    stats : xarray.Dataset
+    k : float or None
+        Largest Pareto k of the weights, 0 where it is lower: above 0.7 they say nothing (Vehtari et al. 2024, J Mach Learn Res
+        25:72). None where the priors' density was not kept, or draws are too few to have a tail.
+    """
+    if LOG_PRIOR not in stats:
+        return stats, None
+    each = np.unique(stats["imputation"].values, return_counts=True)[1].min() * stats.sizes["draw"]
+    if each < _FEWEST_DRAWS:
+        return stats, None
+    from arviz_stats.base import array_stats
+
+    imputation, log_prior = stats["imputation"].values, stats[LOG_PRIOR].values
+    added, worst = {}, 0.0
+    for name, power in POWERS.items():
+        weights = np.empty_like(log_prior)
+        for m in np.unique(imputation):
+            own = imputation == m
+            ratios = ((1 - power) * log_prior[own]).ravel()
+            if np.ptp(ratios) == 0.0:  # a flat prior: nothing to smooth
+                weights[own] = -np.log(ratios.size)
+                continue
+            smoothed, k = array_stats.psislw(ratios)
+            weights[own] = np.asarray(smoothed).reshape(weights[own].shape)
+            worst = worst if k <= worst else float(k)  # NaN stays
+        added[name] = (("chain", "draw"), weights)
+    return stats.assign(added), worst

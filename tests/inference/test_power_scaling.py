@@ -1,0 +1,69 @@
+"""Weights for weaker and stronger priors, against a model whose power-scaled posterior is known."""
+
+import numpy as np
+import pymc as pm
+import pytest
+import xarray as xr
+from scipy.stats import halfnorm, norm
+
+from medresponse.inference.power_scaling import LOG_PRIOR, POWERS, LogPrior, power_scaled
+
+DRAWS = 4000
+
+
+def stats(log_prior, imputation=(0, 0)):
+    values = np.reshape(log_prior, (len(imputation), -1))
+    return xr.Dataset({LOG_PRIOR: (("chain", "draw"), values)}, {"imputation": ("chain", list(imputation))})
+
+
+def test_the_log_prior_is_the_textbook_one_and_follows_the_data():
+    with pm.Model(coords={"x": ["a", "b"]}) as model:
+        width = pm.Data("width", np.array([1.0, 2.0]), dims="x")
+        scale = pm.HalfNormal("scale", 0.5)
+        slope = pm.Normal("slope", 0.0, width, dims="x")
+        pm.Normal("y", slope.sum(), scale, observed=np.ones(3))
+    draws = {"scale": np.array([0.3, 0.7, 1.1]), "slope": np.array([[0.1, 0.2], [1.0, -3.0], [0.0, 4.0]])}
+    log_prior = LogPrior(model)
+    for widths in ([1.0, 2.0], [3.0, 0.5]):
+        expected = halfnorm.logpdf(draws["scale"], scale=0.5) + norm.logpdf(draws["slope"], scale=widths).sum(
+            axis=1
+        )
+        found = log_prior(draws, {"width": np.array(widths)})
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+        # Constants cancel in weights; the library rounds one of them in the ninth digit.
+        np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-12)
+
+
+def test_weighted_draws_have_the_mean_of_the_posterior_under_the_scaled_prior():
+    # y ~ N(theta, 1) once, theta ~ N(0, 1): under the prior to the power a, theta | y ~ N(y / (1 + a), 1 / (1 + a)).
+    y = 1.0
+    theta = norm.ppf((np.arange(DRAWS) + 0.5) / DRAWS, loc=y / 2, scale=np.sqrt(0.5))
+    theta = np.random.default_rng(1).permutation(theta)
+    scaled, k = power_scaled(stats(norm.logpdf(theta)))
+    assert k < 0.5
+    for name, power in POWERS.items():
+        weights = np.exp(scaled[name].values.ravel())
+        mean, spread = y / (1 + power), np.sqrt(1 / (1 + power) / DRAWS)
+        assert weights.sum() == pytest.approx(1.0)
+        assert (weights * theta).sum() == pytest.approx(mean, abs=3 * spread)
+
+
+def test_each_imputation_keeps_its_share():
+    rng = np.random.default_rng(2)
+    log_prior = np.stack([rng.normal(size=500), rng.normal(5.0, size=500)])
+    scaled, _ = power_scaled(stats(log_prior, imputation=(0, 1)))
+    for name in POWERS:
+        np.testing.assert_allclose(np.exp(scaled[name].values).sum(axis=1), 1.0)
+
+
+def test_priors_that_a_few_draws_dominate_are_found_out():
+    # Under the power 0.8 the weights are p^-0.2: Pareto of shape 0.9 where -log p / 4.5 is exponential.
+    heavy = -4.5 * np.random.default_rng(3).exponential(size=DRAWS)
+    assert power_scaled(stats(heavy))[1] == pytest.approx(0.9, abs=0.15)
+
+
+def test_without_a_prior_density_nothing_is_said():
+    blank = xr.Dataset(
+        {"diverging": (("chain", "draw"), np.zeros((2, 3)))}, {"imputation": ("chain", [0, 0])}
+    )
+    assert power_scaled(blank) == (blank, None)

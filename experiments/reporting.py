@@ -6,7 +6,7 @@ import polars as pl
 
 from experiments.study import Study
 from medresponse.cohort import Cohort
-from medresponse.reports import Evidence, IndexFigure, IndexTable, report, write_index
+from medresponse.reports import Evidence, IndexFigure, IndexTable, batch, write_index
 from medresponse.response import Responses
 
 
@@ -37,16 +37,13 @@ def write_reports(
     """
     count = min(int(study.config["size"]["reports"]), cohort.n)
     chosen = [cohort.patients[(2 * i + 1) * cohort.n // (2 * count)] for i in range(count)]
-    pages = (
-        report(
-            responses, cohort, patient=patient, worthwhile=study.config["worthwhile"] or None,
-            reference=cohort if reference is None else reference, evidence=evidence,
-            override=study.config["override"], allow_unconverged=study.config["allow_unconverged"],
-        )
-        for patient in chosen
+    made = batch.write_reports(
+        responses, cohort, study.folder, patients=chosen, overwrite=True, worthwhile=study.config["worthwhile"] or None,
+        reference=cohort if reference is None else reference, evidence=evidence, override=study.config["override"],
+        allow_unconverged=study.config["allow_unconverged"],
     )  # fmt: skip
     write_index(
-        pages, study.folder, title=title, intro=intro, overwrite=True,
+        made.entries, study.folder, title=title, intro=intro, overwrite=True,
         figures=[IndexFigure(title=n, caption=c, svg=svg, alt=alt) for n, c, svg, alt in study.figures],
         tables=[IndexTable(caption=caption, frame=frame) for frame, caption in study.tables],
     )  # fmt: skip

@@ -5,10 +5,11 @@ r"""The command line: the same verbs as the public page.
     medresponse respond trial.fit new.csv --horizon 300 --out responses.parquet
     medresponse score trial.fit population.parquet --horizon 300 --worthwhile 0.02 --out scores
     medresponse report trial.fit trial.csv --horizon 300 --worthwhile 0.02 --validation trial.validation.json \
-        --patient P0042 --out reports
+        --all --format html --format pdf --out reports
     medresponse verify trial.fit
 
-Exit codes: 0 done, 2 bad input or a refused request (one message on stderr), 130 interrupted.
+Exit codes: 0 done, 2 bad input or a refused request (one message on stderr), 3 reports were made but not for every patient
+(each failure on stderr and in batch.json), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options) or 0)
     except MedresponseError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: [{error.errno}] {error.strerror}: {error.filename}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
@@ -106,10 +110,22 @@ def _parser() -> argparse.ArgumentParser:
     _out(score, "folder for the scores; a Parquet file of patients is read part by part")
     score.set_defaults(run=_score_population)
 
-    report = commands.add_parser("report", help="write a report page for each named patient")
+    report = commands.add_parser(
+        "report", help="write reports of patients; the same command goes on from what is there"
+    )
     _scored(report)
     _worthwhile(report)
-    report.add_argument("--patient", action="append", required=True, help="pseudonymous id; may be repeated")
+    whom = report.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--patient", action="append", help="pseudonymous id; may be repeated")
+    whom.add_argument(
+        "--patients", type=Path, metavar="FILE", help="text file with one pseudonymous id a line"
+    )
+    whom.add_argument("--all", action="store_true", help="every patient of the data")
+    report.add_argument(
+        "--format", action="append", help="html (default) or pdf; may be repeated; JSON is always written",
+    )  # fmt: skip
+    report.add_argument("--language", default="en", help="of the pages; en by default")
+    report.add_argument("--processes", type=int, help="how many at once; by default as many as processors")
     report.add_argument("--validation", type=Path, help="validation record of this model, data and question")
     report.add_argument(
         "--override", metavar="REASON", help="report without one: stamps every page and goes to the audit log"
@@ -252,20 +268,53 @@ def _score_population(options: argparse.Namespace) -> None:
     )
 
 
-def _report(options: argparse.Namespace) -> None:
-    from medresponse.reports import report
-    from medresponse.reports.output import file_stem
+def _report(options: argparse.Namespace) -> int:
+    from medresponse.core.progress import Progress
+    from medresponse.reports import write_index
+    from medresponse.reports.batch import Outcome, write_reports
+    from medresponse.reports.language import language
     from medresponse.validation import ValidationRecord
 
     record = None if options.validation is None else ValidationRecord.load(options.validation)
     _, cohort, responses = _score(options)
-    for patient in options.patient:
-        page = report(
-            responses, cohort, patient=patient, worthwhile=options.worthwhile, validation=record, override=options.override,
-            allow_unconverged=options.allow_unconverged,
+    wanted = options.patient or (None if options.all else _lines(options.patients))
+    progress = None if options.quiet else Progress(total=len(wanted or cohort.patients), what="reports")
+
+    def step(outcome: Outcome) -> None:
+        if progress is not None:
+            progress.step(failed=outcome.failed)
+
+    try:
+        batch = write_reports(
+            responses, cohort, options.out, patients=wanted, formats=options.format or ("html",), processes=options.processes,
+            overwrite=options.overwrite, step=step, worthwhile=options.worthwhile, validation=record, override=options.override,
+            allow_unconverged=options.allow_unconverged, language=options.language,
         )  # fmt: skip
-        page.save(options.out / f"{file_stem(patient)}.html", overwrite=options.overwrite)
-        print(options.out / f"{file_stem(patient)}.html")
+    finally:
+        if progress is not None:
+            progress.close()
+    for failure in batch.failures:
+        print(f"failed: {failure.patient}: {failure.entry.problem}", file=sys.stderr)
+    if len(batch.failures) == len(batch.outcomes):
+        raise MedresponseError("no report could be made", code=batch.failures[0].code)
+    index = write_index(
+        batch.entries, options.out, title=cohort.schema.name, overwrite=True, language=options.language,
+        intro=language(options.language).say("index.intro", n=len(batch.outcomes), data=cohort.schema.name),
+    )  # fmt: skip
+    print(f"{batch!r}: {index}")
+    return 3 if batch.failures else 0
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the ids of a file, one a line; blank lines are left out."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{file.name} is not UTF-8 text", code="encoding") from error
+    ids = [line.strip() for line in text.splitlines() if line.strip()]
+    if not ids:
+        raise SpecError(f"{file.name} names no patient", code="no_patients")
+    return ids
 
 
 def _score(options: argparse.Namespace) -> tuple[Fit, Cohort, Responses]:

@@ -163,6 +163,73 @@ def test_a_population_is_scored_from_a_parquet_file(files, capsys, monkeypatch):
     assert "TREATMENT=NUMBER" in capsys.readouterr().err
 
 
+@pytest.fixture
+def reporting(files, monkeypatch):
+    """Runs the report command on made-up responses with an override."""
+    responses, cohort = responses_of("ordinal", estimand="at_least", part="SD")
+    monkeypatch.setattr("medresponse.inference.store.load_fit", lambda folder: responses.fit)
+    monkeypatch.setattr("medresponse.readers.read", lambda *args, **options: cohort)
+    ask = (
+        "report",
+        "@fit",
+        "@new.csv",
+        "--estimand",
+        "at_least",
+        "--part",
+        "SD",
+        "--worthwhile",
+        "0.05",
+        "--out",
+        "@out",
+    )
+
+    def command(*more, loud=False):
+        words = [a.replace("@", f"{files}/") for a in (*ask, "--override", "a test", *more)]
+        return cli.main([*([] if loud else ["--quiet"]), *words])
+
+    return command
+
+
+def test_reports_of_all_patients_are_made_once_and_kept(files, capsys, reporting):
+    assert reporting("--patient", "P03", "--patient", "P01") == 0
+    assert "<Batch: 2 made, 0 kept, 0 failed>" in capsys.readouterr().out
+    (files / "ids.txt").write_text("P02\n\n  P01\n")
+    assert reporting("--patients", "@ids.txt", "--processes", "1") == 0
+    assert "<Batch: 1 made, 1 kept, 0 failed>" in capsys.readouterr().out
+    text = (files / "out" / "index.html").read_text(encoding="utf-8")
+    assert (
+        text.index("patients/P02.html") < text.index("patients/P01.html") and "Reports on 2 patients" in text
+    )
+    assert run(files, "verify", "@out") == 0
+
+
+def test_a_patient_who_fails_is_named_and_the_exit_code_says_so(files, capsys, reporting):
+    (files / "ids.txt").write_text("P01\nnobody\n")
+    assert reporting("--patients", "@ids.txt", "--format", "json", loud=True) == 3
+    out, err = capsys.readouterr()
+    assert "failed: nobody: [unknown_patient]" in err and "2 of 2 reports, 1 failed" in err
+    assert "<Batch: 1 made, 0 kept, 1 failed>" in out
+    assert [p.name for p in (files / "out" / "patients").iterdir()] == ["P01.json"]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--patient", "nobody"), "error: [unknown_patient] no report could be made"),
+        (("--all", "--format", "docx"), "error: [format] no reports as 'docx'"),
+        (("--patients", "@trial.fit"), "No such file or directory"),
+        (("--patients", "@empty.txt"), "error: [no_patients] empty.txt names no patient"),
+        (("--all", "--out", "@new.csv/out"), "error: [output] out cannot be written to: Not a directory"),
+    ],
+)
+def test_reports_that_cannot_be_made_are_one_message(files, capsys, reporting, more, message):
+    (files / "empty.txt").write_text("\n")
+    (files / "new.csv").write_text("a file")
+    assert reporting(*more) == 2
+    assert message in capsys.readouterr().err
+    assert not list(files.rglob("*.html"))
+
+
 @pytest.mark.parametrize(
     ("spec", "asked", "engine"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ class Cohort:
         """Number of patients."""
         return self.table.height
 
-    @property
+    @functools.cached_property
     def patients(self) -> tuple[str, ...]:
         """Pseudonymous ids, sorted."""
         return tuple(self.table[self.schema.id].to_list())
@@ -156,7 +157,7 @@ class Cohort:
             )
         return self.where(pl.col(self.schema.id).is_in(list(patients)))
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the canonical rows and the schema; the same for any row or column order of the file."""
         digest = hashlib.sha256(json.dumps(_stated(to_plain(self.schema)), sort_keys=True).encode())

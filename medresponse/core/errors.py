@@ -85,6 +85,12 @@ class OutputExistsError(MedresponseError):
     default_code = "output_exists"
 
 
+class OutputError(MedresponseError):
+    """The place for the output cannot be written to."""
+
+    default_code = "output"
+
+
 class IntegrityError(MedresponseError):
     """A stored result does not match its manifest."""
 

@@ -2,17 +2,20 @@
 
 from medresponse.decisions.harms import Harm, Rate
 from medresponse.reports.base import Evidence, Placement, ReportContext, Section
+from medresponse.reports.batch import Batch, Outcome, write_reports
 from medresponse.reports.document import PatientReport, build_report
 from medresponse.reports.index import IndexEntry, IndexFigure, IndexLink, IndexTable, write_index
 from medresponse.reports.output import Report, report, save_report
 
 __all__ = [
+    "Batch",
     "Evidence",
     "Harm",
     "IndexEntry",
     "IndexFigure",
     "IndexLink",
     "IndexTable",
+    "Outcome",
     "PatientReport",
     "Placement",
     "Rate",
@@ -23,4 +26,5 @@ __all__ = [
     "report",
     "save_report",
     "write_index",
+    "write_reports",
 ]

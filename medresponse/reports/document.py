@@ -129,6 +129,7 @@ def build_report(
     allow_unconverged: bool = False,
     produced_utc: str | None = None,
     language: str = "en",
+    inputs_hash: str = "",
     sections: Sequence[str] = SECTIONS,
 ) -> PatientReport:
     """Build one patient's report.
@@ -159,6 +160,8 @@ def build_report(
         Time of production, ISO 8601; now by default. Give it for byte-identical output.
     language : str
         Code of the page's language: ``en``, ``es`` or another that has a catalogue. Words of the schema stay as they are.
+    inputs_hash : str
+        What a batch will know the report by when it goes on; see `batch.write_reports`.
     sections : sequence of str
         Names of registered sections, in order.
 
@@ -184,12 +187,12 @@ def build_report(
     smallest, made = _checked_worthwhile(responses, worthwhile), produced_utc or utc_now()
     provenance = provenance_of(
         responses, synthetic=cohort.schema.synthetic, worthwhile=smallest, validation=validation, override=override,
-        produced_utc=made,
+        produced_utc=made, inputs_hash=inputs_hash,
     )  # fmt: skip
     context = ReportContext(
         responses=single, cohort=cohort.select([patient]), patient=patient, language=words,
         wording=wording_of(single, values, words), values=values, applicability=applicability(single, cohort, patient),
-        worthwhile=smallest, reference=_training(responses, cohort, reference), evidence=tuple(evidence),
+        worthwhile=smallest, reference=training_cohort(responses, cohort, reference), evidence=tuple(evidence),
         harms=tuple(harms), produced_utc=made, validation=validation, provenance=provenance,
     )  # fmt: skip
     kinds = {name: look_up(Section, name, path="report.sections") for name in sections}
@@ -281,8 +284,14 @@ def _checked_worthwhile(responses: Responses, worthwhile: float | None) -> float
     return worthwhile
 
 
-def _training(responses: Responses, cohort: Cohort, reference: Cohort | None) -> Cohort | None:
-    """Return the training cohort, if it is at hand."""
+def training_cohort(responses: Responses, cohort: Cohort, reference: Cohort | None) -> Cohort | None:
+    """Return the training cohort, if it is at hand: `reference`, or `cohort` where it is that.
+
+    Raises
+    ------
+    DataError
+        If `reference` is not what the model learned from.
+    """
     learned_from = responses.fit.provenance.cohort_fingerprint
     if reference is None:
         return cohort if cohort.fingerprint == learned_from else None

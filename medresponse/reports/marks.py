@@ -39,6 +39,8 @@ class ReportProvenance:
         Why the report was made without a validation that holds; empty where one does.
     produced_utc : str
         ISO 8601.
+    inputs_hash : str
+        SHA-256 of everything that the report was made from, by which a batch knows it again; empty for one made alone.
     """
 
     synthetic: bool
@@ -51,6 +53,7 @@ class ReportProvenance:
     expired: bool
     override: str
     produced_utc: str
+    inputs_hash: str
 
     def stamps(self, language: Language) -> tuple[str, ...]:
         """Return the warnings that every page carries, the gravest first."""
@@ -63,7 +66,7 @@ class ReportProvenance:
 
 def provenance_of(
     responses: Responses, *, synthetic: bool, worthwhile: float | None, validation: ValidationRecord | None,
-    override: str | None, produced_utc: str,
+    override: str | None, produced_utc: str, inputs_hash: str,
 ) -> ReportProvenance:  # fmt: skip
     """Return the provenance of a report, once it may be made.
 
@@ -77,6 +80,7 @@ def provenance_of(
     override : str or None
         Why the report is made although no validation holds.
     produced_utc : str
+    inputs_hash : str
 
     Raises
     ------
@@ -100,6 +104,7 @@ def provenance_of(
         config_hash=record.config_hash if record else "", validation=record.checksum if record else "",
         expires=record.expires if record else "", expired=record is not None and record.expired(day),
         override=(override or "").strip() if problems else "", produced_utc=produced_utc,
+        inputs_hash=inputs_hash,
     )  # fmt: skip
 
 

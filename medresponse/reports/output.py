@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medresponse.cohort import Cohort
-from medresponse.core.atomic import require_absent, write_text
+from medresponse.core.atomic import require_absent, write_bytes
 from medresponse.core.audit import append
 from medresponse.decisions.harms import Harm
 from medresponse.reports.base import Evidence
 from medresponse.reports.document import PatientReport, build_report
-from medresponse.reports.html import render
+from medresponse.reports.formats import FORMATS, RECORD, checked_formats, format_of, rendered
 from medresponse.response import Responses
 from medresponse.validation.record import ValidationRecord
 
@@ -85,12 +85,13 @@ def save_report(
     who: str | None = None,
     log: str | Path | None = None,
 ) -> Path:
-    """Write a report as HTML to `path` and as JSON beside it (same stem), atomically and owner-only.
+    """Write a report to `path`, as HTML or PDF by its suffix, and as JSON beside it (same stem), atomically and owner-only.
 
     Parameters
     ----------
     report : Report
     path : path
+        A name in ``.json`` alone writes the HTML too.
     overwrite : bool
     who : str, optional
         Who makes it, for the audit log; the user of the operating system by default.
@@ -101,24 +102,40 @@ def save_report(
     ------
     OutputExistsError
         If either file is there and `overwrite` is not set.
+    SpecError
+        If the suffix is of no format, or what the format needs is not installed.
     IntegrityError
         If the audit log is broken; nothing is written then.
     """
     page = Path(path)
-    data = page.with_suffix(".json")
-    if page.suffix.lower() == ".json":
-        page = page.with_suffix(".html")
-    for file in (page, data):
+    name = format_of(page)
+    stem = page.with_name(page.name[: -len(FORMATS[name].suffix)])
+    names = checked_formats([name if name != RECORD else "html"])
+    files = files_of(stem, names)
+    for file in files.values():
         require_absent(file, overwrite=overwrite)
-    texts = {page: render(report.document), data: report.document.to_json()}
-    log_report(report.document, texts, log=log or page.parent, who=who)  # first: no page without its entry
-    for file, text in texts.items():
-        write_text(file, text)
-    return page
+    write_files(report.document, stem, names, log=log or page.parent, who=who)
+    return files[names[-1]]
+
+
+def files_of(stem: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Return the file of each format; `stem` is their path without suffix."""
+    return {name: stem.with_name(f"{stem.name}{FORMATS[name].suffix}") for name in names}
+
+
+def write_files(
+    document: PatientReport, stem: Path, names: Sequence[str], *, log: str | Path, who: str | None = None
+) -> None:
+    """Write a report in some formats, each file whole or not at all, over what is there; the record comes first."""
+    contents = rendered(document, names)  # before anything is written
+    files = {file: contents[name] for name, file in files_of(stem, names).items()}
+    log_report(document, files, log=log, who=who)  # first: no page without its entry
+    for file, content in files.items():
+        write_bytes(file, content)
 
 
 def log_report(
-    document: PatientReport, texts: Mapping[Path, str | bytes], *, log: str | Path, who: str | None = None
+    document: PatientReport, files: Mapping[Path, bytes], *, log: str | Path, who: str | None = None
 ) -> None:
     """Enter a report in the audit log of folder `log`: what it is from, overrides with reasons, hashes of its files."""
     made = document.provenance
@@ -126,10 +143,8 @@ def log_report(
     if not made.converged:
         overrides["diagnostics"] = "reported although the fit fails its diagnostics"
     hashes = {
-        file.relative_to(log).as_posix(): hashlib.sha256(
-            text.encode("utf-8") if isinstance(text, str) else text
-        ).hexdigest()
-        for file, text in texts.items()
+        file.relative_to(log).as_posix(): hashlib.sha256(content).hexdigest()
+        for file, content in files.items()
     }
     append(
         log, action="report", who=who, patient=document.patient, data_hash=made.data_hash, model_hash=made.model_hash,

@@ -74,7 +74,7 @@ def time_axis(horizon: float, fmt: Formatter) -> Axis:
     ticks = tuple(
         Tick(at=q * horizon, text=fmt.plain_number(q * horizon)) for q in (0.0, 0.25, 0.5, 0.75, 1.0)
     )
-    return Axis(low=0.0, high=horizon, ticks=ticks)
+    return Axis(low=0.0, high=float(horizon), ticks=ticks)
 
 
 def option_curves(

@@ -53,7 +53,8 @@ def test_every_registered_section_has_its_place_and_its_template() -> None:
 
 def test_the_document_survives_its_json(survival_report: Report, dose_report: Report) -> None:
     for made in (survival_report, dose_report):
-        assert PatientReport.from_json(made.document.to_json()) == made.document
+        again = PatientReport.from_json(made.document.to_json())
+        assert again == made.document and again.to_json() == made.document.to_json()
 
 
 def test_the_same_inputs_give_the_same_bytes(survival: Responses, trial: Cohort) -> None:

@@ -69,12 +69,15 @@ class Options:
         Expected.
     p_worthwhile : numpy.ndarray
         Posterior probability of a worthwhile benefit against the reference; 0 for the reference.
+    allowed : numpy.ndarray
+        Whether a treatment may be chosen; the reference always may.
     reference : int
     treatments : tuple of str
     """
 
     utility: np.ndarray
     p_worthwhile: np.ndarray
+    allowed: np.ndarray
     reference: int
     treatments: tuple[str, ...]
 
@@ -83,7 +86,7 @@ class Rule(Protocol):
     """Which treatment each patient gets; one frozen dataclass a file, registered by name."""
 
     def choose(self, options: Options) -> np.ndarray:
-        """Return the position of the treatment chosen for each patient, shape (patient,)."""
+        """Return the position of the treatment chosen for each patient, one of those allowed; shape (patient,)."""
         ...
 
 

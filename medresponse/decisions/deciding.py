@@ -9,7 +9,9 @@ from html import escape
 import numpy as np
 import polars as pl
 
-from medresponse.core.errors import SpecError
+from medresponse.core.errors import DataError, SpecError
+from medresponse.core.small_cells import shown
+from medresponse.decisions.abstention import Verdict
 from medresponse.decisions.base import Options, Rule, Utility
 from medresponse.decisions.expected_utility import ExpectedUtility
 from medresponse.decisions.harms import Harm
@@ -57,6 +59,9 @@ class Decision:
             ``E[max_j U_j - U_k]``: utility lost on average by taking k rather than the treatment one would take knowing the
             parameters. The smallest of a patient is the expected value of perfect information for that choice (Claxton 1999,
             J Health Econ 18:341).
+        ``withheld``
+            Whether the verdict on the patient withholds its estimate. The numbers stand here all the same, for whoever looks into
+            it; a rule never leaves the reference for it.
         ``chosen``
             Whether the rule chooses it.
     losses : numpy.ndarray
@@ -78,6 +83,12 @@ class Decision:
         """Position of the treatment chosen for each patient, shape (patient,)."""
         return self.matrix("chosen").argmax(axis=1)
 
+    @property
+    def abstained(self) -> np.ndarray:
+        """Whether no treatment's comparison with the reference may be shown for a patient, shape (patient,)."""
+        withheld, k = self.matrix("withheld"), self.responses.treatment_position(self.reference)
+        return np.asarray(withheld[:, k] | np.delete(withheld, k, axis=1).all(axis=1))
+
     def chosen(self) -> pl.DataFrame:
         """Return ``patient, treatment``: what the rule gives each patient."""
         return self.table.filter("chosen").select("patient", "treatment")
@@ -87,11 +98,10 @@ class Decision:
         return self.table[column].to_numpy().reshape(-1, len(self.responses.treatments))
 
     def overview(self) -> pl.DataFrame:
-        """Return ``treatment, chosen, share, utility, regret``: how often the rule takes it, and averages over patients."""
+        """Return ``treatment, chosen, share, withheld, utility, regret``: how many get it, are refused it, and averages."""
         grouped = self.table.group_by("treatment", maintain_order=True)
-        return grouped.agg(
-            pl.col("chosen").sum(), pl.col("chosen").mean().alias("share"), pl.col("utility", "regret").mean()
-        )
+        counts = (pl.col("chosen").sum(), pl.col("chosen").mean().alias("share"), pl.col("withheld").sum())
+        return grouped.agg(*counts, pl.col("utility", "regret").mean())
 
     def __repr__(self) -> str:
         return (
@@ -100,8 +110,14 @@ class Decision:
         )
 
     def _repr_html_(self) -> str:
-        shown = self.overview().with_columns(pl.selectors.float().round(4))
-        return f"<p><b>{escape(repr(self)[1:-1])}</b></p>{shown._repr_html_()}"
+        table, n = self.overview(), len(self.responses.ids)
+        chosen = shown(table["chosen"].to_list())
+        withheld = [shown((k, n - k))[0] for k in table["withheld"]]
+        safe = [text.replace(",", "").isdigit() for text in chosen]
+        share = pl.when(pl.Series(safe)).then(pl.col("share").round(3))
+        table = table.with_columns(share.alias("share"), pl.col("utility", "regret").round(4))
+        table = table.with_columns(chosen=pl.Series(chosen), withheld=pl.Series(withheld))
+        return f"<p><b>{escape(repr(self)[1:-1])}</b></p>{table._repr_html_()}"
 
 
 def decide(
@@ -112,6 +128,7 @@ def decide(
     harms: Sequence[Harm] = (),
     worthwhile: float = 0.0,
     against: str | None = None,
+    verdicts: Sequence[Verdict] = (),
     level: float = 0.95,
 ) -> Decision:
     """Weigh the treatments of each patient by a stated utility.
@@ -129,6 +146,9 @@ def decide(
         Smallest worthwhile benefit (MCID) in the responses' unit, declared before seeing data.
     against : str, optional
         Reference treatment; the schema's by default.
+    verdicts : sequence of Verdict
+        Of the same patients in the same order, as `judge` gives them. A treatment is chosen only if its estimate and the
+        reference's are shown; a patient of whom none is stays on the reference, without a recommendation.
     level : float
         Probability of the equal-tailed intervals.
 
@@ -144,6 +164,8 @@ def decide(
         `worthwhile` is negative.
     UnknownTreatmentError
         If a treatment is not among the responses'.
+    DataError
+        If the verdicts are of other patients.
     """
     utility, rule = utility or ExpectedUtility(), rule or HighestUtility()
     check_sides(responses)
@@ -152,18 +174,22 @@ def decide(
     utility.check(responses, harms)
     reference = against or responses.basis.reference
     position = responses.treatment_position(reference)
+    estimated = _estimated(responses, verdicts)
     losses = utility.losses(responses, harms)
     parts = [
         _summarise(values, worth - losses, position, responses.direction, worthwhile, level)
         for _, values, worth in utility.worth(responses)
     ]
     found = dict(zip(_COLUMNS, np.moveaxis(np.concatenate(parts), -1, 0), strict=True))
+    allowed = estimated & estimated[:, [position]]
+    allowed[:, position] = True
     options = Options(
-        utility=found["utility"], p_worthwhile=found["p_worthwhile"], reference=position, treatments=responses.treatments
+        utility=found["utility"], p_worthwhile=found["p_worthwhile"], allowed=allowed, reference=position,
+        treatments=responses.treatments,
     )  # fmt: skip
     return Decision(
         responses=responses, utility=utility, harms=tuple(harms), rule=rule, reference=reference, worthwhile=worthwhile,
-        level=level, table=_table(responses, found, rule.choose(options), reference), losses=losses,
+        level=level, table=_table(responses, found, ~estimated, rule.choose(options), reference), losses=losses,
     )  # fmt: skip
 
 
@@ -184,8 +210,23 @@ def _summarise(
     return np.stack(parts, axis=-1)
 
 
+def _estimated(responses: Responses, verdicts: Sequence[Verdict]) -> np.ndarray:
+    """Return whether each estimate is shown, shape (patient, treatment)."""
+    if not verdicts:
+        return np.ones((len(responses.ids), len(responses.treatments)), dtype=bool)
+    if tuple(verdict.patient for verdict in verdicts) != responses.ids:
+        raise DataError(
+            "verdicts and responses are of other patients, or in another order", code="patients_differ"
+        )
+    return np.array([verdict.shown for verdict in verdicts])
+
+
 def _table(
-    responses: Responses, found: dict[str, np.ndarray], chosen: np.ndarray, reference: str
+    responses: Responses,
+    found: dict[str, np.ndarray],
+    withheld: np.ndarray,
+    chosen: np.ndarray,
+    reference: str,
 ) -> pl.DataFrame:
     names = responses.treatments
     labels = {
@@ -193,6 +234,7 @@ def _table(
         "treatment": list(names) * len(responses.ids),
     }
     columns = {name: values.ravel() for name, values in found.items()}
+    columns["withheld"] = withheld.ravel()
     columns["chosen"] = (chosen[:, None] == np.arange(len(names))).ravel()
     other = pl.when(pl.col("treatment") != reference)
     return pl.DataFrame(labels | columns).with_columns(

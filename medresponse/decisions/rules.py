@@ -30,8 +30,9 @@ class HighestUtility:
 
     def choose(self, options: Options) -> np.ndarray:
         """Return the positions chosen, shape (patient,)."""
-        best = options.utility.argmax(axis=1)
-        gain = options.utility.max(axis=1) - options.utility[:, options.reference]
+        utility = np.where(options.allowed, options.utility, -np.inf)
+        best = utility.argmax(axis=1)
+        gain = utility.max(axis=1) - utility[:, options.reference]
         return np.where(gain > self.margin, best, options.reference)
 
 
@@ -55,7 +56,7 @@ class WorthwhileBenefit:
 
     def choose(self, options: Options) -> np.ndarray:
         """Return the positions chosen, shape (patient,)."""
-        qualifies = options.p_worthwhile >= self.probability
+        qualifies = (options.p_worthwhile >= self.probability) & options.allowed
         qualifies[:, options.reference] = False
         utility = np.where(qualifies, options.utility, -np.inf)
         return np.where(qualifies.any(axis=1), utility.argmax(axis=1), options.reference)
@@ -64,7 +65,7 @@ class WorthwhileBenefit:
 @register(Rule, "treat_all")
 @dataclass(frozen=True, kw_only=True)
 class TreatAll:
-    """The same treatment for everybody: what a rule is measured against.
+    """The same treatment for everybody who is allowed it, else the reference: what a rule is measured against.
 
     Parameters
     ----------
@@ -79,4 +80,5 @@ class TreatAll:
             raise UnknownTreatmentError(
                 f"no treatment {self.treatment!r}; {did_you_mean(self.treatment, options.treatments)}"
             )
-        return np.full(len(options.utility), options.treatments.index(self.treatment))
+        k = options.treatments.index(self.treatment)
+        return np.where(options.allowed[:, k], k, options.reference)

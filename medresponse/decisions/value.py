@@ -13,6 +13,7 @@ from scipy.special import ndtri
 
 from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError, SpecError
+from medresponse.core.small_cells import shown
 from medresponse.decisions.deciding import Decision
 from medresponse.decisions.observed import observed_response
 from medresponse.decisions.propensities import propensities
@@ -173,7 +174,9 @@ def rule_value(
         agreement=float(agree.mean()), effective_n=float(weights.sum() ** 2 / (weights**2).sum()) if agree.any() else 0.0,
         smallest_propensity=float(probability.min()), level=level,
     )  # fmt: skip
-    return replace(result, notes=_notes(result, first, source, in_sample))
+    return replace(
+        result, notes=_notes(result, first, sum(int(p.abstained.sum()) for p in parts), source, in_sample)
+    )
 
 
 class _Evaluated(NamedTuple):
@@ -244,8 +247,13 @@ def _differences(evaluated: _Evaluated, treatments: tuple[str, ...], level: floa
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _notes(result: RuleValue, first: Decision, source: str, in_sample: bool) -> tuple[str, ...]:
+def _notes(
+    result: RuleValue, first: Decision, abstained: int, source: str, in_sample: bool
+) -> tuple[str, ...]:
     notes = [f"treatment probabilities: {source}"]
+    if abstained:
+        few = shown((abstained, result.n - abstained))[0]
+        notes.append(f"estimates are withheld for {few} patients, who count as on {first.reference}")
     if in_sample:
         notes.append("the patients are those the rule was learned from: its value is optimistic")
     if first.responses.basis.assignment != "randomised":

@@ -76,7 +76,18 @@ def test_rules_choose_one_treatment_for_each_patient(rule: Any) -> None:
     rng = np.random.default_rng(0)
     utility, p = rng.normal(size=(50, 3)), rng.random((50, 3))
     kept = utility.copy(), p.copy()
-    chosen = rule.choose(Options(utility=utility, p_worthwhile=p, reference=1, treatments=("A", "B", "C")))
+    allowed = rng.random((50, 3)) < 0.5
+    allowed[:, 1] = True
+
+    def choose(allowed: np.ndarray) -> np.ndarray:
+        options = Options(
+            utility=utility, p_worthwhile=p, allowed=allowed, reference=1, treatments=("A", "B", "C")
+        )
+        return np.asarray(rule.choose(options))
+
+    chosen = choose(np.ones((50, 3), dtype=bool))
     assert chosen.shape == (50,) and set(chosen) <= {0, 1, 2}
+    assert allowed[np.arange(50), choose(allowed)].all()
+    assert set(choose(np.tile([False, True, False], (50, 1)))) == {1}
     np.testing.assert_array_equal(utility, kept[0])
     np.testing.assert_array_equal(p, kept[1])

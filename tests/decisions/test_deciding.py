@@ -8,20 +8,21 @@ import pytest
 from scipy.stats import norm
 
 from medresponse import decide
-from medresponse.core.errors import SpecError, UnknownTreatmentError
+from medresponse.core.errors import DataError, SpecError, UnknownTreatmentError
 from medresponse.decisions import (
     CategoryUtility,
     ExpectedUtility,
     Harm,
     HighestUtility,
     Rate,
+    Reason,
     TreatAll,
+    Verdict,
     WorthwhileBenefit,
 )
 from medresponse.response import category_probabilities, contrast
 from tests import response_kinds
 from tests.decisions.made import responses_of
-from tests.hand_made import trial_of
 
 RATES = {
     "A": Rate(mean=0.1, lower=0.1, upper=0.1),
@@ -141,6 +142,24 @@ def test_rules() -> None:
         taken(TreatAll(treatment="D"))
 
 
+def test_an_option_whose_estimate_is_withheld_is_not_chosen() -> None:
+    draws = np.array([[0.0, 0.0], [1.0, 1.0], [5.0, 5.0]]) + 50.0
+    responses = responses_of(draws).select(["P000", "P001", "P002", "P003"])
+    why = (Reason(code="few_similar"),)
+    own = [((), (), ()), ((), (), why), (why, (), ()), ((), why, why)]
+    verdicts = [
+        Verdict(patient=patient, treatments=responses.treatments, reference="A", shared=(), own=reasons)
+        for patient, reasons in zip(responses.ids, own, strict=True)
+    ]
+    decision = decide(responses, verdicts=verdicts)
+    # C; B, since C is withheld; A, since A is withheld and nothing can be compared with it; A, since both others are.
+    assert decision.chosen()["treatment"].to_list() == ["C", "B", "A", "A"]
+    assert decision.abstained.tolist() == [False, False, True, True]
+    assert decision.overview()["withheld"].to_list() == [1, 1, 2]
+    with pytest.raises(DataError, match="of other patients"):
+        decide(responses, verdicts=verdicts[::-1])
+
+
 def test_weights_of_categories() -> None:
     responses, _ = response_kinds.responses_of("ordinal", estimand="at_least", part="SD")
     schema = responses.outcome_schema
@@ -220,7 +239,14 @@ def test_no_side_and_no_second_arm_are_refused() -> None:
         decide(responses_of(np.ones((2, 4))), against="Z")
 
 
-def test_its_display_holds_no_patient() -> None:
-    decision = decide(responses_of(np.ones((2, 4)), trained_on=trial_of(30)))
-    shown = decision._repr_html_() + repr(decision)
-    assert "P001" not in shown and "HighestUtility" in shown
+def test_its_display_holds_no_patient_and_no_small_number_of_patients() -> None:
+    rng = np.random.default_rng(0)
+    responses = responses_of(
+        rng.normal(50, 1, (2, 40)), coefficients={"contrast 1 x age": rng.normal(3, 0.1, 40)}
+    )
+    decision = decide(responses, rule=HighestUtility(margin=3.0))
+    few = decision.overview()["chosen"].to_list()[1]
+    assert 0 < few < 11
+    text = decision._repr_html_() + repr(decision)
+    assert "P0" not in text and "HighestUtility" in text
+    assert "&lt;11" in text and f">{few}<" not in text and f">{30 - few}<" not in text

@@ -18,7 +18,9 @@ from medresponse.decisions import (
     Harm,
     HighestUtility,
     Rate,
+    Reason,
     TreatAll,
+    Verdict,
     decide,
     rule_value,
     true_value,
@@ -168,6 +170,22 @@ def test_utility_takes_off_harms_and_what_is_not_known_of_them() -> None:
         np.hypot(row_of(plain.values, "rule")["se"], spread)
     )
     assert row_of(net.values, "all on A")["se"] == pytest.approx(row_of(plain.values, "all on A")["se"])
+
+
+def test_patients_without_a_recommendation_count_as_on_the_reference() -> None:
+    cohort = patients(60)
+    plain = decision_on(cohort)
+    why = (Reason(code="jointly_outside"),)
+    verdicts = [
+        Verdict(patient=p, treatments=("A", "B"), reference="A", shared=why if i < 20 else (), own=((), ()))
+        for i, p in enumerate(cohort.patients)
+    ]
+    abstaining = decision_on(cohort, verdicts=verdicts)
+    np.testing.assert_array_equal(abstaining.chosen_idx, np.where(np.arange(60) < 20, 0, plain.chosen_idx))
+    assert any(
+        "withheld for 20 patients, who count as on A" in n for n in rule_value(abstaining, cohort).notes
+    )
+    assert not any("withheld" in note for note in rule_value(plain, cohort).notes)
 
 
 def test_folds_join_to_one_value() -> None:

@@ -6,7 +6,18 @@ import polars as pl
 
 from experiments.study import Study
 from medresponse.cohort import Cohort
-from medresponse.reports import Evidence, IndexFigure, IndexTable, batch, write_index
+from medresponse.core.codec import from_plain
+from medresponse.reports import (
+    Evidence,
+    IndexFigure,
+    IndexTable,
+    ModelFacts,
+    batch,
+    build_cohort_document,
+    save_cohort_document,
+    write_index,
+)
+from medresponse.reports.cohort_documents import KINDS, links_in
 from medresponse.response import Responses
 
 
@@ -20,7 +31,7 @@ def write_reports(
     evidence: list[Evidence],
     reference: Cohort | None = None,
 ) -> None:
-    """Write reports of patients spread evenly over the cohort, and the index page with the study's results.
+    """Write reports of patients spread evenly over the cohort, documents on the model, and the index with the study's results.
 
     Parameters
     ----------
@@ -42,10 +53,16 @@ def write_reports(
         reference=cohort if reference is None else reference, evidence=evidence, override=study.config["override"],
         allow_unconverged=study.config["allow_unconverged"],
     )  # fmt: skip
+    for kind in KINDS:
+        document = build_cohort_document(
+            kind, responses, cohort, facts=from_plain(ModelFacts, study.config["facts"], path="facts"), evidence=evidence,
+            worthwhile=study.config["worthwhile"] or None, reference=cohort if reference is None else reference,
+        )  # fmt: skip
+        save_cohort_document(document, study.folder, overwrite=True)
     write_index(
         made.entries, study.folder, title=title, intro=intro, overwrite=True,
         figures=[IndexFigure(title=n, caption=c, svg=svg, alt=alt) for n, c, svg, alt in study.figures],
-        tables=[IndexTable(caption=caption, frame=frame) for frame, caption in study.tables],
+        tables=[IndexTable(caption=caption, frame=frame) for frame, caption in study.tables], documents=links_in(study.folder),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ r"""The command line: the same verbs as the public page.
     medresponse score trial.fit population.parquet --horizon 300 --worthwhile 0.02 --out scores
     medresponse report trial.fit trial.csv --horizon 300 --worthwhile 0.02 --validation trial.validation.json \
         --all --format html --format pdf --out reports
+    medresponse document trial.fit trial.csv --horizon 300 --facts facts.yaml --validation trial.validation.json --out reports
     medresponse verify trial.fit
 
 Exit codes: 0 done, 2 bad input or a refused request (one message on stderr), 3 reports were made but not for every patient
@@ -135,6 +136,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     _out(report, "folder for the pages")
     report.set_defaults(run=_report)
+
+    document = commands.add_parser(
+        "document", help="write the validation report and the model card of a fit; gaps are shown as gaps"
+    )
+    _scored(document)
+    _worthwhile(document)
+    document.add_argument(
+        "--facts", type=Path, help="YAML file of what people declare: use, limits, contact, expiry, answers"
+    )
+    document.add_argument(
+        "--validation", type=Path, help="validation record of this model, data and question"
+    )
+    document.add_argument("--language", default="en", help="of the pages; en by default")
+    _out(document, "folder for the two documents, beside the index of the reports")
+    document.set_defaults(run=_document)
 
     verify = commands.add_parser("verify", help="replay a result folder's audit log and check its files")
     verify.add_argument("folder", type=Path)
@@ -272,6 +288,7 @@ def _report(options: argparse.Namespace) -> int:
     from medresponse.core.progress import Progress
     from medresponse.reports import write_index
     from medresponse.reports.batch import Outcome, write_reports
+    from medresponse.reports.cohort_documents import links_in
     from medresponse.reports.language import language
     from medresponse.validation import ValidationRecord
 
@@ -298,7 +315,7 @@ def _report(options: argparse.Namespace) -> int:
     if len(batch.failures) == len(batch.outcomes):
         raise MedresponseError("no report could be made", code=batch.failures[0].code)
     index = write_index(
-        batch.entries, options.out, title=cohort.schema.name, overwrite=True, language=options.language,
+        batch.entries, options.out, title=cohort.schema.name, overwrite=True, language=options.language, documents=links_in(options.out),
         intro=language(options.language).say("index.intro", n=len(batch.outcomes), data=cohort.schema.name),
     )  # fmt: skip
     print(f"{batch!r}: {index}")
@@ -315,6 +332,27 @@ def _lines(file: Path) -> list[str]:
     if not ids:
         raise SpecError(f"{file.name} names no patient", code="no_patients")
     return ids
+
+
+def _document(options: argparse.Namespace) -> None:
+    from medresponse.reports import build_cohort_document, load_facts, save_cohort_document
+    from medresponse.reports.cohort_documents import KINDS
+    from medresponse.validation import ValidationRecord
+
+    facts = None if options.facts is None else load_facts(options.facts)
+    record = None if options.validation is None else ValidationRecord.load(options.validation)
+    _, cohort, responses = _score(options)
+    documents = [
+        build_cohort_document(
+            kind, responses, cohort, facts=facts, validation=record, worthwhile=options.worthwhile, language=options.language
+        )
+        for kind in KINDS
+    ]  # fmt: skip
+    for document in documents:
+        link = save_cohort_document(document, options.out, overwrite=options.overwrite)
+        for warning in (*document.stamps, *document.warnings):
+            print(f"{document.title}: {warning}", file=sys.stderr)
+        print(options.out / link.href)
 
 
 def _score(options: argparse.Namespace) -> tuple[Fit, Cohort, Responses]:

@@ -50,7 +50,7 @@ def run(folder, *arguments):
 def test_check_counts_patients_and_shows_none(files, capsys):
     assert run(files, "check", "@trial.csv", "--schema", "@schema.yaml") == 0
     out = capsys.readouterr().out
-    assert "6 patients" in out
+    assert "<11 patients" in out
     assert "73" not in out
 
 
@@ -124,10 +124,10 @@ def test_help_names_every_verb(capsys):
         cli.main(["--help"])
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    assert all(verb in out for verb in ("check", "fit", "respond", "score", "report", "verify"))
+    assert all(verb in out for verb in ("check", "fit", "respond", "score", "report", "document", "verify"))
 
 
-@pytest.mark.parametrize("verb", ["respond", "score", "report"])
+@pytest.mark.parametrize("verb", ["respond", "score", "report", "document"])
 def test_help_names_every_estimand_and_what_each_needs(capsys, verb):
     with pytest.raises(SystemExit):
         cli.main([verb, "--help"])
@@ -279,3 +279,20 @@ def fitting(folder, spec, *asked):
         "@fit",
     )
     return run(folder, *command, *asked)
+
+
+def test_the_documents_on_a_fit_are_written_with_their_warnings(files, capsys, monkeypatch):
+    responses, cohort = responses_of("binary")
+    monkeypatch.setattr("medresponse.inference.store.load_fit", lambda folder: responses.fit)
+    monkeypatch.setattr("medresponse.readers.read", lambda *args, **options: cohort)
+    (files / "facts.yaml").write_text("name: A model\nexpires: '2020-01-01'\n")
+    ask = ("document", "@fit", "@new.csv", "--worthwhile", "0.05", "--facts", "@facts.yaml", "--out", "@docs")
+    assert run(files, *ask) == 0
+    written = capsys.readouterr()
+    assert {file.name for file in (files / "docs").iterdir() if file.suffix in (".html", ".json")} == {
+        "validation_report.html", "validation_report.json", "model_card.html", "model_card.json",
+    }  # fmt: skip
+    assert "EXPIRED on 2020-01-01" in written.err and "NOT VALIDATED" in written.err
+    assert run(files, *ask) == 2 and "exists already" in capsys.readouterr().err
+    assert run(files, *ask, "--overwrite", "--language", "xx") == 2
+    assert "no reports in language 'xx'" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import numpy as np
 
 from medresponse.cohort import Cohort
 from medresponse.decisions.harms import Harm
+from medresponse.reports.facts import ModelFacts
 from medresponse.reports.format import Formatter
 from medresponse.reports.language import Language
 from medresponse.response import Applicability, Responses
@@ -73,6 +74,10 @@ class ReportContext:
     validation : ValidationRecord or None
         What the report rests on; None for one that was made by an override.
     produced_utc : str
+    facts : ModelFacts
+        What people declared of the model.
+    expires : str
+        ISO date until which the model may be used; empty if nobody said.
     """
 
     responses: Responses
@@ -89,6 +94,8 @@ class ReportContext:
     evidence: tuple[Evidence, ...] = field(default=())
     harms: tuple[Harm, ...] = field(default=())
     produced_utc: str = ""
+    facts: ModelFacts = field(default_factory=ModelFacts)
+    expires: str = ""
 
     def say(self, key: str, /, **parts: str | int | Decimal) -> str:
         """Return a sentence of the page's language; see `Language.say`."""

@@ -197,7 +197,7 @@ def build_report(
     )  # fmt: skip
     kinds = {name: look_up(Section, name, path="report.sections") for name in sections}
     built = {name: kind.build(context) for name, kind in kinds.items()}  # type: ignore[attr-defined]
-    document: PatientReport = _cleaned(_document(context, {n: s for n, s in built.items() if s is not None}))
+    document: PatientReport = cleaned(_document(context, {n: s for n, s in built.items() if s is not None}))
     return dataclasses.replace(document, patient=patient)
 
 
@@ -307,14 +307,14 @@ def _checksum(plain: Any) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
     """Return a document in which every text is printable, whatever the data held."""
     if isinstance(value, str):
         return clean(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.replace(
-            value, **{f.name: _cleaned(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            value, **{f.name: cleaned(getattr(value, f.name)) for f in dataclasses.fields(value)}
         )
     if isinstance(value, Mapping):
-        return {key: _cleaned(item) for key, item in value.items()}
-    return tuple(_cleaned(item) for item in value) if isinstance(value, tuple) else value
+        return {key: cleaned(item) for key, item in value.items()}
+    return tuple(cleaned(item) for item in value) if isinstance(value, tuple) else value

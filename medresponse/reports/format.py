@@ -174,6 +174,17 @@ class Formatter:
         words = {SMALL: self.suppressed, WITHHELD: self.withheld}
         return tuple(words.get(int(c)) or self.count(n) for n, c in zip(values, codes, strict=True))
 
+    def grid(self, counts: np.ndarray) -> list[list[str]]:
+        """Return a table of numbers of patients, shape (row, column), whose totals the reader knows; as `cells` does."""
+        if counts.shape[1] == 1:  # a total of one cell is the cell itself
+            return [[text] for text in self.cells(counts[:, 0].tolist())]
+        words = {SMALL: self.suppressed, WITHHELD: self.withheld}
+        codes = suppress(counts, totals="known")
+        return [
+            [words.get(int(c)) or self.count(int(n)) for n, c in zip(row, code, strict=True)]
+            for row, code in zip(counts, codes, strict=True)
+        ]
+
     @property
     def suppressed(self) -> str:
         """What stands for a count of 1 to 10."""

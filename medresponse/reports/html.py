@@ -42,6 +42,12 @@ def _rendered(document: PatientReport, *, say: Any, style: Markup) -> str:
     return template.render(doc=plain, say=functools.partial(say, plain), words=words, style=style)
 
 
+def render_with(template: str, plain: Mapping[str, Any], code: str) -> str:
+    """Return the page that a template makes of a document's plain data, in the language `code`."""
+    say = functools.partial(_say, plain)
+    return environment().get_template(template).render(doc=plain, say=say, words=language(code).say)
+
+
 @functools.cache
 def stylesheet() -> str:
     """Return the style of every page, its font included as data."""

@@ -18,7 +18,7 @@ from medresponse.reports.language import Language, language, languages, placehol
 from medresponse.response import Responses
 from tests.reports.validated import report
 
-REPORTS = Path(module.__file__).parent
+PACKAGE = Path(module.__file__).parents[1]
 FORMS = {code: language(code).entries for code in languages()}
 
 
@@ -31,10 +31,10 @@ def parts_of(code: str, key: str) -> set[str]:
 def strings_in_code() -> set[str]:
     """Every string constant of the package and of its templates."""
     found: set[str] = set()
-    for file in REPORTS.rglob("*.py"):
+    for file in PACKAGE.rglob("*.py"):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         found |= {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    for file in REPORTS.rglob("*.j2"):
+    for file in PACKAGE.rglob("*.j2"):
         found |= set(re.findall(r'words\("([^"]+)"', file.read_text(encoding="utf-8")))
     return found
 
@@ -42,9 +42,9 @@ def strings_in_code() -> set[str]:
 def keys_in_code() -> set[str]:
     """Every key that is written out where a sentence is said."""
     found: set[str] = set()
-    for file in REPORTS.rglob("*.py"):
+    for file in PACKAGE.rglob("*.py"):
         found |= set(re.findall(r'\bsay\(\s*"([^"]+)"', file.read_text(encoding="utf-8")))
-    for file in REPORTS.rglob("*.j2"):
+    for file in PACKAGE.rglob("*.j2"):
         found |= set(re.findall(r'words\("([^"]+)"', file.read_text(encoding="utf-8")))
     return found
 

@@ -2,6 +2,9 @@
 
 from medresponse.reports.sections import (
     banner,
+    card,
+    characteristics,
+    checklist,
     differences,
     evidence,
     expected_response,
@@ -24,6 +27,9 @@ from medresponse.reports.sections import (
 
 __all__ = [
     "banner",
+    "card",
+    "characteristics",
+    "checklist",
     "differences",
     "evidence",
     "expected_response",

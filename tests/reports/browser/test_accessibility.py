@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from medresponse.reports import Report
+from medresponse.cohort import Cohort
+from medresponse.reports import Report, save_cohort_document
+from medresponse.response import Responses
 from tests.reports.browser.real import A4, NARROW, Browser, Seen
+from tests.reports.test_cohort_documents import made
 
 
 def passed(seen: Seen) -> None:
@@ -33,6 +36,15 @@ def test_a_patients_page_is_accessible(
 ) -> None:
     made: Report = request.getfixturevalue(name)
     passed(browser.visit(made.save(tmp_path / "page.html"), size=size, axe=True))
+
+
+@pytest.mark.parametrize("size", [A4, NARROW], ids=["paper", "telephone"])
+@pytest.mark.parametrize(("kind", "code"), [("validation_report", "en"), ("model_card", "es")])
+def test_a_document_on_the_model_is_accessible(
+    kind: str, code: str, size: tuple[int, int], browser: Browser, survival: Responses, trial: Cohort, tmp_path: Path
+) -> None:  # fmt: skip
+    save_cohort_document(made(kind, survival, trial, language=code), tmp_path)
+    passed(browser.visit(tmp_path / f"{kind}.html", size=size, axe=True))
 
 
 def test_axe_finds_what_is_wrong(browser: Browser, tmp_path: Path) -> None:

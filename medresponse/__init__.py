@@ -9,7 +9,9 @@ The public page. Everything is resolved on first use, so that `import medrespons
         mr.ModelSpec(family=mr.families.Weibull(), blocks={"history": mr.priors.Normal()}), cohort, seed=7
     )
     responses = mr.respond(fit, cohort, horizon=12, unit="month")
-    mr.report(responses, cohort, patient="P0042", worthwhile=0.05).save("P0042.html")
+    record = mr.validate(fit, cohort, horizon=12, unit="month", worthwhile=0.05)
+    page = mr.report(responses, cohort, patient="P0042", worthwhile=0.05, validation=record)
+    page.save("P0042.html")
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ _PUBLIC = {
     "SumOfTrees": "medresponse.model",
     "Hinges": "medresponse.model",
     "SumOfHinges": "medresponse.model",
+    "validate": "medresponse.cross_validation",
+    "ValidationRecord": "medresponse.validation",
     "respond": "medresponse.response",
     "contrast": "medresponse.response",
     "pairwise": "medresponse.response",
@@ -65,6 +69,7 @@ __all__ = [
     "SumOfHinges",
     "SumOfTrees",
     "Trees",
+    "ValidationRecord",
     "assess_generator",
     "check_prior",
     "cohort",
@@ -98,6 +103,7 @@ __all__ = [
     "superiority",
     "synthetic",
     "terms",
+    "validate",
     "validation",
     "__version__",
 ]
@@ -119,6 +125,7 @@ if TYPE_CHECKING:
     )
     from medresponse.cohort import cohort_from_frame, load_schema
     from medresponse.comparison import compare_fits, compare_specs
+    from medresponse.cross_validation import validate
     from medresponse.decisions import decide
     from medresponse.inference import Gibbs, Nuts, fit, load_fit, save_fit
     from medresponse.model import Hinges, ModelSpec, SumOfHinges, SumOfTrees, Trees
@@ -129,6 +136,7 @@ if TYPE_CHECKING:
     from medresponse.synthetic.learned import learn
     from medresponse.synthetic.scenario import Scenario, scenario, scenarios
     from medresponse.synthetic.simulation import simulate
+    from medresponse.validation import ValidationRecord
     from medresponse.validation.synthetic_data import assess_generator
 
 

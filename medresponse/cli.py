@@ -4,13 +4,14 @@ r"""The command line: the same verbs as the public page.
     medresponse fit trial.csv --schema schema.yaml --spec spec.yaml --seed 7 --out trial.fit
     medresponse respond trial.fit new.csv --horizon 300 --out responses.parquet
     medresponse score trial.fit population.parquet --horizon 300 --worthwhile 0.02 --out scores
+    medresponse validate trial.fit trial.csv --horizon 300 --worthwhile 0.02 --out trial.validation.json
     medresponse report trial.fit trial.csv --horizon 300 --worthwhile 0.02 --validation trial.validation.json \
         --all --format html --format pdf --out reports
     medresponse document trial.fit trial.csv --horizon 300 --facts facts.yaml --validation trial.validation.json --out reports
     medresponse verify trial.fit
 
-Exit codes: 0 done, 2 bad input or a refused request (one message on stderr), 3 reports were made but not for every patient
-(each failure on stderr and in batch.json), 130 interrupted.
+Exit codes: 0 done, 1 a validation that fails its gates, 2 bad input or a refused request (one message on stderr), 3 reports
+were made but not for every patient (each failure on stderr and in batch.json), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -110,6 +112,26 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--cores", type=int, help="threads; never changes a number")
     _out(score, "folder for the scores; a Parquet file of patients is read part by part")
     score.set_defaults(run=_score_population)
+
+    validate = commands.add_parser(
+        "validate", help="hold refits against patients left out and write the record"
+    )
+    _scored(validate)
+    validate.add_argument("--worthwhile", type=float, help="smallest worthwhile benefit, as for report")
+    validate.add_argument("--folds", type=int, default=5, help="default 5")
+    validate.add_argument(
+        "--groups", help="column whose groups are left out one at a time, in place of folds"
+    )
+    validate.add_argument(
+        "--new-patients", action="store_true", help="the model learned from none of these patients: no refits"
+    )
+    validate.add_argument(
+        "--limits", type=Path, help="YAML file of limits, fixed before anything is measured"
+    )
+    validate.add_argument("--seed", type=int, help="of folds and refits; the fit's by default")
+    validate.add_argument("--days", type=int, default=365, help="how long the record holds, default 365")
+    _out(validate, "JSON file of the record")
+    validate.set_defaults(run=_validate)
 
     report = commands.add_parser(
         "report", help="write reports of patients; the same command goes on from what is there"
@@ -225,10 +247,7 @@ def _fit(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 130
-    for file in sorted(checkpoint.rglob("*"), reverse=True):
-        file.unlink() if file.is_file() else file.rmdir()
-    if checkpoint.is_dir():
-        checkpoint.rmdir()
+    shutil.rmtree(checkpoint, ignore_errors=True)
     return 0
 
 
@@ -282,6 +301,40 @@ def _score_population(options: argparse.Namespace) -> None:
     print(
         f"{found.n_patients} patients x {len(found.treatments)} treatments, {found.n_excluded} excluded: {found.path}"
     )
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from medresponse.core.atomic import require_absent
+    from medresponse.core.codec import from_plain
+    from medresponse.core.strict_yaml import read_yaml
+    from medresponse.cross_validation import validate
+    from medresponse.inference.store import load_fit
+    from medresponse.readers import read
+    from medresponse.validation import GateLimits
+
+    require_absent(options.out, overwrite=options.overwrite)
+    checkpoint = options.out.with_name(f".{options.out.name}.chains")
+    fit = load_fit(options.fit)
+    limits = None
+    if options.limits is not None:
+        limits = from_plain(GateLimits, read_yaml(options.limits, what="limits"), path="limits")
+    record = validate(
+        fit, read(options.data, fit.schema), horizon=options.horizon, unit=options.unit, estimand=options.estimand,
+        part=options.part, worthwhile=options.worthwhile, folds=options.folds, groups=options.groups,
+        new_patients=options.new_patients, limits=limits, seed=options.seed, days=options.days,
+        checkpoint=checkpoint,
+    )  # fmt: skip
+    record.save(options.out, overwrite=options.overwrite)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    for gate in record.gates:
+        numbers = (
+            "not measured"
+            if gate.measured is None
+            else f"{gate.measured:.3g} ({gate.lower:.3g} to {gate.upper:.3g})"
+        )
+        print(f"{'passed' if gate.passed else 'FAILED'}  {gate.words}: {numbers}")
+    print(f"{options.out}: {record!r}")
+    return 0 if record.passed else 1
 
 
 def _report(options: argparse.Namespace) -> int:

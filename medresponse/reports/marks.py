@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from medresponse.core.errors import UnvalidatedError
 from medresponse.reports.language import Language
 from medresponse.response import Responses
-from medresponse.validation.record import Question, ValidationRecord
+from medresponse.validation import Question, ValidationRecord
 
 
 @dataclass(frozen=True, kw_only=True)

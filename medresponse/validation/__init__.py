@@ -3,9 +3,12 @@
 from medresponse.validation.baselines import BASELINES, fit_baseline
 from medresponse.validation.continuous import coverage, mean_absolute_error, within_share, within_share_point
 from medresponse.validation.gates import Gate, GateLimits, judge
+from medresponse.validation.held_out import HeldOut, held_out
+from medresponse.validation.measuring import measure
 from medresponse.validation.montecarlo import Estimate, batch_error, batch_means, batched
 from medresponse.validation.overlap import Overlap, overlap
-from medresponse.validation.record import Question, ValidationRecord
+from medresponse.validation.question import Question
+from medresponse.validation.record import ValidationRecord, make_record
 from medresponse.validation.recovery import crps, recovery
 from medresponse.validation.seeds import over_seeds
 from medresponse.validation.sensitivity import Sensitivity, sensitivity
@@ -25,6 +28,7 @@ __all__ = [
     "Estimate",
     "Gate",
     "GateLimits",
+    "HeldOut",
     "Known",
     "Overlap",
     "Question",
@@ -41,8 +45,11 @@ __all__ = [
     "fit_baseline",
     "integrated_brier",
     "kaplan_meier",
+    "held_out",
     "judge",
     "known",
+    "make_record",
+    "measure",
     "mean_absolute_error",
     "over_seeds",
     "overlap",

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 class GateLimits:
     """Limits declared before anything is measured.
 
-    A gate asks whether the patients *show* that the model is off by more than its tolerance, and whether there are
-    enough of them to show it: the interval of what is measured must reach into the tolerated range, and where a
-    resolution is given its half-width must not exceed it. Limits on gaps are in units of the response's scale: 1 for a
+    A gate is failed where what is measured lies outside the tolerated range, by more than chance: the interval excludes
+    the ideal value as well. It is failed too where there are too few patients to tell, which a half-width above the
+    resolution says. Limits on gaps are in units of the response's scale: 1 for a
     probability, the horizon for a time, two standard deviations of the outcome for everything else.
 
     Parameters
@@ -38,7 +38,8 @@ class GateLimits:
     concordance : float
         Least probability of ranking two patients right.
     skill : float
-        Least share of the arm averages' squared error that the model removes.
+        Least share of the arm averages' squared error that the model removes; a little below zero, since a model in
+        which nothing matters is no worse than they are.
     width : float
         Largest ratio of how far refits differ to how far their posterior says they might.
 
@@ -58,7 +59,7 @@ class GateLimits:
     pit: float = 0.05
     coverage: float = 0.03
     concordance: float = 0.5
-    skill: float = 0.0
+    skill: float = -0.01
     width: float = 1.25
 
     def __post_init__(self) -> None:
@@ -84,8 +85,8 @@ GATES = {
 """What each gate measures, in words."""
 
 REASONS = {
-    "within": "not shown to lie outside the tolerated range",
-    "outside": "shown to lie outside the tolerated range",
+    "within": "within the tolerated range, or outside it by chance",
+    "outside": "outside the tolerated range, by more than chance",
     "too_few": "too few patients to tell",
     "not_measured": "could not be measured",
 }
@@ -106,6 +107,8 @@ class Gate:
         The quantity and its interval; None where it is not a number, and then the gate is failed.
     limit : (float or None, float or None)
         Tolerated range, open where None.
+    ideal : (float or None, float or None)
+        What a perfect model has, in the same way.
     resolution : float or None
         Half-width that the interval must not exceed.
     passed : bool
@@ -124,6 +127,7 @@ class Gate:
     lower: float | None
     upper: float | None
     limit: tuple[float | None, float | None]
+    ideal: tuple[float | None, float | None]
     resolution: float | None = None
     passed: bool
     reason: str
@@ -148,6 +152,7 @@ def judge(
     upper: float,
     *,
     limit: tuple[float | None, float | None],
+    ideal: tuple[float | None, float | None] | None = None,
     of: str = "",
     resolution: float | None = None,
 ) -> Gate:
@@ -160,25 +165,31 @@ def judge(
     measured, lower, upper : float
         The quantity and its interval.
     limit : (float or None, float or None)
-        Tolerated range: the interval must reach into it.
+        Tolerated range, open where None.
+    ideal : (float or None, float or None), optional
+        What a perfect model has; the tolerated range itself by default.
     of : str, optional
         The option it is about, in words.
     resolution : float, optional
         Largest half-width at which the interval tells anything.
     """
     numbers = [float(value) if math.isfinite(value) else None for value in (measured, lower, upper)]
-    low = -math.inf if limit[0] is None else limit[0]
-    high = math.inf if limit[1] is None else limit[1]
+    best = limit if ideal is None else ideal
     # Written so that NaN takes the first branch.
     if None in numbers or not lower <= upper:
         reason = "not_measured"
-    elif lower > high or upper < low:
+    elif not _overlap(limit, measured, measured) and not _overlap(best, lower, upper):
         reason = "outside"
     elif resolution is not None and (upper - lower) / 2 > resolution:
         reason = "too_few"
     else:
         reason = "within"
     return Gate(
-        name=name, of=of, measured=numbers[0], lower=numbers[1], upper=numbers[2], limit=limit,
+        name=name, of=of, measured=numbers[0], lower=numbers[1], upper=numbers[2], limit=limit, ideal=best,
         resolution=resolution, passed=reason == "within", reason=reason,
     )  # fmt: skip
+
+
+def _overlap(bounds: tuple[float | None, float | None], lower: float, upper: float) -> bool:
+    low, high = bounds
+    return (low is None or upper >= low) and (high is None or lower <= high)

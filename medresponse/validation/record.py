@@ -5,51 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from medresponse.core.atomic import require_absent, write_text
+from medresponse.core.audit import append
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import IntegrityError, SpecError
-from medresponse.validation.gates import Gate, GateLimits
-
-if TYPE_CHECKING:
-    from medresponse.response import Responses
+from medresponse.validation.gates import GATES, REASONS, Gate, GateLimits
+from medresponse.validation.held_out import HeldOut
+from medresponse.validation.measuring import measure
+from medresponse.validation.question import Question
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What was asked of the model, and what counts as worthwhile.
-
-    Parameters
-    ----------
-    outcome, estimand, part : str
-    horizon : float or None
-        In the outcome's unit of time, whatever unit it was stated in.
-    unit : str
-        Of the responses.
-    worthwhile : float or None
-        Smallest worthwhile benefit in `unit`; None where benefits have no meaning.
-    """
-
-    outcome: str
-    estimand: str
-    part: str
-    horizon: float | None
-    unit: str
-    worthwhile: float | None
-
-    @classmethod
-    def of(cls, responses: Responses, worthwhile: float | None) -> Question:
-        """Return the question that `responses` answer."""
-        return cls(
-            outcome=responses.fit.outcome, estimand=responses.estimand.kind, part=responses.part,
-            horizon=responses.estimand.horizon, unit=responses.unit,
-            worthwhile=None if worthwhile is None else float(worthwhile),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,11 +123,42 @@ class ValidationRecord:
             )
         return record
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the record as JSON, atomically."""
-        require_absent(path, overwrite=overwrite)
-        write_text(path, self.to_json())
-        return Path(path)
+    def save(
+        self,
+        path: str | Path,
+        *,
+        overwrite: bool = False,
+        who: str | None = None,
+        log: str | Path | None = None,
+    ) -> Path:
+        """Write the record as JSON, atomically, after its entry in the audit log.
+
+        Parameters
+        ----------
+        path : path
+        overwrite : bool
+        who : str, optional
+            Who validated, for the log; the user of the operating system by default.
+        log : path, optional
+            Folder of the audit log, above the file; the file's own folder by default.
+
+        Raises
+        ------
+        OutputExistsError
+            If the file is there and `overwrite` is not set.
+        IntegrityError
+            If the audit log is broken; nothing is written then.
+        """
+        file, text = Path(path), self.to_json()
+        require_absent(file, overwrite=overwrite)
+        place = Path(log) if log is not None else file.parent
+        hashes = {file.relative_to(place).as_posix(): hashlib.sha256(text.encode("utf-8")).hexdigest()}
+        append(
+            place, action="validate", who=who, data_hash=self.data_hash, model_hash=self.model_hash,
+            config_hash=self.config_hash, validation_hash=self.checksum, files=hashes,
+        )  # fmt: skip
+        write_text(file, text)
+        return file
 
     @classmethod
     def load(cls, path: str | Path) -> ValidationRecord:
@@ -171,10 +173,67 @@ class ValidationRecord:
             raise IntegrityError(f"no validation record at {Path(path).name}", code="validation")
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
 
+    def table(self) -> pl.DataFrame:
+        """Return ``gate, of, measured, lower, upper, from, to, passed, reason``, one row a gate."""
+        rows = [
+            (GATES[g.name], g.of, g.measured, g.lower, g.upper, *g.limit, g.passed, REASONS[g.reason])
+            for g in self.gates
+        ]
+        names = ["gate", "of", "measured", "lower", "upper", "from", "to", "passed", "reason"]
+        kinds = [pl.String, pl.String, *[pl.Float64] * 5, pl.Boolean, pl.String]
+        return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
+
     def __repr__(self) -> str:
         failed = len(self.failures)
         verdict = "passed" if self.passed else f"{failed} of {len(self.gates)} gates FAILED"
         return f"<ValidationRecord of {self.question.outcome}: {self.n_patients} patients, {verdict}, until {self.expires}>"
+
+
+def make_record(
+    held: HeldOut,
+    *,
+    worthwhile: float | None = None,
+    limits: GateLimits | None = None,
+    population: str | None = None,
+    days: int = 365,
+) -> ValidationRecord:
+    """Measure held-out predictions and return the record of it.
+
+    Parameters
+    ----------
+    held : HeldOut
+    worthwhile : float, optional
+        Smallest worthwhile benefit in the responses' unit, the one that reports will be made with; ignored where they
+        have none (one option, or no better side).
+    limits : GateLimits, optional
+    population : str, optional
+        Who the patients are, in words; the cohort's name by default.
+    days : int
+        How long the record holds.
+
+    Raises
+    ------
+    SpecError
+        If reports on this question need a worthwhile benefit and none is given, or the record would hold for no day.
+    """
+    responses, cohort = held.responses, held.cohort
+    if days < 1:
+        raise SpecError(f"days={days}: a record holds for one day at least")
+    if len(responses.treatments) < 2 or responses.direction == 0:
+        worthwhile = None
+    elif worthwhile is None or not worthwhile > 0:
+        raise SpecError(
+            f"a validation of benefits needs worthwhile=, the smallest worthwhile benefit in unit {responses.unit!r}",
+            code="worthwhile",
+        )
+    question, chosen = Question.of(responses, worthwhile), limits or GateLimits()
+    now = datetime.now(UTC)
+    return ValidationRecord(
+        model_hash=responses.fit.provenance.spec_hash, data_hash=responses.fit.provenance.cohort_fingerprint,
+        validated_in=cohort.fingerprint, population=population or cohort.schema.name, method=held.method,
+        n_patients=cohort.n, question=question, limits=chosen, gates=measure(held, question, chosen),
+        validated_utc=now.isoformat(timespec="seconds"), expires=(now.date() + timedelta(days=days)).isoformat(),
+    )  # fmt: skip
 
 
 def _sha256(plain: Any) -> str:

@@ -28,6 +28,7 @@ def test_a_gate_cannot_be_made_to_pass_without_numbers() -> None:
                 lower=0.0,
                 upper=1.0,
                 limit=(0.0, 1.0),
+                ideal=(0.0, 1.0),
                 passed=True,
                 reason="within",
             )
@@ -36,17 +37,21 @@ def test_a_gate_cannot_be_made_to_pass_without_numbers() -> None:
 @pytest.mark.parametrize(
     ("lower", "upper", "passed", "reason"),
     [
-        (0.02, 0.06, True, "within"),
+        (0.02, 0.06, True, "within"),  # off, by no more than is tolerated
+        (-0.02, 0.14, True, "within"),  # more than is tolerated, perhaps by chance
         (0.06, 0.10, False, "outside"),
+        (0.02, 0.10, False, "outside"),
         (-0.10, -0.06, False, "outside"),
         (-0.2, 0.2, False, "too_few"),
         (0.2, -0.2, False, "not_measured"),
     ],
 )
-def test_an_interval_must_reach_into_the_tolerated_range_and_tell_something(
+def test_what_is_off_by_more_than_chance_and_more_than_is_tolerated_fails(
     lower: float, upper: float, passed: bool, reason: str
 ) -> None:
-    gate = judge("skill", (lower + upper) / 2, lower, upper, limit=(-0.05, 0.05), resolution=0.1)
+    gate = judge(
+        "skill", (lower + upper) / 2, lower, upper, limit=(-0.05, 0.05), ideal=(0.0, 0.0), resolution=0.1
+    )
     assert gate.passed is passed and gate.reason == reason
 
 

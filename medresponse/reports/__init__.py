@@ -8,6 +8,7 @@ from medresponse.reports.document import PatientReport, build_report
 from medresponse.reports.facts import ModelFacts, load_facts
 from medresponse.reports.index import IndexEntry, IndexFigure, IndexLink, IndexTable, write_index
 from medresponse.reports.output import Report, report, save_report
+from medresponse.reports.reading import ReaderQuestion, question_sheet, reader_questions
 
 __all__ = [
     "Batch",
@@ -23,12 +24,15 @@ __all__ = [
     "PatientReport",
     "Placement",
     "Rate",
+    "ReaderQuestion",
     "Report",
     "ReportContext",
     "Section",
     "build_cohort_document",
     "build_report",
     "load_facts",
+    "question_sheet",
+    "reader_questions",
     "report",
     "save_cohort_document",
     "save_report",

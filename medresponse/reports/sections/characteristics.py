@@ -10,8 +10,9 @@ import polars as pl
 
 from medresponse.cohort import Cohort
 from medresponse.core.registry import register
+from medresponse.core.small_cells import FLOOR
 from medresponse.reports.base import Placement, ReportContext, Section
-from medresponse.reports.format import FLOOR, step_for
+from medresponse.reports.format import step_for
 
 
 @dataclass(frozen=True, kw_only=True)

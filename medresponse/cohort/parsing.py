@@ -71,7 +71,7 @@ def read_ids(column: pl.Series) -> pl.Series:
 
 def read_levels(text: pl.Series, levels: tuple[str, ...]) -> pl.Series:
     """Return canonical text as an ``Enum`` of `levels`; null where it is none of them."""
-    return text.set(~text.is_in(list(levels)).fill_null(True), None).cast(pl.Enum(list(levels)))
+    return text.cast(pl.Enum(list(levels)), strict=False)
 
 
 def read_flags(text: pl.Series, *, yes: str, no: str) -> pl.Series:

@@ -15,7 +15,7 @@ from medresponse.cohort.parsing import read_ids
 from medresponse.core.errors import DataError
 from medresponse.readers.files import check_parquet_file
 
-PART = 16_384  # patients
+PART = 32_768  # patients
 _SPOOLED_NUMBERS = 8_000_000  # cells of a table held at once while rows are dealt out (64 MB)
 
 

@@ -14,7 +14,10 @@ def check_categories(intake: Intake) -> Iterator[Finding]:
         if not feature.is_discrete:
             continue
         text = intake.text(name)
-        unknown = ~text.is_in(list(feature.level_names)).fill_null(True)
+        known = text.is_in(list(feature.level_names))
+        if known.all():  # but for missing ones
+            continue
+        unknown = ~known.fill_null(True)
         n_values = text.filter(unknown).n_unique()
         action = (
             f"{n_values} distinct value(s) are none of the levels ({shown(feature.level_names)}); "

@@ -1,24 +1,15 @@
-"""Reductions over draws, compiled: one pass over a patient's draws while they are in the processor's cache.
-
-Imported only where a population is scored. Sums are in float64; a result depends on a patient's own draws alone.
-"""
+"""Reductions over draws, patient by patient while the draws are in the processor's cache; sums are in float64."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from functools import cache
-from typing import Any
-
 import numpy as np
 
-log = logging.getLogger("medresponse.response")
+from medresponse.response.scoring.compiled import compiled
 
 MOMENTS = ("mean", "sd")
 COMPARISONS = (
     "benefit", "benefit_sd", "p_benefit", "p_worthwhile", "p_worse", "p_best", "utility", "regret",
 )  # fmt: skip
-_SIZES = (1, 2, 2)  # of the arrays by which kernels are compiled
 
 
 def moments(relative: np.ndarray) -> np.ndarray:
@@ -30,7 +21,7 @@ def moments(relative: np.ndarray) -> np.ndarray:
         Shape (patient, treatment, draw), float32.
     """
     out = np.empty((*relative.shape[:2], len(MOMENTS)))
-    _kernels()[0](relative, out)
+    compiled(_moments, "f4[3]", "f8[3]")(relative, out)
     return out
 
 
@@ -63,35 +54,12 @@ def comparisons(
     -------
     numpy.ndarray
         ``utility`` is that of ``scale * relative`` and lacks ``direction * offset``. ``p_best`` is shared among equals.
+        The reference has no benefit over itself: NaN.
     """
     out = np.empty((*relative.shape[:2], len(COMPARISONS)))
-    _kernels()[1](relative, scale, losses, reference, worthwhile, direction, out)
+    compare = compiled(_comparisons, "f4[3]", "f8[1]", "f4[2]", "i8", "f8", "i8", "f8[3]")
+    compare(relative, scale, losses, reference, worthwhile, direction, out)
     return out
-
-
-@cache
-def _kernels() -> tuple[Callable[..., None], Callable[..., None]]:
-    """Compile, or take from numba's folder of compiled functions; without one that can be written, compile afresh."""
-    try:
-        return _compiled(keep=True)
-    except (OSError, RuntimeError) as error:  # no folder can be written, or it is full or damaged
-        log.info(
-            "compiled kernels are not kept (%s): they are compiled again in every process",
-            type(error).__name__,
-        )
-        return _compiled(keep=False)
-
-
-def _compiled(*, keep: bool) -> tuple[Callable[..., None], Callable[..., None]]:
-    import numba
-
-    # Sums may be reordered (vectorised) and products fused; infinities and NaN keep their meaning.
-    options: dict[str, Any] = {"nogil": True, "cache": keep, "fastmath": {"reassoc", "contract", "nsz"}}
-    both = numba.njit(**options)(_moments), numba.njit(**options)(_comparisons)
-    one, losses = np.zeros(_SIZES, dtype=np.float32), np.zeros(_SIZES[1:], dtype=np.float32)
-    both[0](one, np.empty((1, 2, len(MOMENTS))))
-    both[1](one, np.ones(1), losses, 0, 0.0, 1, np.empty((1, 2, len(COMPARISONS))))
-    return both
 
 
 def _moments(relative: np.ndarray, out: np.ndarray) -> None:
@@ -120,9 +88,12 @@ def _comparisons(
     best = np.empty(n_draws, dtype=np.float32)
     share = np.empty(n_draws, dtype=np.float32)
     for i in range(n):
-        enough, unit = np.float32(worthwhile / scale[i]), np.float32(scale[i])
+        enough, unit = np.float32(worthwhile / scale[i]), sign * np.float32(scale[i])
         base = relative[i, reference]
         for k in range(n_treatments):
+            if k == reference:
+                out[i, k, :5] = np.nan
+                continue
             own = relative[i, k]
             total = 0.0
             # Counts of draws, exact in float32 up to 2^24 of them.
@@ -145,30 +116,32 @@ def _comparisons(
             out[i, k, 4] = below / n_draws
         for k in range(n_treatments):
             own, loss, u = relative[i, k], losses[k], utility[k]
+            total = 0.0
             for s in range(n_draws):
-                u[s] = sign * unit * own[s] - loss[s]
-        for s in range(n_draws):
-            best[s] = utility[0, s]
-            share[s] = zero
-        for k in range(1, n_treatments):
-            u = utility[k]
+                u[s] = unit * own[s] - loss[s]
+                total += np.float64(u[s])
+            out[i, k, 6] = total / n_draws
             for s in range(n_draws):
-                best[s] = u[s] if u[s] > best[s] else best[s]
-        for k in range(n_treatments):
-            u = utility[k]
-            for s in range(n_draws):
-                share[s] += one if u[s] == best[s] else zero
+                best[s] = u[s] if k == 0 or u[s] > best[s] else best[s]
         top = 0.0
         for s in range(n_draws):
             top += np.float64(best[s])
-            share[s] = one / share[s]
+        winners = zero
         for k in range(n_treatments):
-            u = utility[k]
-            total, won = 0.0, 0.0
+            u, won = utility[k], zero
             for s in range(n_draws):
-                total += np.float64(u[s])
-            for s in range(n_draws):
-                won += np.float64((one if u[s] == best[s] else zero) * share[s])
+                won += one if u[s] == best[s] else zero
             out[i, k, 5] = won / n_draws
-            out[i, k, 6] = total / n_draws
-            out[i, k, 7] = (top - total) / n_draws
+            out[i, k, 7] = top / n_draws - out[i, k, 6]
+            winners += won
+        if winners > n_draws:  # in some draws several are best
+            for s in range(n_draws):
+                share[s] = zero
+            for k in range(n_treatments):
+                for s in range(n_draws):
+                    share[s] += one if utility[k, s] == best[s] else zero
+            for k in range(n_treatments):
+                part = 0.0
+                for s in range(n_draws):
+                    part += np.float64(one / share[s] if utility[k, s] == best[s] else zero)
+                out[i, k, 5] = part / n_draws

@@ -207,16 +207,15 @@ class Line:
         deviation: np.ndarray,
     ) -> None:
         """Add the effects of patients' groups to centres and deviations, in place."""
-        position_of = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-        found = [self._group(grouping, label) for label in position_of]
-        own = np.array([position_of[label] for label in labels])
-        center += np.stack([level[0] for level, _ in found])[own]
-        deviation += np.stack([level[1] for level, _ in found])[own]
+        found = [self._group(grouping, label) for label in labels]
+        center += np.array([level[0] for level, _ in found])
+        for own, (level, _) in zip(deviation, found, strict=True):
+            own += level[1]
         for j, position in enumerate(grouping.slopes):
             x = columns[:, position]
-            center += (x * np.array([slopes[0][j] for _, slopes in found])[own])[:, None]
-            steep = np.stack([slopes[1][j] for _, slopes in found])[own]
-            deviation += (x.astype(np.float32)[:, None] * steep)[:, None]
+            center += (x * np.array([slopes[0][j] for _, slopes in found]))[:, None]
+            for own, (_, slopes), value in zip(deviation, found, x.astype(np.float32), strict=True):
+                own += value * slopes[1][j]
 
     def _group(self, grouping: Grouping, label: str) -> tuple[_Split, _Split]:
         """Return the level (treatment, draw) and the slopes (slope, draw) of one group, split."""

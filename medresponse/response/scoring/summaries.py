@@ -7,11 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from medresponse.core.links import Link, Linked, Values, values_at
+from medresponse.core.links import Link, Linked
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Responses
 from medresponse.response.scoring.kernels import COMPARISONS, MOMENTS, comparisons, moments
 from medresponse.response.scoring.predictors import Line, Tile
+from medresponse.response.scoring.values import Values, values_at
 
 _QUANTILES = ("lower", "median", "upper")
 _BENEFIT_ENDS = ("benefit_lower", "benefit_upper")
@@ -131,7 +132,6 @@ class Summaries:
                 reference=self.reference, worthwhile=self.worthwhile, direction=asked.direction,
             )  # fmt: skip
             found[..., COMPARISONS.index("utility")] += asked.direction * offset[..., 0]
-            found[:, self.reference, : COMPARISONS.index("p_best")] = np.nan
             parts["comparisons"] = found
         if self.level is not None:
             tail = (1 - self.level) / 2

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medresponse.core.links import INVERSE, values_at
+from medresponse.core.links import INVERSE
+from medresponse.response.scoring.values import values_at
 
 UNIT = 2.0**-24  # half the distance from 1 to the next float32
 

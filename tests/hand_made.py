@@ -131,7 +131,9 @@ def hand_made_fit(
     posterior = xr.Dataset(variables, {"imputation": ("chain", list(imputation))})
     still = {"diverging": (("chain", "draw"), np.zeros((chains, draws // chains), dtype=bool))}
     # As if weaker priors favoured larger effects: weights that rise with the first coefficient.
-    rise = 0.1 * np.argsort(np.argsort(table.reshape(draws, -1)[:, 0])).reshape(chains, -1) / draws
+    rise = (
+        0.1 * np.argsort(np.argsort(table.reshape(draws, -1)[:, :1].sum(axis=1))).reshape(chains, -1) / draws
+    )
     still |= {WEAKER: (("chain", "draw"), rise), STRONGER: (("chain", "draw"), -rise)}
     provenance = make_provenance(
         spec,

@@ -110,7 +110,7 @@ class AbstentionRules:
     most_beyond: float = 1.0
     most_distance: float = 1.25
     fewest_similar: float = 11.0
-    similar_share: float = 0.25
+    similar_share: float = 0.5
     least_propensity: float = 0.05
     most_missing: float = 0.5
     required: tuple[str, ...] = ()
@@ -204,7 +204,7 @@ class Verdict:
 
 def judge(
     responses: Responses, cohort: Cohort, rules: AbstentionRules, *, training: Studied | None = None,
-    worthwhile: float | None = None, measures: Measures | None = None,
+    worthwhile: float | None = None, measures: Measures | None = None, allow_unconverged: bool = False,
 ) -> tuple[Verdict, ...]:  # fmt: skip
     """Return the verdict on each patient of `responses`.
 
@@ -221,6 +221,8 @@ def judge(
         Smallest worthwhile benefit in the responses' unit; without it no interval is too wide.
     measures : Measures, optional
         What `response.measure` returned for these responses and this `training`, if it is at hand.
+    allow_unconverged : bool
+        Withhold nothing because the fit fails its diagnostics; for looking at estimates that nobody may use.
 
     Raises
     ------
@@ -241,21 +243,25 @@ def judge(
     rows = np.array([position[patient] for patient in responses.ids], dtype=int)
     wide = _too_wide(responses, rules, worthwhile)
     barred = _Barred(rules, cohort, rows)
-    return tuple(
-        Verdict(
-            patient=patient, treatments=responses.treatments, reference=responses.basis.reference,
-            shared=tuple(_shared(responses, rules, measures, row, cohort, int(rows[row]))),
-            own=tuple(
-                (
-                    *barred.reasons(row, treatment),
-                    *_own(responses, rules, measures, row, k, training),
-                    *([Reason(code="too_wide", threshold=rules.widest)] if wide[row, k] else []),
-                )
-                for k, treatment in enumerate(responses.treatments)
-            ),
-        )
-        for row, patient in enumerate(responses.ids)
-    )  # fmt: skip
+    passed = responses.fit.diagnostics.passed or allow_unconverged
+    failed = () if passed else (Reason(code="diagnostics_failed"),)
+    verdicts = []
+    for row, patient in enumerate(responses.ids):
+        shared = (*failed, *_shared(responses, rules, measures, row, cohort, int(rows[row])))
+        own = []
+        for k, treatment in enumerate(responses.treatments):
+            reasons = (*barred.reasons(row, treatment), *_own(responses, rules, measures, row, k, training))
+            if wide[row, k] and not reasons and not shared:
+                # Said of an estimate that could otherwise be shown, never of one that nobody should read.
+                reasons = (Reason(code="too_wide", threshold=rules.widest),)
+            own.append(reasons)
+        verdicts.append(
+            Verdict(
+                patient=patient, treatments=responses.treatments, reference=responses.basis.reference, shared=shared,
+                own=tuple(own),
+            )
+        )  # fmt: skip
+    return tuple(verdicts)
 
 
 def verdict_table(verdicts: tuple[Verdict, ...]) -> pl.DataFrame:
@@ -342,8 +348,6 @@ def _shared(
     """Yield reasons that are about the model or the patient, not about one option."""
     fit = responses.fit
     names = np.array(fit.encoding.names, dtype=object)
-    if not fit.diagnostics.passed:
-        yield Reason(code="diagnostics_failed")
     absent = tuple(name for name in rules.required if cohort.table[name][at] is None)
     if absent:
         yield Reason(code="required_missing", inputs=absent)

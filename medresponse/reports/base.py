@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 import numpy as np
 
 from medresponse.cohort import Cohort
+from medresponse.decisions import AbstentionRules, Verdict
 from medresponse.decisions.harms import Harm
 from medresponse.reports.facts import ModelFacts
 from medresponse.reports.format import Formatter
 from medresponse.reports.language import Language
-from medresponse.response import Applicability, Responses
+from medresponse.response import Applicability, Responses, Studied
 
 if TYPE_CHECKING:
     from medresponse.reports.marks import ReportProvenance
@@ -62,12 +63,15 @@ class ReportContext:
     wording : Wording
         The outcome in words and the scale it is printed on.
     values : numpy.ndarray
-        Mean responses, shape (treatment, draw), in the responses' unit.
+        Mean responses, shape (treatment, draw), in the responses' unit; not a number where the option is withheld.
     applicability : Applicability
+    rules : AbstentionRules
+    verdict : Verdict
+        Which options are withheld by the rules, and why.
     worthwhile : float or None
         Smallest worthwhile benefit in the responses' unit; None where benefits have no meaning.
-    reference : Cohort or None
-        The training cohort, for counts of patients; None if it was not given.
+    training : Studied or None
+        The training patients, for counts and averages; None if they were not given.
     evidence : tuple of Evidence
     harms : tuple of Harm
     provenance : ReportProvenance
@@ -87,10 +91,12 @@ class ReportContext:
     wording: Wording
     values: np.ndarray
     applicability: Applicability
+    rules: AbstentionRules
+    verdict: Verdict
     worthwhile: float | None
     provenance: ReportProvenance
     validation: ValidationRecord | None = None
-    reference: Cohort | None = None
+    training: Studied | None = None
     evidence: tuple[Evidence, ...] = field(default=())
     harms: tuple[Harm, ...] = field(default=())
     produced_utc: str = ""
@@ -115,6 +121,16 @@ class ReportContext:
     def others(self) -> tuple[int, ...]:
         """Positions of the treatments that are compared with the reference, in fixed order."""
         return tuple(k for k in range(len(self.responses.treatments)) if k != self.reference_idx)
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Positions of the options that are estimated, in fixed order."""
+        return tuple(k for k, shown in enumerate(self.verdict.shown) if shown)
+
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """Positions of the options that may be compared with the reference, in fixed order."""
+        return tuple(k for k, compared in enumerate(self.verdict.compared) if compared)
 
     @property
     def option_labels(self) -> tuple[str, ...]:

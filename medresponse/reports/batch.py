@@ -38,11 +38,11 @@ from medresponse.core.errors import (
     UnknownPatientError,
     UnvalidatedError,
 )
-from medresponse.reports.document import SCHEMA_VERSION, PatientReport, build_report, training_cohort
+from medresponse.reports.document import SCHEMA_VERSION, PatientReport, build_report, training_patients
 from medresponse.reports.formats import RECORD, checked_formats
 from medresponse.reports.index import PATIENTS, IndexEntry
 from medresponse.reports.output import file_stem, files_of, write_files
-from medresponse.response import Responses
+from medresponse.response import Responses, Studied
 
 SUMMARY = "batch.json"
 _WORTH_A_PROCESS = 12  # reports: starting a process takes as long as making a few
@@ -153,7 +153,7 @@ def write_reports(
     overwrite: bool = False,
     who: str | None = None,
     step: Callable[[Outcome], None] | None = None,
-    reference: Cohort | None = None,
+    reference: Cohort | Studied | None = None,
     **options: Any,
 ) -> Batch:
     """Write reports of many patients to ``folder/patients/``, and what became of them to ``folder/batch.json``.
@@ -178,9 +178,9 @@ def write_reports(
         For the audit log; the user of the operating system by default.
     step : callable, optional
         Called in this process with each outcome as it comes.
-    reference : Cohort, optional
+    reference : Cohort or Studied, optional
     **options
-        As `build_report` takes them: ``worthwhile, evidence, harms, validation, override, language, ...``.
+        As `build_report` takes them: ``worthwhile, evidence, harms, validation, override, rules, language, ...``.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def write_reports(
         If no report can be made for anybody: see `build_report`.
     """
     place, wanted = Path(folder), tuple(dict.fromkeys(cohort.patients if patients is None else patients))
-    options = {"reference": training_cohort(responses, cohort, reference), **options}
+    options = {"reference": training_patients(responses, cohort, reference), **options}
     names = checked_formats(formats)
     with _writable(place):
         request = _Request(
@@ -333,7 +333,7 @@ def _shared_hash(responses: Responses, options: Mapping[str, Any]) -> str:
 
 
 def _plain(value: object) -> object:
-    return value.fingerprint if isinstance(value, Cohort) else to_plain(value)
+    return value.fingerprint if isinstance(value, Cohort | Studied) else to_plain(value)
 
 
 def _logged(folder: Path) -> dict[str, str]:

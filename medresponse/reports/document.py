@@ -22,30 +22,33 @@ from medresponse.core.errors import (
 )
 from medresponse.core.provenance import utc_now
 from medresponse.core.registry import look_up
+from medresponse.decisions import AbstentionRules, Verdict, judge
 from medresponse.decisions.harms import Harm
 from medresponse.reports import sections as _registered  # noqa: F401  (registers the sections)
 from medresponse.reports.base import Evidence, ReportContext, Section
 from medresponse.reports.format import clean
 from medresponse.reports.language import language as language_of
 from medresponse.reports.marks import ReportProvenance, provenance_of
+from medresponse.reports.withheld import published
 from medresponse.reports.wording import wording_of
-from medresponse.response import Responses, applicability
+from medresponse.response import Responses, Studied, applicability_of, measure, studied
 from medresponse.validation.record import ValidationRecord
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SECTIONS = (
-    "identity", "banner", "in_short", "question", "expected_response", "differences", "survival", "incidence", "harms", "moved",
-    "trust", "not_said", "inputs", "numbers", "evidence", "validation", "making", "flow", "glossary",
+    "identity", "banner", "in_short", "question", "abstention", "expected_response", "differences", "survival", "incidence", "harms", "moved",
+    "trust", "not_said", "inputs", "rules", "numbers", "evidence", "validation", "making", "flow", "glossary",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """One option's estimate, as the index page lists it."""
+    """One option's estimate, as the index page lists it; if it is withheld a mark, and no interval."""
 
     label: str
     text: str
     interval: str
+    withheld: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,9 @@ class PatientReport:
         Warnings that every page carries, as the provenance has them.
     flags : tuple of str
         What a reader should know before opening the page: outside the population, inputs missing.
+    rules : AbstentionRules
+    verdict : Verdict
+        Which options are withheld by these rules, and why.
     headlines : tuple of Headline
         Options in fixed order; `headline_name` says what the numbers are of.
     page, appendix : tuple of tuple of str
@@ -84,6 +90,8 @@ class PatientReport:
     provenance: ReportProvenance
     stamps: tuple[str, ...]
     flags: tuple[str, ...]
+    rules: AbstentionRules
+    verdict: Verdict
     headline_name: str
     headlines: tuple[Headline, ...]
     footer: str
@@ -121,7 +129,8 @@ def build_report(
     *,
     patient: str,
     worthwhile: float | None = None,
-    reference: Cohort | None = None,
+    reference: Cohort | Studied | None = None,
+    rules: AbstentionRules | None = None,
     evidence: Sequence[Evidence] = (),
     harms: Sequence[Harm] = (),
     validation: ValidationRecord | None = None,
@@ -144,8 +153,11 @@ def build_report(
     worthwhile : float, optional
         Smallest worthwhile benefit in the responses' unit, fixed beforehand; required with two or more
         options if the outcome has a better side.
-    reference : Cohort, optional
-        The training cohort, for counts of patients per option; `cohort` itself is taken if it is that.
+    reference : Cohort or Studied, optional
+        The training cohort, to count the patients on each option who are like this one; `cohort` itself is taken if it is
+        that. For many reports give `studied(fit, cohort)`, which is made once.
+    rules : AbstentionRules, optional
+        When an estimate is withheld; the default rules by default.
     evidence : sequence of Evidence
         Calibration and validation results to print.
     harms : sequence of Harm
@@ -180,20 +192,26 @@ def build_report(
         language is not known.
     """
     words = language_of(language)
-    _check_converged(responses, allow_unconverged)
+    rules = rules or AbstentionRules()
+    _check_converged(responses, allow_unconverged, rules)
     _check_patient(responses, cohort, patient)
     single = responses.select([patient])
-    values = next(iter(single.chunks()))[1][0]
+    row, training = cohort.select([patient]), training_patients(responses, cohort, reference)
+    measures = measure(single, training=training, similar_share=rules.similar_share)
     smallest, made = _checked_worthwhile(responses, worthwhile), produced_utc or utc_now()
     provenance = provenance_of(
         responses, synthetic=cohort.schema.synthetic, worthwhile=smallest, validation=validation, override=override,
-        produced_utc=made, inputs_hash=inputs_hash,
+        produced_utc=made, inputs_hash=inputs_hash, rules=rules,
     )  # fmt: skip
+    verdict = judge(
+        single, row, rules, training=training, worthwhile=smallest, measures=measures, allow_unconverged=allow_unconverged
+    )[0]  # fmt: skip
+    values = _shown_values(single, verdict)
     context = ReportContext(
-        responses=single, cohort=cohort.select([patient]), patient=patient, language=words,
-        wording=wording_of(single, values, words), values=values, applicability=applicability(single, cohort, patient),
-        worthwhile=smallest, reference=training_cohort(responses, cohort, reference), evidence=tuple(evidence),
-        harms=tuple(harms), produced_utc=made, validation=validation, provenance=provenance,
+        responses=single, cohort=row, patient=patient, language=words, wording=wording_of(single, _any(values), words),
+        values=values, applicability=applicability_of(single, measures, 0), rules=rules, verdict=verdict,
+        worthwhile=smallest, training=training, evidence=tuple(evidence), harms=tuple(harms), produced_utc=made,
+        validation=validation, provenance=provenance,
     )  # fmt: skip
     kinds = {name: look_up(Section, name, path="report.sections") for name in sections}
     built = {name: kind.build(context) for name, kind in kinds.items()}  # type: ignore[attr-defined]
@@ -202,19 +220,23 @@ def build_report(
 
 
 def _document(context: ReportContext, sections: Mapping[str, Section]) -> PatientReport:
-    estimates = [context.wording.absolute(draws) for draws in context.values]
+    title = "document.title.compare" if context.others else "document.title.single"
     return PatientReport(
-        language=context.language.code,
-        title=context.say("document.title.compare" if context.others else "document.title.single"),
+        language=context.language.code, title=context.say("document.title.none" if context.verdict.whole else title),
         patient=context.patient, provenance=context.provenance, stamps=context.provenance.stamps(context.language), flags=_flags(context),
-        headline_name=context.wording.what,
-        headlines=tuple(
-            Headline(label=label, text=e.text, interval=e.interval)
-            for label, e in zip(context.option_labels, estimates, strict=True)
-        ),
+        rules=context.rules, verdict=published(context.verdict), headline_name=context.wording.what,
+        headlines=tuple(_headline(context, k) for k in range(len(context.option_labels))),
         footer=context.say("document.footer", patient=context.patient),
         page=_rows(sections, appendix=False), appendix=_rows(sections, appendix=True), sections=sections,
     )  # fmt: skip
+
+
+def _headline(context: ReportContext, k: int) -> Headline:
+    label = context.option_labels[k]
+    if k not in context.shown:
+        return Headline(label=label, text=context.say("withheld.mark"), interval="", withheld=True)
+    estimate = context.wording.absolute(context.values[k])
+    return Headline(label=label, text=estimate.text, interval=estimate.interval, withheld=False)
 
 
 def _rows(sections: Mapping[str, Section], *, appendix: bool) -> tuple[tuple[str, ...], ...]:
@@ -232,8 +254,14 @@ def _rows(sections: Mapping[str, Section], *, appendix: bool) -> tuple[tuple[str
 
 
 def _flags(context: ReportContext) -> tuple[str, ...]:
-    found = context.applicability
-    flags = [] if found.within else [context.say("flag.outside")]
+    found, flags = context.applicability, []
+    withheld = [label for k, label in enumerate(context.option_labels) if k not in context.shown]
+    if context.verdict.whole:
+        flags.append(context.say("flag.withheld.all"))
+    elif withheld:
+        flags.append(context.say("flag.withheld", options=context.fmt.joined(withheld)))
+    if not found.within:
+        flags.append(context.say("flag.outside"))
     if found.new_groups:
         flags.append(context.say("flag.new_group"))
     if found.missing:
@@ -242,9 +270,25 @@ def _flags(context: ReportContext) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def _check_converged(responses: Responses, allow: bool) -> None:
+def _shown_values(responses: Responses, verdict: Verdict) -> np.ndarray:
+    """Return mean responses (treatment, draw) with nothing but not-a-number where an option is withheld.
+
+    Nothing can be written from those: the formatter and the JSON refuse what is no number.
+    """
+    values = next(iter(responses.chunks()))[1][0].copy()
+    values[~np.array(verdict.shown)] = np.nan
+    return np.asarray(values)
+
+
+def _any(values: np.ndarray) -> np.ndarray:
+    """Return the options that are shown; zeros if none is, so that there is a scale to write the group's results on."""
+    shown = values[~np.isnan(values).all(axis=-1)]
+    return shown if len(shown) else np.zeros((1, values.shape[-1]))
+
+
+def _check_converged(responses: Responses, allow: bool, rules: AbstentionRules) -> None:
     diagnostics = responses.fit.diagnostics
-    if not diagnostics.passed and not allow:
+    if not diagnostics.passed and not allow and rules.unconverged == "refuse":
         raise UnconvergedFitError(
             f"no report from a fit that fails its diagnostics: {'; '.join(diagnostics.failures)}. Sample longer or mend the "
             "model; to look at the pages anyway, allow_unconverged=True (--allow-unconverged) stamps each of them"
@@ -284,8 +328,10 @@ def _checked_worthwhile(responses: Responses, worthwhile: float | None) -> float
     return worthwhile
 
 
-def training_cohort(responses: Responses, cohort: Cohort, reference: Cohort | None) -> Cohort | None:
-    """Return the training cohort, if it is at hand: `reference`, or `cohort` where it is that.
+def training_patients(
+    responses: Responses, cohort: Cohort, reference: Cohort | Studied | None
+) -> Studied | None:
+    """Return the training patients, if they are at hand: `reference`, or `cohort` where it is that.
 
     Raises
     ------
@@ -294,10 +340,12 @@ def training_cohort(responses: Responses, cohort: Cohort, reference: Cohort | No
     """
     learned_from = responses.fit.provenance.cohort_fingerprint
     if reference is None:
-        return cohort if cohort.fingerprint == learned_from else None
+        return studied(responses.fit, cohort) if cohort.fingerprint == learned_from else None
+    if isinstance(reference, Cohort):
+        return studied(responses.fit, reference)
     if reference.fingerprint != learned_from:
         raise DataError(
-            "reference is not the cohort that the model learned from (fingerprints differ)",
+            "reference is not made from the cohort that the model learned from (fingerprints differ)",
             code="cohort_mismatch",
         )
     return reference

@@ -6,10 +6,14 @@ is rendered, so that no argument, configuration or edited JSON takes one away.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from medresponse.core.codec import to_plain
 from medresponse.core.errors import UnvalidatedError
+from medresponse.decisions import AbstentionRules
 from medresponse.reports.language import Language
 from medresponse.response import Responses
 from medresponse.validation import Question, ValidationRecord
@@ -41,6 +45,8 @@ class ReportProvenance:
         ISO 8601.
     inputs_hash : str
         SHA-256 of everything that the report was made from, by which a batch knows it again; empty for one made alone.
+    rules_hash : str
+        SHA-256 of the rules by which estimates are withheld.
     """
 
     synthetic: bool
@@ -54,6 +60,7 @@ class ReportProvenance:
     override: str
     produced_utc: str
     inputs_hash: str
+    rules_hash: str
 
     def stamps(self, language: Language) -> tuple[str, ...]:
         """Return the warnings that every page carries, the gravest first."""
@@ -66,7 +73,7 @@ class ReportProvenance:
 
 def provenance_of(
     responses: Responses, *, synthetic: bool, worthwhile: float | None, validation: ValidationRecord | None,
-    override: str | None, produced_utc: str, inputs_hash: str,
+    override: str | None, produced_utc: str, inputs_hash: str, rules: AbstentionRules,
 ) -> ReportProvenance:  # fmt: skip
     """Return the provenance of a report, once it may be made.
 
@@ -81,6 +88,7 @@ def provenance_of(
         Why the report is made although no validation holds.
     produced_utc : str
     inputs_hash : str
+    rules : AbstentionRules
 
     Raises
     ------
@@ -105,6 +113,7 @@ def provenance_of(
         expires=record.expires if record else "", expired=record is not None and record.expired(day),
         override=(override or "").strip() if problems else "", produced_utc=produced_utc,
         inputs_hash=inputs_hash,
+        rules_hash=hashlib.sha256(json.dumps(to_plain(rules), sort_keys=True).encode()).hexdigest(),
     )  # fmt: skip
 
 

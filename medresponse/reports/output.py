@@ -11,11 +11,12 @@ from pathlib import Path
 from medresponse.cohort import Cohort
 from medresponse.core.atomic import require_absent, write_bytes
 from medresponse.core.audit import append
+from medresponse.decisions import AbstentionRules
 from medresponse.decisions.harms import Harm
 from medresponse.reports.base import Evidence
 from medresponse.reports.document import PatientReport, build_report
 from medresponse.reports.formats import FORMATS, RECORD, checked_formats, format_of, rendered
-from medresponse.response import Responses
+from medresponse.response import Responses, Studied
 from medresponse.validation.record import ValidationRecord
 
 _RESERVED = re.compile(r"CON|PRN|AUX|NUL|COM\d|LPT\d|INDEX", re.IGNORECASE)
@@ -49,7 +50,8 @@ def report(
     *,
     patient: str,
     worthwhile: float | None = None,
-    reference: Cohort | None = None,
+    reference: Cohort | Studied | None = None,
+    rules: AbstentionRules | None = None,
     evidence: Sequence[Evidence] = (),
     harms: Sequence[Harm] = (),
     validation: ValidationRecord | None = None,
@@ -66,6 +68,7 @@ def report(
             patient=patient,
             worthwhile=worthwhile,
             reference=reference,
+            rules=rules,
             evidence=evidence,
             harms=harms,
             validation=validation,

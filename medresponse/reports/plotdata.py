@@ -10,6 +10,7 @@ import numpy as np
 
 from medresponse.reports.base import ReportContext
 from medresponse.reports.format import Formatter
+from medresponse.reports.withheld import WithheldOption, withheld_option
 from medresponse.reports.wording import Wording
 
 _POINTS = 81
@@ -78,13 +79,13 @@ def time_axis(horizon: float, fmt: Formatter) -> Axis:
 
 
 def option_curves(
-    labels: Sequence[str], times: np.ndarray, draws: np.ndarray, *, start: float
-) -> tuple[OptionCurve, ...]:
-    """Return one curve an option.
+    context: ReportContext, times: np.ndarray, draws: np.ndarray, *, start: float
+) -> tuple[OptionCurve | WithheldOption, ...]:
+    """Return one curve an option, or what stands in its place.
 
     Parameters
     ----------
-    labels : sequence of str
+    context : ReportContext
     times : numpy.ndarray
         From 0, shape (time,).
     draws : numpy.ndarray
@@ -94,11 +95,13 @@ def option_curves(
     """
     return tuple(
         OptionCurve(label=label, style=k, curve=_curve(times, draws[k], start))
-        for k, label in enumerate(labels)
+        if k in context.shown
+        else withheld_option(context, k)
+        for k, label in enumerate(context.option_labels)
     )
 
 
-def ends_in_words(context: ReportContext, options: Sequence[OptionCurve]) -> str:
+def ends_in_words(context: ReportContext, options: Sequence[OptionCurve | WithheldOption]) -> str:
     """Return where each option's curve ends, with its interval: the numbers of a figure's alt text."""
     return "; ".join(
         context.say(
@@ -108,6 +111,7 @@ def ends_in_words(context: ReportContext, options: Sequence[OptionCurve]) -> str
             interval=_end(o.curve, context.fmt),
         )
         for o in options
+        if isinstance(o, OptionCurve)
     )
 
 

@@ -9,8 +9,10 @@ from medresponse.reports.wording import Estimate
 LEVEL = 0.90
 
 
-def predictive_of(context: ReportContext) -> tuple[Estimate, ...]:
+def predictive_of(context: ReportContext) -> tuple[Estimate | None, ...]:
     """Return, a treatment each, the 90% interval of one person's own value; empty unless the outcome is an amount.
+
+    None in the place of an option that is withheld.
 
     A time to event gets none: its predictive distribution reaches far beyond follow-up.
     """
@@ -18,7 +20,10 @@ def predictive_of(context: ReportContext) -> tuple[Estimate, ...]:
         return ()
     rows = context.responses.predictive(level=LEVEL).iter_rows(named=True)
     return tuple(
-        _estimate(row["mean"], row["lower"], row["upper"], context.wording.unit, context.fmt) for row in rows
+        _estimate(row["mean"], row["lower"], row["upper"], context.wording.unit, context.fmt)
+        if k in context.shown
+        else None
+        for k, row in enumerate(rows)
     )
 
 

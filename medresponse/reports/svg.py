@@ -125,10 +125,13 @@ def curves(section: _Plain) -> str:
     parts += _axis(section["time_axis"]["ticks"], t, base, start=30)
     parts.append(_text((_WIDTH + 20) / 2, 120, section["time_name"]))
     for i, option in enumerate(section["options"]):
-        parts += _curve(option, t, y)
-        at = 134 + 12 * i
-        parts.append(_stroke(f"M30 {at - 3.5}H64", option["style"], 2.0))
-        parts.append(_text(70, at, option["label"], anchor="start"))
+        at, words = 134 + 12 * i, option["label"]
+        if "curve" in option:
+            parts += _curve(option, t, y)
+            parts.append(_stroke(f"M30 {at - 3.5}H64", option["style"], 2.0))
+        else:
+            words = f"{words}: {option['mark']}"
+        parts.append(_text(70, at, words, anchor="start"))
     return _figure(_WIDTH, 126 + 12 * len(section["options"]), parts, alt=section["alt"], css="curves")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from medresponse.inference import Fit
 
 RARE = 0.01
-SIMILAR_SHARE = 0.25
+SIMILAR_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)

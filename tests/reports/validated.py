@@ -6,6 +6,7 @@ from typing import Any
 
 from medresponse import reports
 from medresponse.cohort import Cohort
+from medresponse.decisions import AbstentionRules
 from medresponse.reports import PatientReport, Report
 from medresponse.response import Responses
 from medresponse.validation import GateLimits, Question, ValidationRecord, judge
@@ -24,11 +25,16 @@ def record_of(responses: Responses, worthwhile: float | None, **changes: Any) ->
     return ValidationRecord(**plain | changes)
 
 
+# The trials of these tests have sixty patients: few are like any one of them, and intervals are wide.
+RULES = AbstentionRules(fewest_similar=1.0, widest=10.0)
+
+
 def report(
     responses: Responses, cohort: Cohort, *, worthwhile: float | None = None, **options: Any
 ) -> Report:
     """`medresponse.reports.report` with such a record."""
     record = record_of(responses, worthwhile)
+    options = {"rules": RULES} | options
     return reports.report(responses, cohort, worthwhile=worthwhile, validation=record, **options)
 
 
@@ -37,4 +43,5 @@ def build_report(
 ) -> PatientReport:
     """`medresponse.reports.build_report` with such a record."""
     record = record_of(responses, worthwhile)
+    options = {"rules": RULES} | options
     return reports.build_report(responses, cohort, worthwhile=worthwhile, validation=record, **options)

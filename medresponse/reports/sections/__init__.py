@@ -1,6 +1,7 @@
 """Sections of a patient report, one a file; importing this package registers them."""
 
 from medresponse.reports.sections import (
+    abstention,
     banner,
     card,
     characteristics,
@@ -20,12 +21,14 @@ from medresponse.reports.sections import (
     not_said,
     numbers,
     question,
+    rules,
     survival,
     trust,
     validation,
 )
 
 __all__ = [
+    "abstention",
     "banner",
     "card",
     "characteristics",
@@ -45,6 +48,7 @@ __all__ = [
     "not_said",
     "numbers",
     "question",
+    "rules",
     "survival",
     "trust",
     "validation",

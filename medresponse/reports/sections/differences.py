@@ -11,6 +11,7 @@ from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.format import capital, per_hundred, rounded
 from medresponse.reports.plotdata import Axis, Density, Tick, axis_of, density_of
+from medresponse.reports.withheld import WithheldOption, withheld_option
 from medresponse.reports.wording import Estimate, wording_of
 
 _LEAST_HALF_WIDTH = 0.05  # of 100 patients: narrower axes would have no whole marks
@@ -40,10 +41,10 @@ class Comparison:
 @register(Section, "differences")
 @dataclass(frozen=True, kw_only=True)
 class Differences:
-    """All comparisons, on one axis; positive is better where the outcome has a better side."""
+    """All comparisons, on one axis; positive is better where the outcome has a better side. Withheld options keep their place."""
 
     title: str
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison | WithheldOption, ...]
     axis: Axis
     worthwhile: Tick | None
     left: str
@@ -59,14 +60,17 @@ class Differences:
 
     @classmethod
     def build(cls, context: ReportContext) -> Self | None:
-        """Return the comparisons; None for a single arm."""
-        if not context.others:
+        """Return the comparisons; None if there are none, for a single arm or because estimates are withheld."""
+        if not context.compared:
             return None
-        draws = {k: context.difference(k) for k in context.others}
+        draws = {k: context.difference(k) for k in context.compared}
         axis = _axis(context, list(draws.values()))
         time_gained, name = _time_gained(context)
         comparisons = tuple(
-            _comparison(context, k, draws[k], axis, time_gained.get(k)) for k in context.others
+            _comparison(context, k, draws[k], axis, time_gained.get(k))
+            if k in draws
+            else withheld_option(context, k)
+            for k in context.others
         )
         return cls(
             title=_title(context), comparisons=comparisons, axis=axis, worthwhile=_worthwhile(context),
@@ -168,8 +172,8 @@ def _time_gained(context: ReportContext) -> tuple[dict[int, Estimate], str]:
     if longer is None:
         return {}, ""
     values = next(iter(longer.chunks()))[1][0]
-    wording = wording_of(longer, values, context.language)
-    found = {k: wording.difference(values[k] - values[context.reference_idx]) for k in context.others}
+    wording = wording_of(longer, values[list(context.shown)], context.language)
+    found = {k: wording.difference(values[k] - values[context.reference_idx]) for k in context.compared}
     return found, capital(wording.what)
 
 
@@ -179,7 +183,7 @@ def _note(context: ReportContext) -> str:
         value = _worthwhile_words(context)
         sentences.append(context.say("differences.note.worthwhile", value=value, unit=unit))
     sentences.append(context.say("differences.note.interval"))
-    if context.wording.scale == "per_100" and any(_rounds_apart(context, k) for k in context.others):
+    if context.wording.scale == "per_100" and any(_rounds_apart(context, k) for k in context.compared):
         sentences.append(context.say("differences.note.rounded"))
     return " ".join(sentences)
 

@@ -10,6 +10,7 @@ from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.format import per_hundred
 from medresponse.reports.plotdata import Axis, axis_of
 from medresponse.reports.predictive import predictive_of
+from medresponse.reports.withheld import WithheldOption, withheld_option
 from medresponse.reports.wording import Estimate, Wording
 
 
@@ -27,30 +28,38 @@ class OptionResponse:
 @register(Section, "expected_response")
 @dataclass(frozen=True, kw_only=True)
 class ExpectedResponse:
-    """Options in fixed order on one scale."""
+    """Options in fixed order on one scale; one that is withheld is listed with its mark and reason."""
 
     placement: ClassVar[Placement] = "full"
 
     title: str
     what: str
-    options: tuple[OptionResponse, ...]
+    options: tuple[OptionResponse | WithheldOption, ...]
     axis: Axis
     legend: str
+    icons: bool
     interval_name: str
     person_name: str
 
     @classmethod
-    def build(cls, context: ReportContext) -> Self:
-        """Return the responses of every option."""
+    def build(cls, context: ReportContext) -> Self | None:
+        """Return the responses of every option; None if all are withheld."""
+        if context.verdict.whole:
+            return None
         wording, person = context.wording, predictive_of(context)
-        estimates = [wording.absolute(draws) for draws in context.values]
-        people: list[Estimate | None] = list(person) or [None] * len(estimates)
-        pairs = zip(context.option_labels, estimates, people, strict=True)
+        estimates = {k: wording.absolute(context.values[k]) for k in context.shown}
+        people: list[Estimate | None] = list(person) or [None] * len(context.values)
+        options = tuple(
+            _option(context, label, estimates[k], people[k])
+            if k in estimates
+            else withheld_option(context, k)
+            for k, label in enumerate(context.option_labels)
+        )
+        drawn = [*estimates.values(), *(p for p in people if p is not None)]
         interval = "interval.95" if wording.scale == "per_100" else "expected_response.interval_of_average"
         return cls(
             title=_title(context), what=wording.counted if wording.scale == "per_100" else "",
-            options=tuple(_option(context, label, estimate, one) for label, estimate, one in pairs),
-            axis=_axis(wording, [*estimates, *person]), legend=_legend(context, bool(person)),
+            options=options, axis=_axis(wording, drawn), icons=wording.scale == "per_100", legend=_legend(context, bool(person)),
             interval_name=context.say(interval), person_name=context.say("expected_response.person") if person else "",
         )  # fmt: skip
 

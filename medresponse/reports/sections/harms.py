@@ -54,14 +54,16 @@ def _row(context: ReportContext, harm: Harm) -> HarmRow:
     for treatment in sorted(unknown):
         context.responses.treatment_position(treatment)  # raises UnknownTreatmentError with the valid ones
     return HarmRow(
-        name=harm.name, cells=tuple(_cell(context, harm, t) for t in context.responses.treatments),
+        name=harm.name, cells=tuple(_cell(context, harm, k) for k in range(len(context.responses.treatments))),
         individualised=context.say("value.yes" if harm.individualised else "value.no"), source=harm.source,
         horizon=harm.horizon or context.wording.by or context.say("harms.not_stated"),
     )  # fmt: skip
 
 
-def _cell(context: ReportContext, harm: Harm, treatment: str) -> str:
-    rate, fmt = harm.rates.get(treatment), context.fmt
+def _cell(context: ReportContext, harm: Harm, k: int) -> str:
+    rate, fmt = harm.rates.get(context.responses.treatments[k]), context.fmt
     if rate is None:
         return context.say("harms.not_known")
+    if harm.individualised and k not in context.shown:
+        return context.say("withheld.mark")  # as much this patient's own estimate as any other
     return f"{fmt.count_of_100(rate.mean)} ({fmt.span(fmt.count_of_100(rate.lower), fmt.count_of_100(rate.upper))})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -9,13 +10,14 @@ from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.format import capital
 from medresponse.reports.predictive import predictive_of
+from medresponse.reports.withheld import short_reason
 from medresponse.reports.wording import Estimate, Wording
 
 
 @register(Section, "in_short")
 @dataclass(frozen=True, kw_only=True)
 class InShort:
-    """One sentence for each option other than the reference, or one for a single arm."""
+    """One sentence for each option other than the reference, one for a single arm, and one for each that is withheld."""
 
     placement: ClassVar[Placement] = "full"
 
@@ -25,8 +27,24 @@ class InShort:
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the sentences."""
-        sentences = tuple(_comparison(context, k) for k in context.others) or (_single_arm(context),)
-        return cls(lead=context.say("in_short.lead"), sentences=sentences)
+        return cls(lead=context.say("in_short.lead"), sentences=tuple(_sentences(context)))
+
+
+def _sentences(context: ReportContext) -> Iterator[str]:
+    """Yield what is said of each option, in fixed order; of the reference only what no comparison says."""
+    if context.verdict.whole:
+        reason = short_reason(context, context.reference_idx)
+        yield context.say("in_short.withheld.all", reason=reason)
+    elif not context.others:
+        yield _single_arm(context)
+    else:
+        for k, option in enumerate(context.option_labels):
+            if k not in context.shown:
+                yield context.say("in_short.withheld", option=option, reason=short_reason(context, k))
+            elif k in context.compared:
+                yield _comparison(context, k)
+            elif not context.compared:
+                yield _alone(context, k)
 
 
 # The sentences by what is counted or measured, and by whether the difference is clear and to which side.
@@ -41,6 +59,7 @@ _FEWER = {
     "are": "in_short.fewer.are", "have": "in_short.fewer.have", "events": "in_short.fewer.events",
     "amount": "in_short.fewer.amount",
 }  # fmt: skip
+_ALONE = {"are": "in_short.alone.are", "have": "in_short.alone.have"}
 _SINGLE = {"are": "in_short.single.are", "have": "in_short.single.have"}
 
 
@@ -69,6 +88,15 @@ def _bare(wording: Wording, gain: Estimate) -> str:
     return wording.bare_signed(gain.mean, wording.difference_step(gain.lower, gain.upper))
 
 
+def _alone(context: ReportContext, k: int) -> str:
+    wording = context.wording
+    own = wording.absolute(context.values[k])
+    return context.say(
+        _ALONE.get(wording.noun, "in_short.alone.mean"), option=context.option_labels[k], own=own.text, what=wording.what,
+        interval=own.interval,
+    )  # fmt: skip
+
+
 def _single_arm(context: ReportContext) -> str:
     wording = context.wording
     own = wording.absolute(context.values[0])
@@ -77,6 +105,6 @@ def _single_arm(context: ReportContext) -> str:
     what = capital(wording.what)
     sentences = [context.say("in_short.single.mean", what=what, own=own.text, interval=own.interval)]
     person = predictive_of(context)
-    if person:
+    if person and person[0] is not None:
         sentences.append(context.say("in_short.single.spread", interval=person[0].interval))
     return " ".join(sentences)

@@ -12,6 +12,7 @@ from medresponse.core.units import convert_time
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.format import capital
 from medresponse.reports.plotdata import Axis, OptionCurve, axis_of, ends_in_words, option_curves, time_axis
+from medresponse.reports.withheld import WithheldOption
 from medresponse.reports.wording import Wording
 from medresponse.response import incidence_curves
 
@@ -24,7 +25,7 @@ class Incidence:
     """Cumulative incidence of one of several competing causes, from day 0 to the horizon, of 100 patients."""
 
     title: str
-    options: tuple[OptionCurve, ...]
+    options: tuple[OptionCurve | WithheldOption, ...]
     time_axis: Axis
     axis: Axis
     time_name: str
@@ -40,14 +41,18 @@ class Incidence:
     def build(cls, context: ReportContext) -> Self | None:
         """Return the curves; None unless the responses are of one of several competing causes up to a horizon."""
         responses = context.responses
-        if responses.estimand.kind not in ("cumulative_incidence", "time_lost") or responses.horizon is None:
+        if (
+            context.verdict.whole
+            or responses.estimand.kind not in ("cumulative_incidence", "time_lost")
+            or responses.horizon is None
+        ):
             return None
         schema: Any = responses.outcome_schema  # of an outcome that says what its causes are called
         times = np.linspace(0.0, responses.horizon, _STEPS + 1)
         own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.time_unit)
         curves = incidence_curves(responses, times=[float(t) for t in own * times[1:]])
         draws = curves.sel(cause=responses.part).values[0]
-        options = option_curves(context.option_labels, times, draws, start=0.0)
+        options = option_curves(context, times, draws, start=0.0)
         say, by, cause = context.say, context.wording.by, schema.part_label(responses.part)
         scale = Wording(fmt=context.fmt, scale="per_100", what=cause, unit="", by="", direction=-1)
         return cls(

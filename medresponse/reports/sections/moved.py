@@ -48,7 +48,9 @@ class Moved:
 
     @classmethod
     def build(cls, context: ReportContext) -> Self | None:
-        """Return the largest contributions; None if the model has no inputs."""
+        """Return the largest contributions; None if the model has no inputs, or all that they move is withheld."""
+        if context.verdict.whole or (context.others and not context.compared):
+            return None
         found = contributions(context.responses, context.patient)
         if not found.inputs:
             return None
@@ -91,7 +93,7 @@ class Moved:
 def _keys(context: ReportContext) -> list[str]:
     """Return the rows of `contributions` that are shown: benefits, or for a single arm the response."""
     treatments = context.responses.treatments
-    return [f"benefit:{treatments[k]}" for k in context.others] or [treatments[0]]
+    return [f"benefit:{treatments[k]}" for k in context.compared] or [treatments[0]]
 
 
 def _largest(table: pl.DataFrame, features: tuple[str, ...]) -> list[str]:
@@ -112,7 +114,7 @@ def _caption(context: ReportContext, unit: str) -> str:
 def _columns(context: ReportContext) -> tuple[str, ...]:
     if len(context.others) < 2:
         return (context.say("moved.change"),)
-    return tuple(context.option_labels[k] for k in context.others)
+    return tuple(context.option_labels[k] for k in context.compared)
 
 
 def _step(context: ReportContext, table: pl.DataFrame) -> float:

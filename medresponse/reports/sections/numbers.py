@@ -20,7 +20,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class NumberRow:
-    """One quantity: raw mean, median and bounds (50, 80, 95%) in the responses' unit, and the texts printed."""
+    """One quantity: raw mean, median and bounds (50, 80, 95%) in the responses' unit, none if withheld, and the texts printed."""
 
     label: str
     raw: tuple[float, ...]
@@ -41,13 +41,15 @@ class Numbers:
     note: str
 
     @classmethod
-    def build(cls, context: ReportContext) -> Self:
-        """Return the table."""
+    def build(cls, context: ReportContext) -> Self | None:
+        """Return the table; None if every option is withheld."""
+        if context.verdict.whole:
+            return None
         rows = _rows(context, context.values, context.wording)
         longer = context.time_gained()
         if longer is not None:
             values = next(iter(longer.chunks()))[1][0]
-            rows += _rows(context, values, wording_of(longer, values, context.language))
+            rows += _rows(context, values, wording_of(longer, values[list(context.shown)], context.language))
         say = context.say
         return cls(
             title=say("numbers.title"), caption=say("numbers.caption", draws=say("count.draws", n=context.values.shape[1])),
@@ -59,18 +61,31 @@ def _rows(context: ReportContext, values: np.ndarray, wording: Wording) -> list[
     labels, say = context.option_labels, context.say
     parts = {"what": wording.counted, "unit": wording.absolute_unit}
     rows = [
-        _row(say("numbers.response", option=label, **parts), values[k], wording, False)
+        _row(
+            context,
+            say("numbers.response", option=label, **parts),
+            values[k] if k in context.shown else None,
+            wording,
+            False,
+        )
         for k, label in enumerate(labels)
     ]
     reference = context.reference_idx
     sign, key = (wording.direction or 1), "numbers.benefit" if wording.direction else "numbers.difference"
     for k in context.others:
         label = say(key, option=labels[k], reference=labels[reference], unit=wording.difference_unit)
-        rows.append(_row(label, sign * (values[k] - values[reference]), wording, True))
+        draws = sign * (values[k] - values[reference]) if k in context.compared else None
+        rows.append(_row(context, label, draws, wording, True))
     return rows
 
 
-def _row(label: str, draws: np.ndarray, wording: Wording, signed: bool) -> NumberRow:
+def _row(
+    context: ReportContext, label: str, draws: np.ndarray | None, wording: Wording, signed: bool
+) -> NumberRow:
+    if draws is None:
+        return NumberRow(
+            label=label, raw=(), cells=(context.say("withheld.mark"), *("\N{EN DASH}",) * (len(_COLUMNS) - 1))
+        )
     bounds = [np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]) for level in LEVELS]
     raw = (float(draws.mean()), float(np.median(draws)), *(float(b) for pair in bounds for b in pair))
     texts = [_text(value, raw, wording, signed) for value in raw]
@@ -89,5 +104,5 @@ def _note(context: ReportContext) -> str:
     if not person:
         return context.say("numbers.note")
     pairs = zip(context.option_labels, person, strict=True)
-    values = "; ".join(f"{label}: {estimate.interval}" for label, estimate in pairs)
+    values = "; ".join(f"{label}: {estimate.interval}" for label, estimate in pairs if estimate is not None)
     return context.say("numbers.note.person", values=values)

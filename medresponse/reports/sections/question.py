@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 
 from medresponse.core.registry import register
-from medresponse.core.small_cells import is_small
+from medresponse.core.small_cells import Totals, is_small
 from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.withheld import effective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +51,13 @@ class Question:
         if context.others:
             options = context.fmt.joined(context.option_labels)
             compared.insert(0, say("question.options", options=options))
-        checks = [_population(context), _inputs(context)]
-        if context.others:
-            checks.insert(1, _use(context))
+        checks = [
+            _population(context),
+            _use(context),
+            *_chance(context),
+            _inputs(context),
+            *_declared(context),
+        ]
         return cls(
             title=say("question.title"), question=_question(context), compared=" ".join(compared),
             caption=say("question.caption"), checks=tuple(checks),
@@ -113,13 +119,60 @@ def _distance(context: ReportContext, percentile: float) -> str:
 
 def _use(context: ReportContext) -> Check:
     say = context.say
-    if context.reference is None:
-        return _check(say("check.use"), False, say("check.not_shown"), say("check.use.no_reference"))
-    counts = np.bincount(context.reference.treatment_idx, minlength=len(context.option_labels))
-    texts = context.fmt.cells(counts.tolist(), totals="unknown" if is_small(int(counts.sum())) else "known")
-    passed = not any(n == 0 or is_small(n) for n in counts.tolist())
-    listed = "; ".join(f"{label}: {text}" for label, text in zip(context.option_labels, texts, strict=True))
-    return _check(say("check.use"), passed, _yes(context, passed), say("check.use.counts", counts=listed))
+    name = say("check.use" if context.others else "check.use.single")
+    similar = context.applicability.similar
+    if context.training is None or similar is None:
+        return _check(name, False, say("check.not_shown"), say("check.use.no_reference"))
+    counts = context.training.counts
+    sentences = []
+    if context.others:
+        totals: Totals = "unknown" if is_small(int(counts.sum())) else "known"
+        texts = context.fmt.cells(counts.tolist(), totals=totals)
+        sentences.append(say("check.use.counts", counts=_each(context, texts)))
+    numbers = [effective(context, n) for n in similar]
+    if context.others:
+        sentences.append(say("check.use.similar", numbers=_each(context, numbers)))
+    else:
+        sentences.append(say("check.use.similar_single", number=numbers[0]))
+    few = np.array(similar) < context.rules.fewest_similar
+    passed = not (few.any() or any(n == 0 or is_small(n) for n in counts.tolist()))
+    return _check(name, passed, _yes(context, passed), " ".join(sentences))
+
+
+def _chance(context: ReportContext) -> list[Check]:
+    """Return the check of how often patients like this one received each option, where options were chosen."""
+    say, chances = context.say, context.applicability.propensity
+    if context.responses.basis.assignment != "observational":
+        return []
+    if chances is None:
+        return [
+            _check(say("check.chance"), False, say("check.not_shown"), say("reason.overlap_unknown.full"))
+        ]
+    passed = min(chances) >= context.rules.least_propensity
+    shares = _each(context, [context.fmt.percent(chance) for chance in chances])
+    return [
+        _check(say("check.chance"), passed, _yes(context, passed), say("check.chance.shares", shares=shares))
+    ]
+
+
+def _declared(context: ReportContext) -> list[Check]:
+    """Return the check of declared contraindications, where there are any."""
+    say = context.say
+    if not context.rules.contraindications:
+        return []
+    against = [
+        label
+        for label, reasons in zip(context.option_labels, context.verdict.own, strict=True)
+        if any(r.code in ("contraindicated", "contraindication_unchecked") for r in reasons)
+    ]
+    detail = say("check.declared.none", n=len(context.rules.contraindications))
+    if against:
+        detail = say("check.declared.some", options=context.fmt.joined(against))
+    return [_check(say("check.declared"), not against, _yes(context, not against), detail)]
+
+
+def _each(context: ReportContext, texts: Sequence[str]) -> str:
+    return "; ".join(f"{label}: {text}" for label, text in zip(context.option_labels, texts, strict=True))
 
 
 def _inputs(context: ReportContext) -> Check:

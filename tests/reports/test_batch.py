@@ -31,10 +31,11 @@ from medresponse.response import Responses, respond
 from tests.reports import trials
 from tests.reports.conftest import PRODUCED
 from tests.reports.fragile import Fragile
+from tests.reports.validated import RULES
 
 resource = pytest.importorskip("resource", reason="of Unix")
 
-ASKED = {"worthwhile": 0.05, "override": "a test", "produced_utc": PRODUCED}
+ASKED = {"worthwhile": 0.05, "override": "a test", "produced_utc": PRODUCED, "rules": RULES}
 SOME = ("T-003", "T-001", "T-002")
 
 

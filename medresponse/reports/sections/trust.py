@@ -39,7 +39,7 @@ class Trust:
     def build(cls, context: ReportContext) -> Self:
         """Return the points."""
         points = [
-            _design(context), _size(context), *_evidence(context), _priors(context), *_confounding(context), _sampler(context),
+            _design(context), _size(context), *_evidence(context), *_priors(context), *_confounding(context), _sampler(context),
         ]  # fmt: skip
         return cls(title=context.say("trust.title"), points=tuple(points))
 
@@ -79,15 +79,15 @@ def _evidence(context: ReportContext) -> list[Point]:
     ]
 
 
-def _priors(context: ReportContext) -> Point:
-    """Say what the estimates would be under weaker and stronger priors."""
+def _priors(context: ReportContext) -> list[Point]:
+    """Say what the estimates that are shown would be under weaker and stronger priors."""
     say, wording, rows = context.say, context.wording, []
     raw: list[float] = []
-    for k in context.others or (0,):
+    for k in context.compared if context.others else context.shown:
         draws = context.difference(k) if context.others else context.values[k]
         part = prior_part(context.responses.fit, draws)
         if part is None:
-            return Point(name=say("trust.priors"), text=say("trust.priors.unknown"))
+            return [Point(name=say("trust.priors"), text=say("trust.priors.unknown"))]
         values = (part.weaker, part.fitted, part.stronger)
         raw += values
         if context.others:
@@ -105,12 +105,11 @@ def _priors(context: ReportContext) -> Point:
                 stronger=texts[2],
             )
         )
+    if not rows:
+        return []
     unit = wording.difference_unit if context.others else wording.absolute_unit
-    return Point(
-        name=say("trust.priors"),
-        text=say("trust.priors.text", options="; ".join(rows), unit=unit),
-        raw=tuple(raw),
-    )
+    text = say("trust.priors.text", options="; ".join(rows), unit=unit)
+    return [Point(name=say("trust.priors"), text=text, raw=tuple(raw))]
 
 
 def _confounding(context: ReportContext) -> list[Point]:
@@ -119,7 +118,7 @@ def _confounding(context: ReportContext) -> list[Point]:
         return []
     say, rows = context.say, []
     raw: list[float] = []
-    for k in context.others:
+    for k in context.compared:
         lower, ratio, upper = _ratio(context, k)
         values = (e_value(ratio), e_value_of_interval(lower, upper))
         raw += values

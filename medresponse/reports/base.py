@@ -72,6 +72,8 @@ class ReportContext:
         Smallest worthwhile benefit in the responses' unit; None where benefits have no meaning.
     training : Studied or None
         The training patients, for counts and averages; None if they were not given.
+    reference : Cohort or None
+        The training cohort itself, for documents on the model; patients' pages do without.
     evidence : tuple of Evidence
     harms : tuple of Harm
     provenance : ReportProvenance
@@ -97,6 +99,7 @@ class ReportContext:
     provenance: ReportProvenance
     validation: ValidationRecord | None = None
     training: Studied | None = None
+    reference: Cohort | None = None
     evidence: tuple[Evidence, ...] = field(default=())
     harms: tuple[Harm, ...] = field(default=())
     produced_utc: str = ""

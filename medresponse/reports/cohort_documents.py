@@ -17,6 +17,7 @@ from medresponse.core.audit import append
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.provenance import utc_now
 from medresponse.core.registry import look_up
+from medresponse.decisions import AbstentionRules, Verdict
 from medresponse.reports.base import Evidence, ReportContext, Section
 from medresponse.reports.document import cleaned, training_cohort
 from medresponse.reports.facts import ModelFacts
@@ -144,12 +145,17 @@ def build_cohort_document(
     values = next(iter(single.chunks()))[1][0]
     provenance = provenance_of(
         responses, synthetic=cohort.schema.synthetic, worthwhile=worthwhile, validation=validation,
-        override=words.say("cohort.override"), produced_utc=made, inputs_hash="",
+        override=words.say("cohort.override"), produced_utc=made, inputs_hash="", rules=None,
     )  # fmt: skip
     dates = [day for day in (facts.expires, validation.expires if validation else "") if day]
+    nothing = Verdict(
+        patient=patient, treatments=single.treatments, reference=single.basis.reference, shared=(),
+        own=((),) * len(single.treatments),
+    )  # fmt: skip
     context = ReportContext(
         responses=single, cohort=cohort.select([patient]), patient=patient, language=words, wording=wording_of(single, values, words),
         values=values, applicability=applicability(single, cohort, patient), worthwhile=worthwhile, provenance=provenance,
+        rules=AbstentionRules(), verdict=nothing, training=None,
         validation=validation, reference=training_cohort(responses, cohort, reference), evidence=tuple(evidence), produced_utc=made, facts=facts,
         expires=min(dates, default=""),
     )  # fmt: skip

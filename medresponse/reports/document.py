@@ -328,6 +328,25 @@ def _checked_worthwhile(responses: Responses, worthwhile: float | None) -> float
     return worthwhile
 
 
+def training_cohort(responses: Responses, cohort: Cohort, reference: Cohort | None) -> Cohort | None:
+    """Return the training cohort, if it is at hand: `reference`, or `cohort` where it is that.
+
+    Raises
+    ------
+    DataError
+        If `reference` is not what the model learned from.
+    """
+    learned_from = responses.fit.provenance.cohort_fingerprint
+    if reference is None:
+        return cohort if cohort.fingerprint == learned_from else None
+    if reference.fingerprint != learned_from:
+        raise DataError(
+            "reference is not the cohort that the model learned from (fingerprints differ)",
+            code="cohort_mismatch",
+        )
+    return reference
+
+
 def training_patients(
     responses: Responses, cohort: Cohort, reference: Cohort | Studied | None
 ) -> Studied | None:
@@ -338,17 +357,15 @@ def training_patients(
     DataError
         If `reference` is not what the model learned from.
     """
-    learned_from = responses.fit.provenance.cohort_fingerprint
-    if reference is None:
-        return studied(responses.fit, cohort) if cohort.fingerprint == learned_from else None
-    if isinstance(reference, Cohort):
-        return studied(responses.fit, reference)
-    if reference.fingerprint != learned_from:
-        raise DataError(
-            "reference is not made from the cohort that the model learned from (fingerprints differ)",
-            code="cohort_mismatch",
-        )
-    return reference
+    if isinstance(reference, Studied):
+        if reference.fingerprint != responses.fit.provenance.cohort_fingerprint:
+            raise DataError(
+                "reference is not made from the cohort that the model learned from (fingerprints differ)",
+                code="cohort_mismatch",
+            )
+        return reference
+    found = training_cohort(responses, cohort, reference)
+    return None if found is None else studied(responses.fit, found)
 
 
 def _checksum(plain: Any) -> str:

@@ -46,7 +46,7 @@ class ReportProvenance:
     inputs_hash : str
         SHA-256 of everything that the report was made from, by which a batch knows it again; empty for one made alone.
     rules_hash : str
-        SHA-256 of the rules by which estimates are withheld.
+        SHA-256 of the rules by which estimates are withheld; empty where nothing is about one patient.
     """
 
     synthetic: bool
@@ -73,7 +73,7 @@ class ReportProvenance:
 
 def provenance_of(
     responses: Responses, *, synthetic: bool, worthwhile: float | None, validation: ValidationRecord | None,
-    override: str | None, produced_utc: str, inputs_hash: str, rules: AbstentionRules,
+    override: str | None, produced_utc: str, inputs_hash: str, rules: AbstentionRules | None,
 ) -> ReportProvenance:  # fmt: skip
     """Return the provenance of a report, once it may be made.
 
@@ -88,7 +88,8 @@ def provenance_of(
         Why the report is made although no validation holds.
     produced_utc : str
     inputs_hash : str
-    rules : AbstentionRules
+    rules : AbstentionRules or None
+        None where nothing is about one patient.
 
     Raises
     ------
@@ -113,8 +114,12 @@ def provenance_of(
         expires=record.expires if record else "", expired=record is not None and record.expired(day),
         override=(override or "").strip() if problems else "", produced_utc=produced_utc,
         inputs_hash=inputs_hash,
-        rules_hash=hashlib.sha256(json.dumps(to_plain(rules), sort_keys=True).encode()).hexdigest(),
+        rules_hash="" if rules is None else _hash(rules),
     )  # fmt: skip
+
+
+def _hash(rules: AbstentionRules) -> str:
+    return hashlib.sha256(json.dumps(to_plain(rules), sort_keys=True).encode()).hexdigest()
 
 
 def _problems(

@@ -48,6 +48,9 @@ class Provenance:
     created_utc : str
     formulation : tuple of str
         In which other, equivalent coordinates the posterior was sampled, in words; empty for the plain ones.
+    kernels : str
+        Policy by which compiled models were kept: ``kept``, ``reproducible`` or ``off`` (see `inference.kernels`); empty for
+        a sampler that compiles nothing.
     """
 
     cohort_name: str
@@ -66,6 +69,7 @@ class Provenance:
     versions: dict[str, str]
     created_utc: str
     formulation: tuple[str, ...] = ()
+    kernels: str = ""
 
 
 def versions() -> dict[str, str]:

@@ -1,8 +1,7 @@
 """MCMC engines behind one function: `sample_chains`.
 
-nutpie is driven directly: the model is compiled once, each data set (an imputation, a fold) is swapped in
-with `with_data`, and each chain is a run of its own on one core, so that an interrupt or a kill loses at most
-the chains that are running.
+nutpie is driven directly: the model is compiled once, each data set (an imputation, a fold) is swapped in, and each chain
+is a run of its own on one core, so that an interrupt or a kill loses at most the chains that are running.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,11 +20,10 @@ from medresponse.core.errors import FitError
 from medresponse.core.machine import available_cores
 from medresponse.core.registry import register
 from medresponse.core.rng import derive_seed
-from medresponse.inference.power_scaling import LOG_PRIOR, LogPrior
+from medresponse.inference.compiled import Compiled, Running
 
 log = logging.getLogger("medresponse.inference")
 
-_STATS = ("diverging", "energy", "n_steps", "step_size", "depth")
 _POLL_SECONDS = 0.05
 
 
@@ -93,7 +91,8 @@ class ChainRun:
 class Sampled:
     """What came out of the sampler: finished chains, and how it went.
 
-    `formulation` says in words in which other, equivalent coordinates it was sampled.
+    `kernels` is the policy by which machine code was kept, `formulation` says in words in which other, equivalent
+    coordinates it was sampled.
     """
 
     chains: tuple[ChainRun, ...]
@@ -101,33 +100,8 @@ class Sampled:
     compile_seconds: float
     sample_seconds: float
     library: str
+    kernels: str = ""
     formulation: tuple[str, ...] = ()
-
-
-class Compiled:
-    """A model compiled once, to be sampled with any data of the same layout."""
-
-    def __init__(self, model: Any) -> None:
-        import nutpie
-
-        started = time.perf_counter()
-        self._compiled = nutpie.compile_pymc_model(model)
-        self.seconds = time.perf_counter() - started
-        self.library = f"nutpie {nutpie.__version__}"
-        self.log_prior = LogPrior(model)
-        # Data that no variable reads (a sparse prior's scale where no prior is sparse) leave the graph.
-        self._used = {str(variable.name) for variable in self._compiled.shared_var_keys}
-
-    def start(self, data: Mapping[str, np.ndarray], engine: Nuts, seed: int) -> Any:
-        """Start one chain in the background and return its handle."""
-        import nutpie
-
-        used = {name: value for name, value in data.items() if name in self._used}
-        return nutpie.sample(
-            self._compiled.with_data(**used), draws=engine.draws, tune=engine.tune, chains=1, cores=1, seed=seed,
-            target_accept=engine.target_accept, maxdepth=engine.max_depth, progress_bar=False, save_warmup=False,
-            blocking=False,
-        )  # fmt: skip
 
 
 def sample_chains(
@@ -146,7 +120,7 @@ def sample_chains(
     ----------
     compiled : Compiled
     data_sets : sequence of mappings
-        Arrays for `with_data`, one mapping an imputation.
+        Arrays that the model reads, one mapping an imputation.
     engine : Nuts
     seed : int
         Chain c of data set m always gets the same stream, whatever else runs.
@@ -168,17 +142,15 @@ def sample_chains(
     finished = {job: run for job in waiting if (run := load_chain(checkpoint, *job)) is not None}
     waiting = [job for job in waiting if job not in finished]
     total, cores = len(waiting) + len(finished), engine.cores or available_cores()
-    running: dict[tuple[int, int], Any] = {}
+    running: dict[tuple[int, int], Running] = {}
     interrupted = False
     try:
         while waiting or running:
             while waiting and len(running) < cores:
                 m, c = waiting.pop(0)
                 running[m, c] = compiled.start(data_sets[m], engine, derive_seed(seed, "chain", m, c))
-            for job in [job for job, handle in running.items() if _is_finished(handle)]:
+            for job in [job for job, handle in running.items() if handle.is_finished]:
                 run = _collect(running.pop(job), job, engine)
-                log_prior = compiled.log_prior(run.posterior, data_sets[run.data_idx])
-                run = replace(run, stats={**run.stats, LOG_PRIOR: log_prior})
                 save_chain(checkpoint, run)
                 finished[job] = run
                 divergences = int(run.stats["diverging"].sum())
@@ -202,17 +174,10 @@ def sample_chains(
         raise FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
     chains = tuple(finished[job] for job in sorted(finished))
     seconds = time.perf_counter() - started
-    return Sampled(chains, interrupted, compiled.seconds, seconds, compiled.library)
+    return Sampled(chains, interrupted, compiled.seconds, seconds, compiled.library, compiled.policy)
 
 
-def _is_finished(handle: Any) -> bool:
-    try:
-        return bool(handle.is_finished)
-    except TimeoutError:  # nutpie's own way of saying "not yet"
-        return False
-
-
-def _collect(handle: Any, job: tuple[int, int], engine: Nuts) -> ChainRun:
+def _collect(handle: Running, job: tuple[int, int], engine: Nuts) -> ChainRun:
     try:
         trace = handle.wait()
     except RuntimeError as error:
@@ -220,8 +185,7 @@ def _collect(handle: Any, job: tuple[int, int], engine: Nuts) -> ChainRun:
             f"the sampler failed ({error}); check the priors and the data's scale with check_prior",
             code="sampler",
         ) from error
-    posterior = {str(name): values.values[0] for name, values in trace.posterior.data_vars.items()}
-    stats = {name: trace.sample_stats[name].values[0] for name in _STATS if name in trace.sample_stats}
+    posterior, stats = trace.posterior, trace.sample_stats
     # Samplers return short or NaN-padded traces silently: look before anything is believed.
     short = [name for name, values in posterior.items() if len(values) != engine.draws]
     broken = [name for name, values in posterior.items() if not np.isfinite(values).all()]

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from medresponse.core.errors import SpecError
 from medresponse.core.provenance import Provenance, utc_now, versions
 from medresponse.core.rng import stream
 from medresponse.features import group_indices
+from medresponse.inference.compiled import Compiled
 from medresponse.inference.diagnostics import Limits, diagnose, pareto_k
-from medresponse.inference.engines import ChainRun, Compiled, Engine, Nuts, Sampled, sample_chains
+from medresponse.inference.engines import ChainRun, Engine, Nuts, Sampled, sample_chains
 from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
 from medresponse.inference.power_scaling import power_scaled
@@ -155,13 +157,12 @@ _SUPPORT_RIDGE = 1e-3
 
 
 def compiled(spec: ModelSpec, design: Design) -> Compiled:
-    """Return the compiled model, from this process's cache where its graph is there already."""
+    """Return the compiled model: from this process if its graph is there already, else from disk, else compiled."""
     key = json.dumps([to_plain(spec), _graph_key(design)], sort_keys=True)
     if key not in _COMPILED:
         if len(_COMPILED) >= _COMPILED_LIMIT:
             _COMPILED.pop(next(iter(_COMPILED)))
-        _COMPILED[key] = Compiled(build_model(spec, design))
-        log.info("model compiled in %.1f s", _COMPILED[key].seconds)
+        _COMPILED[key] = Compiled(partial(build_model, spec, design), key)
     return _COMPILED[key]
 
 
@@ -239,6 +240,7 @@ def fit_identity(spec: ModelSpec, cohort: Cohort, outcome: str, engine: dict[str
 def make_provenance(
     spec: ModelSpec, cohort: Cohort, *, identity: str, seed: int, engine: dict[str, Any], sampler: str,
     imputations: int, compile_seconds: float = 0.0, sample_seconds: float = 0.0, formulation: tuple[str, ...] = (),
+    kernels: str = "",
 ) -> Provenance:  # fmt: skip
     """Return the provenance of a fit to `cohort`."""
     return Provenance(
@@ -246,7 +248,7 @@ def make_provenance(
         synthetic=cohort.schema.synthetic, n_patients=cohort.n, flow=tuple((e.reason, e.n) for e in cohort.flow),
         spec_hash=identity, seed=seed, engine=engine, sampler=sampler, imputations=imputations,
         compile_seconds=round(compile_seconds, 2), sample_seconds=round(sample_seconds, 2), versions=versions(),
-        created_utc=utc_now(), formulation=formulation,
+        created_utc=utc_now(), formulation=formulation, kernels=kernels,
     )  # fmt: skip
 
 
@@ -264,7 +266,7 @@ def _assemble(
     provenance = make_provenance(
         spec, cohort, identity=identity, seed=seed, engine=to_plain(engine), sampler=sampled.library,
         imputations=len(prepared.data), compile_seconds=sampled.compile_seconds, sample_seconds=sampled.sample_seconds,
-        formulation=sampled.formulation,
+        formulation=sampled.formulation, kernels=sampled.kernels,
     )  # fmt: skip
     return Fit(
         spec=spec, outcome=outcome, schema=cohort.schema, encoding=prepared.encoding, layout=prepared.layout,

@@ -8,9 +8,6 @@ coefficients and of their scales where those are sampled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
@@ -18,34 +15,6 @@ LOG_PRIOR = "log_prior"
 WEAKER, STRONGER = "log_weight_weaker_priors", "log_weight_stronger_priors"
 POWERS = {WEAKER: 0.8, STRONGER: 1.25}
 _FEWEST_DRAWS = 100  # as for influence: below, there is no tail to fit k to
-
-
-class LogPrior:
-    """Log density of a model's priors at many draws at once, in the units of the parameters (no Jacobian)."""
-
-    def __init__(self, model: Any) -> None:
-        import pytensor
-        from pymc.model.transform.conditioning import remove_value_transforms
-        from pytensor import tensor as pt
-        from pytensor.graph.replace import vectorize_graph
-
-        plain = remove_value_transforms(model)
-        self._model = plain
-        self._data = [str(variable.name) for variable in plain.data_vars]
-        self._names = [str(rv.name) for rv in plain.free_RVs]
-        values = [plain.rvs_to_values[rv] for rv in plain.free_RVs]
-        each = plain.logp(vars=plain.free_RVs, jacobian=False)
-        batched = [pt.tensor(dtype=v.dtype, shape=(None, *v.type.shape)) for v in values]
-        every = vectorize_graph(each, replace=dict(zip(values, batched, strict=True)))
-        # One call evaluates all draws, so that nothing is gained by compiling it.
-        self._evaluate = pytensor.function(batched, every, mode="FAST_COMPILE")
-
-    def __call__(self, draws: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the log prior of each draw, shape (draw,), with the data that priors may depend on."""
-        for name in self._data:
-            if name in data:
-                self._model[name].set_value(np.asarray(data[name], dtype=self._model[name].dtype))
-        return np.asarray(self._evaluate(*(draws[name] for name in self._names)))
 
 
 def power_scaled(stats: xr.Dataset) -> tuple[xr.Dataset, float | None]:

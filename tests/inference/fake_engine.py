@@ -1,27 +1,18 @@
-"""A sampler under the tests' control: what `engines.Compiled` offers, without a model behind it."""
+"""A sampler under the tests' control: what `compiled.Compiled` offers, without a model behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import xarray as xr
+
+from medresponse.inference.compiled import Trace
 
 
-def trace_of(posterior: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray]) -> Any:
+def trace_of(posterior: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray]) -> Trace:
     """A trace of one chain from arrays of shape (draw, ...), as the sampler returns it."""
-
-    def dataset(arrays: Mapping[str, np.ndarray]) -> xr.Dataset:
-        return xr.Dataset(
-            {
-                n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 1))), v[None])
-                for n, v in arrays.items()
-            }
-        )
-
-    return SimpleNamespace(posterior=dataset(posterior), sample_stats=dataset(stats))
+    return Trace(posterior, stats)
 
 
 def noise(seed: int, draws: int, shapes: Mapping[str, tuple[int, ...]]) -> Any:
@@ -33,7 +24,7 @@ def noise(seed: int, draws: int, shapes: Mapping[str, tuple[int, ...]]) -> Any:
     stats = {
         "diverging": np.zeros(draws, bool),
         "energy": rng.standard_normal(draws),
-        "extra": np.zeros(draws),
+        "log_prior": np.zeros(draws),
     }
     return trace_of(posterior, stats)
 
@@ -50,9 +41,7 @@ class Handle:
         if self._polls is None:
             return False
         self._polls -= 1
-        if self._polls >= 0:
-            raise TimeoutError  # nutpie's way of saying "not yet"
-        return True
+        return self._polls < 0
 
     def wait(self) -> Any:
         self.collected = True
@@ -67,16 +56,13 @@ class Handle:
 class FakeCompiled:
     """Starts handles made by `chain(n, data, engine, seed)`, n counting from 0, and remembers what it was given."""
 
-    seconds, library = 0.25, "fake 1.0"
+    seconds, library, policy = 0.25, "fake 1.0", "off"
 
     def __init__(self, chain: Callable[[int, Mapping[str, np.ndarray], Any, int], Handle]) -> None:
         self._chain = chain
         self.handles: list[Handle] = []
         self.given: list[tuple[Mapping[str, np.ndarray], int]] = []
         self.most_at_once = 0
-
-    def log_prior(self, draws: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.zeros(len(next(iter(draws.values()))))
 
     def start(self, data: Mapping[str, np.ndarray], engine: Any, seed: int) -> Handle:
         handle = self._chain(len(self.handles), data, engine, seed)

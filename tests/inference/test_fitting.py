@@ -38,8 +38,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch, no_waiting: Interrupt) -> list[Fak
     """Every model "compiled" during the test, in order; chains are noise of the model's own shapes."""
     made: list[FakeCompiled] = []
 
-    def compile_model(model: Any) -> FakeCompiled:
-        n = len(model.coords["coefficient"])
+    def compile_model(make_model: Any, identity: str) -> FakeCompiled:
+        n = len(make_model().coords["coefficient"])
         shapes: dict[str, tuple[int, ...]] = {"coefficients": (n,), "log_scale": (), "shape": ()}
 
         def chain(i: int, data: Any, engine: Nuts, seed: int) -> Handle:
@@ -99,6 +99,7 @@ def test_the_provenance_says_what_was_done(compiled: list[FakeCompiled], cohort:
     provenance = result.provenance
     assert provenance.cohort_fingerprint == cohort.fingerprint and provenance.n_patients == 60
     assert provenance.seed == 3 and provenance.sampler == "fake 1.0" and provenance.imputations == 1
+    assert provenance.kernels == "off"
     assert provenance.engine == to_plain(ENGINE) and provenance.synthetic
     assert provenance.versions["pymc"] != "absent"
     json.dumps(to_plain(provenance))
@@ -172,8 +173,8 @@ def test_a_fit_interrupted_while_its_first_imputation_runs_is_kept(
 ) -> None:
     """With more cores than chains an imputation, a later imputation can be the only one that finished."""
 
-    def compile_model(model: Any) -> FakeCompiled:
-        n = len(model.coords["coefficient"])
+    def compile_model(make_model: Any, identity: str) -> FakeCompiled:
+        n = len(make_model().coords["coefficient"])
 
         def chain(i: int, data: Any, engine: Nuts, seed: int) -> Handle:
             rng, draws = np.random.default_rng(seed), engine.draws

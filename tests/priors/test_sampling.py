@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from medresponse.features import treatment_contrasts
-from medresponse.inference.engines import Compiled, Nuts, sample_chains
+from medresponse.inference.compiled import Compiled
+from medresponse.inference.engines import Nuts, sample_chains
 from medresponse.priors import (
     R2D2,
     ByClass,
@@ -35,7 +36,7 @@ LEVELS = tuple(
 
 def sampled(model: Any, names: list[str]) -> dict[str, np.ndarray]:
     """Draws of shape (chain, draw, ...), after a look at the divergences."""
-    chains = sample_chains(Compiled(model), [{}], engine=ENGINE, seed=1).chains
+    chains = sample_chains(Compiled(lambda: model), [{}], engine=ENGINE, seed=1).chains
     divergences = sum(int(chain.stats["diverging"].sum()) for chain in chains)
     assert divergences <= 0.01 * ENGINE.chains * ENGINE.draws
     return {name: np.stack([chain.posterior[name] for chain in chains]) for name in names}

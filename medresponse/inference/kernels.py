@@ -348,12 +348,15 @@ def _graph(model: Any) -> tuple[Facts, Any]:
     values = [model.rvs_to_values[variable] for variable in free]
     point = make_initial_point_fn(model=model, default_strategy="support_point", return_transformed=True)(0)
     # Scales are positive by their transforms, so the checks that they are would only cost time.
-    density = rewrite_graph(
-        model.logp(), include=["canonicalize", "stabilize", "local_remove_check_parameter"]
+    observed = [*model.observed_RVs, *model.potentials]
+    density, likelihood = rewrite_graph(
+        [model.logp(), model.logp(vars=observed) if observed else pt.as_tensor(0.0)],
+        include=["canonicalize", "stabilize", "local_remove_check_parameter"],
     )
     gradient = pt.concatenate([part.ravel() for part in pt.grad(density, values)])
     kept = [*free, *model.deterministics]
-    quantities = model.replace_rvs_by_values(kept)
+    *quantities, jacobians = model.replace_rvs_by_values([*kept, pt.as_tensor(_jacobians(model))])
+    log_prior = density - likelihood - jacobians  # in the units of the parameters
     shapes = model.compile_fn(
         [quantity.shape for quantity in quantities], inputs=values, on_unused_input="ignore", mode="FAST_COMPILE",
     )({value.name: point[value.name] for value in values})  # fmt: skip
@@ -364,9 +367,7 @@ def _graph(model: Any) -> tuple[Facts, Any]:
         value: x[end - size : end].reshape(point[value.name].shape).astype(value.dtype)
         for value, end, size in zip(values, ends.tolist(), sizes, strict=True)
     }
-    everything = pt.concatenate(
-        [quantity.astype("float64").ravel() for quantity in [*quantities, _log_prior(model)]]
-    )
+    everything = pt.concatenate([quantity.astype("float64").ravel() for quantity in [*quantities, log_prior]])
     # Lengths of dimensions are the layout's, not the data's.
     lengths = {
         length: pt.constant(length.get_value())
@@ -391,15 +392,15 @@ def _graph(model: Any) -> tuple[Facts, Any]:
     return facts, compiled.vm.jit_fn
 
 
-def _log_prior(model: Any) -> Any:
-    """Return the log density of the priors in the units of the parameters: without the Jacobians of their transforms."""
-    total = model.logp(vars=model.free_RVs)
+def _jacobians(model: Any) -> Any:
+    """Return the sum of the log Jacobians of the parameters' transforms."""
+    total = 0.0
     for variable in model.free_RVs:
         transform = model.rvs_to_transforms[variable]
         if transform is not None:
             value = model.rvs_to_values[variable]
-            total = total - transform.log_jac_det(value, *variable.owner.inputs).sum()
-    return model.replace_rvs_by_values([total])[0]
+            total = total + transform.log_jac_det(value, *variable.owner.inputs).sum()
+    return total
 
 
 def _source(facts: Facts) -> str:

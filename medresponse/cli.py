@@ -272,12 +272,13 @@ def _engine(options: argparse.Namespace, spec: ModelSpec) -> Engine:
 
 def _respond(options: argparse.Namespace) -> None:
     from medresponse.core.atomic import atomic_path, require_absent
+    from medresponse.core.plain_csv import write_csv
 
     require_absent(options.out, overwrite=options.overwrite)
     _, _, responses = _score(options)
     table = responses.summary()
     with atomic_path(options.out) as temporary:
-        table.write_csv(temporary) if options.out.suffix == ".csv" else table.write_parquet(temporary)
+        write_csv(table, temporary) if options.out.suffix == ".csv" else table.write_parquet(temporary)
     print(f"{len(responses.ids)} patients x {len(responses.treatments)} treatments: {options.out}")
 
 

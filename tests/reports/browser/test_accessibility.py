@@ -30,7 +30,7 @@ def passed(seen: Seen) -> None:
 
 
 @pytest.mark.parametrize("size", [A4, NARROW], ids=["paper", "telephone"])
-@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report"])
+@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report", "spanish_report"])
 def test_a_patients_page_is_accessible(
     name: str, size: tuple[int, int], browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-sbc bench-synthetic lint format types imports browser lock clean runtime dev
+.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-acic: runtime ## Ten ACIC 2016 instances, beside peers in an environment o
 
 bench-sbc: runtime ## Calibrate families under priors by simulation, 400 replicates each (an hour)
 	@$(PY) -m benchmarks.sbc $(ARGS)
+
+bench-scale: runtime ## Time scores of up to a million patients, beside PyMC (ten minutes)
+	@$(PY) -m benchmarks.scale $(ARGS)
 
 bench-synthetic: runtime ## Time 100,000 patients of every scenario (a minute)
 	@$(PY) -m benchmarks.synthetic $(ARGS)

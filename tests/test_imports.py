@@ -58,3 +58,58 @@ def test_the_imports_above_are_of_modules_that_exist() -> None:
         "medresponse.validation",
         "medresponse.families",
     } <= present
+
+
+@pytest.mark.parametrize(
+    ("statement", "seconds"),
+    [
+        ("import medresponse", 0.3),
+        ("from medresponse import cli\ntry:\n cli.main(['--help'])\nexcept SystemExit:\n pass", 0.5),
+    ],
+)
+def test_the_package_and_its_help_are_there_at_once(statement: str, seconds: float) -> None:
+    """In seconds of the processor, the start of Python included; a tenth of them is usual."""
+    code = f"{statement}\nimport time\nprint(time.process_time())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
+    )
+    assert float(done.stdout.splitlines()[-1]) < seconds
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a saved fit and patients to score."""
+    from medresponse.inference import save_fit
+    from tests.response_kinds import responses_of
+
+    folder = tmp_path_factory.mktemp("saved")
+    responses, cohort = responses_of("binary")
+    save_fit(responses.fit, folder / "fit")
+    cohort.table.drop("arm", "dead").write_parquet(folder / "new.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("verb", ["score", "respond", "report"])
+def test_scoring_and_reporting_from_a_saved_fit_need_no_sampler(saved: Path, verb: str) -> None:
+    asked = {
+        "score": "'--out', f'{folder}/scores'",
+        "respond": "'--out', f'{folder}/responses.csv'",
+        "report": "'--out', f'{folder}/pages', '--patient', 'P01', '--override', 'a look', '--worthwhile', '0.05'",
+    }[verb]
+    found = imported_by(
+        f"from medresponse import cli; folder = {str(saved)!r}\n"
+        f"assert cli.main(['--quiet', {verb!r}, f'{{folder}}/fit', f'{{folder}}/new.parquet', {asked}]) == 0"
+    )
+    # Loops of `score` are compiled by numba; nothing else of the sampler's is needed.
+    assert not found & (HEAVY - {"numba"} if verb == "score" else HEAVY)
+
+
+def test_a_spec_is_decoded_and_its_mistakes_are_named_without_the_sampler() -> None:
+    found = imported_by(
+        "import medresponse as mr\nfrom medresponse.core.codec import from_plain\n"
+        "from medresponse.core.errors import SpecError\n"
+        "spec = from_plain(mr.ModelSpec, {'family': {'kind': 'weibull'}, 'blocks': {'history': {'kind': 'normal'}}})\n"
+        "try:\n from_plain(mr.ModelSpec, {'family': {'kind': 'weibul'}, 'blocks': {}})\n"
+        "except SpecError as error:\n assert 'weibull' in str(error)\nelse:\n raise AssertionError"
+    )
+    assert not found & HEAVY

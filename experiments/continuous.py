@@ -67,9 +67,10 @@ def _evidence(
     """Return predicted and observed means in fifths of prediction, and the intervals' coverage."""
     schema, order = cohort.outcome_schema(outcome), np.argsort(predicted, kind="stable")
     rows = [
-        (float(predicted[part].mean()), float(observed[part].mean())) for part in np.array_split(order, 5)
+        (len(part), float(predicted[part].mean()), float(observed[part].mean()))
+        for part in np.array_split(order, 5)
     ]
-    table = pl.DataFrame(rows, schema=["predicted", "observed"], orient="row")
+    table = pl.DataFrame(rows, schema=["n", "predicted", "observed"], orient="row")
     detail = f"fifths of prediction, cross-validation in {cohort.n} patients"
     name = f"{schema.label[0].upper()}{schema.label[1:]}"  # type: ignore[union-attr]
     return [

@@ -314,8 +314,18 @@ def _calibration(study: Study, responses: Responses, cohort: Cohort) -> list[Evi
     for part in np.array_split(np.argsort(own, kind="stable"), 10):
         observed = value[part].mean()
         error = 1.96 * np.sqrt(observed * (1 - observed) / len(part))
-        rows.append((own[part].mean(), observed, observed - error, observed + error))
-    table = pl.DataFrame(rows, schema=["predicted", "observed", "lower", "upper"], orient="row")
+        rows.append(
+            (
+                len(part),
+                int(value[part].sum()),
+                own[part].mean(),
+                observed,
+                observed - error,
+                observed + error,
+            )
+        )
+    names = ["n", "events", "predicted", "observed", "lower", "upper"]
+    table = pl.DataFrame(rows, schema=names, orient="row")
     study.figure(
         "calibration", calibration_figure(table, label="dead or dependent at six months"),
         caption="Predicted and observed risk in tenths of prediction, in the patients the model learned from.",

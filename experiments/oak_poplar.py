@@ -13,11 +13,10 @@ from experiments.statistics import interval_metrics
 from experiments.study import Study
 from experiments.survival import HeldOut, compare_survival
 from medresponse.cohort import Cohort
+from medresponse.core.small_cells import FLOOR, shown
 from medresponse.reports import Evidence
 from medresponse.response import Responses, mean_survival, respond
 from medresponse.validation import calibration_at, restricted_mean
-
-FEWEST = 11  # smaller groups are not shown
 
 
 def run(study: Study) -> None:
@@ -102,19 +101,23 @@ def _observed_benefit(cohort: Cohort, outcome: str, horizon: float) -> tuple[flo
 
 
 def _subgroups(study: Study, benefit: np.ndarray, oak: Cohort, outcome: str, times: dict[str, float]) -> None:
-    """Show predicted and observed RMST benefit by subgroup; groups with a small arm are suppressed."""
+    """Show predicted and observed RMST benefit by subgroup; results of groups with a small arm are not shown."""
     horizon, rows = times["rmst"], []
     for column in oak.schema.groups:
-        for level in oak.schema.feature_columns[column].level_names:
-            members = (oak.table[column].cast(pl.String) == level).fill_null(False).to_numpy()
+        levels = oak.schema.feature_columns[column].level_names
+        every = [(oak.table[column].cast(pl.String) == level).fill_null(False).to_numpy() for level in levels]
+        sizes = [int(members.sum()) for members in every]
+        texts = shown([*sizes, oak.n - sum(sizes)])
+        for level, members, size in zip(levels, every, texts, strict=False):
             group = oak.where(members)
-            if min(np.bincount(group.treatment_idx, minlength=2)) < FEWEST:
+            label = f"{column}: {oak.schema.feature_columns[column].labels.get(level, level)}"
+            if min(np.bincount(group.treatment_idx, minlength=2)) < FLOOR:
+                rows.append((label, size, "not shown", "not shown"))
                 continue
             mean = benefit[members].mean(axis=0)
             low, high = np.quantile(mean, [0.025, 0.975])
             value, error = _observed_benefit(group, outcome, horizon)
-            label = oak.schema.feature_columns[column].labels.get(level, level)
-            rows.append((f"{column}: {label}", group.n, f"{mean.mean():.1f} ({low:.1f} to {high:.1f})",
+            rows.append((label, size, f"{mean.mean():.1f} ({low:.1f} to {high:.1f})",
                          f"{value:.1f} ({value - 1.96 * error:.1f} to {value + 1.96 * error:.1f})"))  # fmt: skip
     table = pl.DataFrame(rows, schema=["subgroup", "patients", "predicted", "observed"], orient="row")
     study.table(

@@ -19,6 +19,7 @@ from experiments.statistics import interval_metrics, statistic
 from experiments.study import BATCHES, Study
 from experiments.survival import calibration_gap
 from medresponse.cohort import Cohort
+from medresponse.core.small_cells import shown
 from medresponse.reports import Evidence
 from medresponse.response import Responses, respond
 from medresponse.response.ordinal import superiority
@@ -166,13 +167,16 @@ def _calibration(
 
 
 def _fifths(predicted: np.ndarray, observed: np.ndarray) -> pl.DataFrame:
-    """Return ``n, predicted, observed, lower, upper`` in fifths of prediction, with Wilson's 95% intervals."""
+    """Return ``n, events, predicted, observed, lower, upper`` in fifths of prediction, with Wilson's 95% intervals."""
     rows = []
     for group in np.array_split(np.argsort(predicted, kind="stable"), 5):
         events = int(observed[group].sum())
         interval = binomtest(events, len(group)).proportion_ci(method="wilson")
-        rows.append((len(group), predicted[group].mean(), events / len(group), interval.low, interval.high))
-    return pl.DataFrame(rows, schema=["n", "predicted", "observed", "lower", "upper"], orient="row")
+        rows.append(
+            (len(group), events, predicted[group].mean(), events / len(group), interval.low, interval.high)
+        )
+    names = ["n", "events", "predicted", "observed", "lower", "upper"]
+    return pl.DataFrame(rows, schema=names, orient="row")
 
 
 def _everybody(study: Study) -> None:
@@ -209,7 +213,8 @@ def _figure(study: Study) -> None:
                 study.metrics[f"{name}.{arm}.responders{s}"].value for s in ("", "_lower", "_upper")
             )
             seen, n = (study.metrics[f"{name}.{arm}.{s}"].value for s in ("responders_observed", "patients"))
-            rows.append((f"{arm}, {words}: {seen:.0f} of {n:.0f} seen", value, low, high))
+            text, _ = shown([int(seen), int(n - seen)])
+            rows.append((f"{arm}, {words}: {text} of {n:.0f} seen", value, low, high))
     study.figure(
         "responders", bars(rows, xlabel="responders in OAK predicted from POPLAR"),
         caption="Responders in OAK: mean expected number and 95% interval of what is known of it (chance around it not "

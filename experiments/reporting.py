@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from experiments.figures import shown_groups
 from experiments.study import Study
 from medresponse.cohort import Cohort
 from medresponse.core.codec import from_plain
@@ -69,7 +70,11 @@ def write_reports(
 def calibration_evidence(
     table: pl.DataFrame, *, name: str, detail: str, per: float = 100, unit: str = "of 100"
 ) -> Evidence:
-    """Put a calibration table (predicted and observed in groups of rising prediction) into one line."""
+    """Put a calibration table (predicted and observed in groups of rising prediction) into one line.
+
+    What was observed in groups in which fewer than 11 patients had the outcome, or had not, is not shown.
+    """
+    table = shown_groups(table)
     predicted = ", ".join(f"{per * value:.0f}" for value in table["predicted"])
-    observed = ", ".join(f"{per * value:.0f}" for value in table["observed"])
+    observed = ", ".join("not shown" if v is None else f"{per * v:.0f}" for v in table["observed"])
     return Evidence(name=name, value=f"predicted {predicted}; observed {observed} {unit}", detail=detail)

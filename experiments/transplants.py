@@ -16,6 +16,7 @@ from experiments.reporting import write_reports
 from experiments.statistics import interval_metrics, statistic
 from experiments.study import Study
 from medresponse.cohort import Cohort
+from medresponse.core.small_cells import shares_are_safe
 from medresponse.inference import Fit
 from medresponse.readers import read_example
 from medresponse.reports import Evidence
@@ -27,12 +28,21 @@ ROUNDING = 1e-14  # of sums of probabilities
 
 @dataclass(frozen=True)
 class AalenJohansen:
-    """Cumulative incidence of one arm: `value`, `lower` and `upper` of shape (cause, time), steps at `times`."""
+    """Cumulative incidence of one arm: `value`, `lower` and `upper` of shape (cause, time), steps at `times`.
+
+    `event_times` holds the times of each cause's events, among `n` patients.
+    """
 
     times: np.ndarray
     value: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    event_times: tuple[np.ndarray, ...]
+    n: int
+
+    def may_be_shown(self, cause: int, time: float) -> bool:
+        """Say whether neither those with the cause's event by `time` nor the others are few."""
+        return shares_are_safe(int((self.event_times[cause] <= time).sum()), self.n)
 
     def at(self, time: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return value, lower and upper of every cause at `time`; 0 before the first time."""
@@ -55,7 +65,8 @@ def aalen_johansen(cohort: Cohort, outcome: str, treatment: int) -> AalenJohanse
     times, value, interval = cumulative_incidence_competing_risks(
         observed["cause"][arm] + 1, observed["time"][arm], conf_type="log-log"
     )
-    return AalenJohansen(times, value[1:], interval[1:, 0], interval[1:, 1])
+    own = tuple(observed["time"][arm & (observed["cause"] == cause)] for cause in range(len(value) - 1))
+    return AalenJohansen(times, value[1:], interval[1:, 0], interval[1:, 1], own, int(arm.sum()))
 
 
 def run(study: Study) -> None:
@@ -111,9 +122,11 @@ def _incidence(
                     continue
                 theirs_in_ours.append((draws, value[c], value[c]))
                 ours_in_theirs.append((draws, lower[c], upper[c]))
+                theirs = "not shown"
+                if steps[k].may_be_shown(c, time):
+                    theirs = f"{value[c]:.3f} ({lower[c]:.3f} to {upper[c]:.3f})"
                 rows.append((treatment, responses.outcome_schema.part_label(cause), f"{time:g}",
-                             f"{mean:.3f} ({low:.3f} to {high:.3f})",
-                             f"{value[c]:.3f} ({lower[c]:.3f} to {upper[c]:.3f})"))  # fmt: skip
+                             f"{mean:.3f} ({low:.3f} to {high:.3f})", theirs))  # fmt: skip
     study.record(f"{name}.comparisons", len(rows))
     study.record(f"{name}.estimator_in_our_interval", _count(theirs_in_ours, _covers))
     study.record(f"{name}.ours_in_estimator_interval", _count(ours_in_theirs, _mean_between))
@@ -205,6 +218,8 @@ def _incidence_figure(
             axes.fill_between(times, low, high, color=COLOURS[c], alpha=0.15, linewidth=0)
             label = responses.outcome_schema.part_label(cause)
             axes.plot(times, values.mean(axis=-1), color=COLOURS[c], label=label)
+            if not steps[k].may_be_shown(c, float(times[-1])):
+                continue
             shown = steps[k].times <= times[-1]
             x = np.concatenate([[0.0], steps[k].times[shown], times[-1:]])
             for part, width, style in (("value", 0.9, "-"), ("lower", 0.6, ":"), ("upper", 0.6, ":")):

@@ -14,6 +14,8 @@ from experiments.reporting import calibration_evidence, write_reports
 from experiments.sources import cohort_of, schema_of, source_folder
 from experiments.study import BATCHES, Study
 from medresponse.cohort import Cohort, grouped_folds, random_folds
+from medresponse.core.small_cells import Totals
+from medresponse.core.small_groups import hide_small_groups
 from medresponse.inference import Fit
 from medresponse.reports import Evidence
 from medresponse.response import respond
@@ -174,10 +176,12 @@ def _by_group(
         rows.append((label, int(members.sum()), estimate.value, 90 - 1.96 * error, 90 + 1.96 * error))
     table = pl.DataFrame(rows, schema=[column, "patients", "coverage", "low", "high"], orient="row")
     title = "Leave-site-out" if prefix else "Five-fold"
-    shown = table.with_columns(pl.col("coverage", "low", "high").round(1)).rename(
+    totals: Totals = "unknown" if column == "site" else "known"  # of sites, only the large ones are listed
+    visible = hide_small_groups(table, n="patients", derived=["coverage", "low", "high"], totals=totals)
+    visible = visible.with_columns(pl.col("coverage", "low", "high").round(1)).rename(
         {"low": "95% of exact ones above", "high": "and below"}
     )
-    study.table(shown, caption=f"{title} coverage of the 90% predictive interval by {column}, %")
+    study.table(visible, caption=f"{title} coverage of the 90% predictive interval by {column}, %")
     return table
 
 

@@ -13,6 +13,8 @@ import polars as pl
 from medresponse.cohort import Cohort
 from medresponse.core.errors import SpecError
 from medresponse.core.figure import svg_of
+from medresponse.core.small_cells import FLOOR, Totals, is_small, shares_are_safe
+from medresponse.core.small_groups import hide_small_groups
 from medresponse.features import fit_propensity
 from medresponse.response.columns import column_owners, main_columns
 from medresponse.validation.columns import require_arms
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 LOW, HIGH = 0.05, 0.95
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-_FEWEST = 11  # of fewer patients no quantile is shown: it would be a patient's own value
 _MOST_DRAWN = 20
 
 # Limited beyond the first, poor beyond the second. Imbalance: 0.1 Austin 2009, Stat Med 28:3083; 0.25 Stuart 2010, Stat
@@ -69,8 +70,16 @@ class Overlap:
     reasons: tuple[str, ...]
 
     def table(self) -> pl.DataFrame:
-        """Return `arms`."""
-        return self.arms
+        """Return `arms` as they may be shown: without small numbers of patients and shares that give them away."""
+        total = int(self.arms["n"].sum())
+        safe = pl.DataFrame(
+            {name: [shares_are_safe(round(s * total), total) for s in self.arms[name]] for name in ("below", "above")}
+        )  # fmt: skip
+        known = self.arms.with_columns(
+            pl.when(safe[name]).then(pl.col(name)).alias(name) for name in ("below", "above")
+        )
+        totals: Totals = "unknown" if is_small(total) else "known"
+        return hide_small_groups(known, n="n", derived=["effective_n", "effective_share"], totals=totals)
 
     def figure(self) -> Any:
         """Return a matplotlib figure: propensities of the middle 90% and 50% of each group, and balance by weighting."""
@@ -116,7 +125,7 @@ class Overlap:
 
     def _repr_html_(self) -> str:
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
-        table = self.arms.with_columns(pl.selectors.float().round(3))._repr_html_()
+        table = self.table().with_columns(pl.selectors.float().round(3))._repr_html_()
         head = f"<p><b>Overlap: {self.verdict}</b>; {escape(self.score)}</p>"
         return f"{head}<ul>{reasons}</ul>{table}{svg_of(self.figure())}"
 
@@ -177,7 +186,7 @@ def _propensity(
     for k, treatment in enumerate(treatments):
         for j, group in enumerate(treatments):
             quantiles: list[float | None] = [None] * len(_LEVELS)
-            if counts[j] >= _FEWEST:
+            if counts[j] >= FLOOR:  # a quantile of fewer would be a patient's own value
                 quantiles = [float(q) for q in np.quantile(probabilities[received == j, k], _LEVELS)]
             rows.append((treatment, group, *quantiles))
     text, number = ("treatment", "received"), ("q05", "q25", "median", "q75", "q95")
@@ -235,7 +244,7 @@ def _judge(
     ]
     reasons = [
         f"for {_share_words(share)} of the patients the probability of {labels[outside['treatment']]} lies outside {LOW:g} to {HIGH:g}",
-        f"weighted, the {effective['n']} patients on {labels[effective['treatment']]} count as {effective['effective_n']:.0f}",
+        _effective_words(effective, labels[effective["treatment"]]),
     ]
     if after.height:
         worst = after.row(-1, named=True)
@@ -247,6 +256,12 @@ def _judge(
         "poor" if any(bad for _, bad in found) else "limited" if any(so for so, _ in found) else "good"
     )
     return verdict, tuple(reasons)
+
+
+def _effective_words(arm: dict[str, Any], label: str) -> str:
+    if is_small(arm["n"]):
+        return f"{label} was received by fewer than {FLOOR} patients"
+    return f"weighted, the {arm['n']} patients on {label} count as {arm['effective_n']:.0f}"
 
 
 def _share_words(share: float) -> str:

@@ -81,15 +81,18 @@ def calibration_at(
     Returns
     -------
     polars.DataFrame
-        ``group, n, predicted, observed, lower, upper``; observed is Kaplan-Meier with its 95% interval.
+        ``group, n, events, predicted, observed, lower, upper``; observed is Kaplan-Meier with its 95% interval, `events` those
+        up to the horizon. Before it is shown, `core.small_groups.hide_small_groups` takes out what speaks of few patients.
     """
     order = np.argsort(predicted, kind="stable")
     rows = []
     for g, members in enumerate(np.array_split(order, groups)):
         part = {name: values[members] for name, values in outcome.items()}
         observed, lower, upper = (float(v[0]) for v in kaplan_meier(part, np.array([horizon])))
-        rows.append((g + 1, len(members), float(predicted[members].mean()), observed, lower, upper))
-    return pl.DataFrame(rows, schema=["group", "n", "predicted", "observed", "lower", "upper"], orient="row")
+        events = int((part["event"].astype(bool) & (part["time"] <= horizon)).sum())
+        rows.append((g + 1, len(members), events, float(predicted[members].mean()), observed, lower, upper))
+    names = ["group", "n", "events", "predicted", "observed", "lower", "upper"]
+    return pl.DataFrame(rows, schema=names, orient="row")
 
 
 def _surv(outcome: Outcome) -> np.ndarray:

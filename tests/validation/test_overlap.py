@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from medresponse.core.errors import DataError, SpecError
@@ -120,3 +123,17 @@ def test_what_has_no_overlap_to_speak_of_is_refused() -> None:
     empty = hand_made_fit(bare, two, outcome="score", coefficients={}, intercept=1.0, sigma=1.0)
     with pytest.raises(SpecError, match="no features"):
         overlap(empty, two)
+
+
+def test_a_small_group_is_neither_counted_nor_described() -> None:
+    cohort = smokers()
+    found = overlap(fit_of(cohort), cohort)
+    arms = pl.DataFrame(
+        {"treatment": ["0", "1"], "n": [190, 8], "below": [0.02, 0.4], "above": [0.0, 0.5], "effective_n": [150.0, 3.0],
+         "effective_share": [0.8, 0.4]}
+    )  # fmt: skip
+    shown = replace(found, arms=arms).table()
+    assert shown["n"].to_list() == ["withheld", "<11"]
+    # 4 of 198 patients lie below: a share that says so is no better than the count.
+    assert shown["below"].to_list() == [None, 0.4] and shown["effective_n"].to_list() == [None, None]
+    assert "<11" in replace(found, arms=arms)._repr_html_().replace("&lt;", "<")

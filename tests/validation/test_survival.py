@@ -154,7 +154,8 @@ def test_calibration_compares_each_groups_mean_prediction_with_its_own_kaplan_me
     members = order[51:102]
     part = {name: values[members] for name, values in outcome.items()}
     observed, lower, upper = (float(v[0]) for v in kaplan_meier(part, np.array([8.0])))
-    assert table.row(1)[2:] == pytest.approx((predicted[members].mean(), observed, lower, upper))
+    assert table["events"][1] == int((part["event"].astype(bool) & (part["time"] <= 8.0)).sum())
+    assert table.row(1)[3:] == pytest.approx((predicted[members].mean(), observed, lower, upper))
 
 
 def test_predictions_from_the_true_law_are_calibrated() -> None:

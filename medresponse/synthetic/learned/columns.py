@@ -10,8 +10,9 @@ import polars as pl
 
 from medresponse.cohort import Cohort, CompetingRisks, Schema, TimeToEvent
 from medresponse.cohort.roles import error_columns
+from medresponse.core.small_cells import FLOOR
 
-FEWEST = 11
+FEWEST = FLOOR
 """Patients below whom nothing is said: the smallest cell in US public releases (El Emam, Guide to the De-Identification
 of Personal Health Information, 2013, chapter 16)."""
 

@@ -19,7 +19,7 @@ from medresponse.cohort.schema import Schema
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import DataError
 from medresponse.core.registry import did_you_mean
-from medresponse.core.small_cells import is_small, shown
+from medresponse.core.small_cells import is_small, one_count, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,8 +186,8 @@ class Cohort:
 
     def __repr__(self) -> str:
         arms = f", {len(self.treatments)} treatments" if self.treatments else ""
-        n, left_out = shown([self.n, sum(exclusion.n for exclusion in self.flow)], totals="unknown")
-        return f"<Cohort {self.schema.name}: {n} patients{arms}, {left_out} excluded>"
+        left_out = one_count(sum(exclusion.n for exclusion in self.flow))
+        return f"<Cohort {self.schema.name}: {one_count(self.n)} patients{arms}, {left_out} excluded>"
 
     def _repr_html_(self) -> str:
         arms = ""
@@ -199,9 +199,7 @@ class Cohort:
                 for t, n in zip(self.treatments, texts, strict=True)
             )
         table = self.overview().with_columns(
-            missing=pl.col("missing").map_elements(
-                lambda n: shown([n], totals="unknown")[0], return_dtype=pl.String
-            )
+            missing=pl.col("missing").map_elements(one_count, return_dtype=pl.String)
         )
         with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
             body = table._repr_html_()

@@ -82,6 +82,11 @@ def shown(counts: Sequence[int], *, totals: Totals = "known", floor: int = FLOOR
     return tuple(words.get(int(code), f"{n:,}") for n, code in zip(values, codes, strict=True))
 
 
+def one_count(n: int, *, floor: int = FLOOR) -> str:
+    """Return a number of patients that stands alone as plain text: ``1,151`` or ``<11``."""
+    return f"<{floor}" if is_small(n, floor=floor) else f"{n:,}"
+
+
 @dataclass(frozen=True)
 class _Equation:
     """The sum of `signs` times the cells `at` is `value`: what a reader knows."""

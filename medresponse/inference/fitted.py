@@ -13,6 +13,7 @@ import xarray as xr
 
 from medresponse.cohort import Schema
 from medresponse.core.provenance import Provenance
+from medresponse.core.small_cells import one_count
 from medresponse.features import Encoding, Forest, HingeSum, LatentNormal, Layout
 from medresponse.inference.diagnostics import Diagnostics
 from medresponse.model.spec import ModelSpec
@@ -191,7 +192,7 @@ class Fit:
     def __repr__(self) -> str:
         verdict = "diagnostics passed" if self.diagnostics.passed else "DIAGNOSTICS FAILED"
         family = type(self.spec.family).__name__
-        return f"<Fit {family} of {self.outcome}: {self.provenance.n_patients} patients, {self.n_draws} draws, {verdict}>"
+        return f"<Fit {family} of {self.outcome}: {one_count(self.provenance.n_patients)} patients, {self.n_draws} draws, {verdict}>"
 
     def _repr_html_(self) -> str:
         d = self.diagnostics

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medresponse.core.figure import svg_of
+from medresponse.core.small_cells import is_small, one_count
 
 if TYPE_CHECKING:
     from medresponse.response.responses import Responses
@@ -16,7 +17,12 @@ _MOST_PATIENTS = 400  # a display is a glance: larger cohorts are thinned evenly
 
 
 def responses_html(responses: Responses) -> str:
-    """Return a table and a figure: how mean responses spread over patients, treatment by treatment."""
+    """Return a table and a figure: how mean responses spread over patients, treatment by treatment.
+
+    Of fewer than 11 patients nothing is shown: quantiles would be single patients' own values.
+    """
+    if is_small(len(responses.ids)):
+        return f"<p>{escape(responses.title)}: {escape(one_count(len(responses.ids)))} patients, too few to describe as a group</p>"
     step = max(1, len(responses.ids) // _MOST_PATIENTS)
     shown = responses.select(responses.ids[::step])
     means = shown.reduce(lambda values: values.mean(axis=-1))

@@ -16,7 +16,7 @@ from medresponse.core.errors import UnknownPatientError, UnknownTreatmentError
 from medresponse.core.estimand import ESTIMANDS, Estimand, EstimandKind
 from medresponse.core.registry import did_you_mean
 from medresponse.core.rng import stream
-from medresponse.core.small_cells import shown
+from medresponse.core.small_cells import one_count
 from medresponse.core.units import convert_time
 from medresponse.response.predict import Patients, encode_patients, linear_predictors
 from medresponse.response.question import ask, time_unit
@@ -317,7 +317,7 @@ def _basis(fit: Fit) -> Basis:
     treatment = fit.schema.treatment
     return Basis(
         assignment=treatment.assignment if treatment else "single arm",
-        population=f"{fit.provenance.cohort_name} (n = {shown([fit.provenance.n_patients], totals='unknown')[0]})",
+        population=f"{fit.provenance.cohort_name} (n = {one_count(fit.provenance.n_patients)})",
         reference=treatment.reference if treatment else "all",
         adjusted_for=fit.encoding.names,
     )

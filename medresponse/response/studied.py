@@ -10,6 +10,7 @@ import numpy as np
 
 from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError
+from medresponse.core.small_cells import one_count
 from medresponse.features import Propensity, fit_propensity
 from medresponse.response.columns import main_columns_of
 from medresponse.response.predict import Patients, encode_patients
@@ -66,7 +67,7 @@ class Studied:
         return np.bincount(self.received, minlength=len(self.fit.treatments))
 
     def __repr__(self) -> str:
-        return f"<Studied: {len(self.points)} patients in {self.points.shape[1]} directions>"
+        return f"<Studied: {one_count(len(self.points))} patients in {self.points.shape[1]} directions>"
 
     @cached_property
     def _position(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ from medresponse.core.atomic import require_absent, write_text
 from medresponse.core.audit import append
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import IntegrityError, SpecError
+from medresponse.core.small_cells import one_count
 from medresponse.validation.gates import GATES, REASONS, Gate, GateLimits
 from medresponse.validation.held_out import HeldOut
 from medresponse.validation.measuring import measure
@@ -186,7 +187,7 @@ class ValidationRecord:
     def __repr__(self) -> str:
         failed = len(self.failures)
         verdict = "passed" if self.passed else f"{failed} of {len(self.gates)} gates FAILED"
-        return f"<ValidationRecord of {self.question.outcome}: {self.n_patients} patients, {verdict}, until {self.expires}>"
+        return f"<ValidationRecord of {self.question.outcome}: {one_count(self.n_patients)} patients, {verdict}, until {self.expires}>"
 
 
 def make_record(

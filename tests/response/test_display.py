@@ -30,3 +30,10 @@ def test_a_display_names_the_question_and_every_treatment_and_no_patient(
     assert shown.count(title) >= 2  # above the table and in it
     assert shown.count("<th scope='row'>Option ") == arms
     assert not any(patient in shown for patient in responses.ids)
+
+
+def test_a_display_of_few_patients_describes_none_of_them() -> None:
+    responses, _ = responses_of("binary")
+    shown = responses.select(responses.ids[:10])._repr_html_()
+    assert "&lt;11 patients" in shown and "<table" not in shown and "<svg" not in shown
+    assert "<svg" in responses.select(responses.ids[:11])._repr_html_()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -170,6 +170,19 @@ class PiecewiseExponential:
             total += passage.area
             alive = passage.after
         return alive if estimand.kind == "survival" else total
+
+    def responses_over(
+        self, estimands: Sequence[Estimand], eta: np.ndarray, parameters: Arrays, constants: Arrays
+    ) -> np.ndarray:
+        """Return responses for several estimands; survival probabilities that do not fade at all times in one go."""
+        if self.fading is not None or any(estimand.kind != "survival" for estimand in estimands):
+            each = [self.response(estimand, eta, parameters, constants) for estimand in estimands]
+            return np.stack(each, axis=2)
+        edges = constants["edges"]
+        times = np.array([checked_horizon(estimand, edges[-1]) for estimand in estimands])
+        hazards_of = np.ascontiguousarray(np.exp(parameters["log_hazard"]).transpose(1, 2, 0))
+        spent = hazards.exposure_matrix(times, edges) @ hazards_of  # (treatment, time, draw)
+        return np.exp(-np.exp(eta)[:, :, None, :] * spent)
 
     def link(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> Link | None:
         """Return the link of survival probability at hazard ratios that do not fade, else None; see `Linked`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Protocol, Self
@@ -150,8 +151,16 @@ class ReportContext:
         """+1 or -1: what a difference is multiplied by so that positive is better (or just higher)."""
         return self.responses.direction or 1
 
+    @functools.cached_property
+    def mean_times(self) -> np.ndarray | None:
+        """Mean times to the same horizon, shape (treatment, draw), beside probabilities of no event; else None."""
+        if self.time_gained is None:
+            return None
+        return next(iter(self.time_gained.chunks()))[1][0]
+
+    @functools.cached_property
     def time_gained(self) -> Responses | None:
-        """Return mean times to the same horizon, where the responses are probabilities of no event; else None."""
+        """Responses that `mean_times` are the values of."""
         if self.responses.estimand.kind != "survival" or self.responses.horizon is None:
             return None
         return self.responses.at(horizon=self.responses.horizon, kind="rmst")

@@ -376,10 +376,12 @@ def cleaned(value: Any) -> Any:
     """Return a document in which every text is printable, whatever the data held."""
     if isinstance(value, str):
         return clean(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.replace(
-            value, **{f.name: cleaned(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        )
+    if isinstance(value, int | float | None):
+        return value
     if isinstance(value, Mapping):
         return {key: cleaned(item) for key, item in value.items()}
-    return tuple(cleaned(item) for item in value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return value if value and isinstance(value[0], float) else tuple(cleaned(item) for item in value)
+    before = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    after = {name: cleaned(part) for name, part in before.items()}
+    return value if after == before else dataclasses.replace(value, **after)

@@ -222,6 +222,8 @@ def clean(text: str) -> str:
 
     Text from data can otherwise reorder or hide what stands next to it.
     """
+    if text.isprintable():  # then it has none of them; nearly all texts, in a hundredth of the time
+        return text
     hidden = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c for c in text)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import functools
-import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from medresponse.core.codec import to_plain
 from medresponse.reports import svg
 from medresponse.reports.document import PatientReport
 from medresponse.reports.format import Formatter, clean
@@ -36,7 +36,7 @@ def render_bare(document: PatientReport) -> str:
 
 
 def _rendered(document: PatientReport, *, say: Any, style: Markup) -> str:
-    plain = json.loads(document.to_json())
+    plain = to_plain(document)
     template = environment().get_template("report.html.j2")
     words = language(document.language).say
     return template.render(doc=plain, say=functools.partial(say, plain), words=words, style=style)
@@ -81,14 +81,15 @@ def css_string(text: str) -> Markup:
 
 def _say(plain: Mapping[str, Any], *path: str | int) -> Markup:
     """Return the entry at `path` as a span that carries its path: the only way a template prints a number."""
-    return Markup('<span data-path="{}">{}</span>').format(".".join(map(str, path)), _entry(plain, path))
+    where = escape(".".join(map(str, path)))
+    return Markup(f'<span data-path="{where}">{escape(_entry(plain, path))}</span>')
 
 
 def _say_bare(plain: Mapping[str, Any], *path: str | int) -> Markup:
     """Return the entry at `path` as text; in a span, which isolates it, only if a letter runs from right to left."""
     text = str(_entry(plain, path))
     turns = not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
-    return Markup("<span data-path>{}</span>" if turns else "{}").format(text)
+    return Markup(f"<span data-path>{escape(text)}</span>") if turns else escape(text)
 
 
 def _entry(plain: Mapping[str, Any], path: Sequence[str | int]) -> str | int:

@@ -11,7 +11,7 @@ import numpy as np
 from medresponse.reports.base import ReportContext
 from medresponse.reports.format import Formatter
 from medresponse.reports.withheld import WithheldOption, withheld_option
-from medresponse.reports.wording import Wording
+from medresponse.reports.wording import Wording, moments
 
 _POINTS = 81
 
@@ -79,7 +79,12 @@ def time_axis(horizon: float, fmt: Formatter) -> Axis:
 
 
 def option_curves(
-    context: ReportContext, times: np.ndarray, draws: np.ndarray, *, start: float
+    context: ReportContext,
+    times: np.ndarray,
+    draws: np.ndarray,
+    *,
+    start: float,
+    end: np.ndarray | None = None,
 ) -> tuple[OptionCurve | WithheldOption, ...]:
     """Return one curve an option, or what stands in its place.
 
@@ -92,9 +97,13 @@ def option_curves(
         Probabilities at every time but the first, shape (option, time - 1, draw).
     start : float
         The probability at time 0.
+    end : numpy.ndarray, optional
+        More draws of the probability at the last time, shape (option, draw): ends of curves are read, and not only looked at.
     """
     return tuple(
-        OptionCurve(label=label, style=k, curve=_curve(times, draws[k], start))
+        OptionCurve(
+            label=label, style=k, curve=_curve(times, draws[k], start, None if end is None else end[k])
+        )
         if k in context.shown
         else withheld_option(context, k)
         for k, label in enumerate(context.option_labels)
@@ -128,9 +137,13 @@ def density_of(draws: np.ndarray, low: float, high: float) -> Density:
     return Density(x=tuple(_tidy(v) for v in x), y=tuple(round(float(v) / peak, 4) for v in y))
 
 
-def _curve(times: np.ndarray, draws: np.ndarray, start: float) -> Curve:
+def _curve(times: np.ndarray, draws: np.ndarray, start: float, end: np.ndarray | None) -> Curve:
     lower, upper = np.quantile(draws, [0.025, 0.975], axis=-1)
     parts = {"mean": draws.mean(axis=-1), "lower": lower, "upper": upper}
+    if end is not None:
+        last = zip(parts.values(), moments(end), strict=True)
+        for values, value in last:
+            values[-1] = value
     points = {name: (start, *(round(float(v), 5) for v in values)) for name, values in parts.items()}
     return Curve(time=tuple(round(float(t), 4) for t in times), **points)
 

@@ -78,18 +78,17 @@ class Contributions:
         One row for each treatment, and with two or more treatments rows ``treatment = "benefit:<name>"`` for the change in
         benefit against the reference.
         """
-        rows = []
         others = [name for name in self.treatments if name != self.reference]
-        benefits = {name: self.benefits(name) for name in others}
-        for i, name in enumerate(self.inputs):
-            rows += [(name, t, *_interval(self.draws[i, k], level)) for k, t in enumerate(self.treatments)]
-            rows += [(name, f"benefit:{t}", *_interval(benefits[t][i], level)) for t in others]
-        schema = {
-            "feature": pl.String,
-            "treatment": pl.String,
-            **dict.fromkeys(("change", "lower", "upper"), pl.Float64),
+        names = [*self.treatments, *(f"benefit:{name}" for name in others)]
+        changes = np.concatenate([self.draws, *(self.benefits(name)[:, None] for name in others)], axis=1)
+        tail = (1 - level) / 2
+        lower, upper = np.quantile(changes, [tail, 1 - tail], axis=-1)
+        columns = {"change": changes.mean(axis=-1), "lower": lower, "upper": upper}
+        labels = {
+            "feature": [name for name in self.inputs for _ in names],
+            "treatment": names * len(self.inputs),
         }
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        return pl.DataFrame(labels | {name: values.ravel() for name, values in columns.items()})
 
 
 def contributions(
@@ -244,9 +243,3 @@ def _sizes(game: _Game) -> dict[str, float]:
     reference = added[:, [game.responses.treatment_position(game.responses.basis.reference)]]
     far = np.abs(np.concatenate([added, added - reference], axis=1)).max(axis=1)
     return dict.fromkeys(game.names, 0.0) | dict(zip(names, far.tolist(), strict=True))
-
-
-def _interval(change: np.ndarray, level: float) -> tuple[float, float, float]:
-    tail = (1 - level) / 2
-    lower, upper = np.quantile(change, [tail, 1 - tail])
-    return float(change.mean()), float(lower), float(upper)

@@ -9,6 +9,7 @@ import xarray as xr
 
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
+from medresponse.families import responses_over
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Responses
 
@@ -174,5 +175,4 @@ def _curve_chunks(responses: Responses, estimands: Sequence[Estimand]) -> Iterat
     fit = responses.fit
     parameters, each = fit.family_draws(), len(estimands)
     for rows, eta in linear_predictors(fit, responses.patients, seed=responses.seed, values_each=each):
-        values = [fit.spec.family.response(e, eta, parameters, fit.constants) for e in estimands]
-        yield rows, np.stack(values, axis=2)
+        yield rows, responses_over(fit.spec.family, estimands, eta, parameters, fit.constants)

@@ -10,9 +10,9 @@ import pytest
 from scipy.special import expit
 
 from medresponse.core.codec import from_plain, to_plain
-from medresponse.core.estimand import ESTIMANDS
+from medresponse.core.estimand import ESTIMANDS, Estimand
 from medresponse.core.links import Linked
-from medresponse.families import Compressing, Family
+from medresponse.families import Compressing, Family, OverTime, responses_over
 from tests.families.forms import (
     CASES,
     FORMS,
@@ -232,3 +232,14 @@ def test_a_link_gives_the_response_that_the_family_gives(form: str) -> None:
             np.testing.assert_allclose(link.response(eta), expected, rtol=1e-10, atol=1e-14)
     without = ("root" in form) or ("fading" in form)
     assert any(links.values()) != without
+
+
+@pytest.mark.parametrize("form", [form for form, family in FORMS.items() if isinstance(family, OverTime)])
+def test_many_times_at_once_are_the_same_as_one_by_one(form: str) -> None:
+    family, parameters = FORMS[form], prior_draws(form)
+    constants, eta = learned(family), random_eta(family, (4, 2, 6), seed=3, scale=2.0)
+    for kind in family.estimands:
+        asked = [Estimand(kind=kind, horizon=time) for time in (HORIZON, 0.5, 24.0)]
+        found = responses_over(family, asked, eta, parameters, constants)
+        expected = [family.response(estimand, eta, parameters, constants) for estimand in asked]
+        np.testing.assert_allclose(found, np.stack(expected, axis=2), rtol=1e-12)

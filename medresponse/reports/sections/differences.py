@@ -168,10 +168,9 @@ def _worthwhile_words(context: ReportContext) -> str:
 
 def _time_gained(context: ReportContext) -> tuple[dict[int, Estimate], str]:
     """Return differences in restricted mean time, by option, and their name; empty unless on the survival scale."""
-    longer = context.time_gained()
-    if longer is None:
+    longer, values = context.time_gained, context.mean_times
+    if longer is None or values is None:
         return {}, ""
-    values = next(iter(longer.chunks()))[1][0]
     wording = wording_of(longer, values[list(context.shown)], context.language)
     found = {k: wording.difference(values[k] - values[context.reference_idx]) for k in context.compared}
     return found, capital(wording.what)

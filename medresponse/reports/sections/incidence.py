@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +16,8 @@ from medresponse.reports.withheld import WithheldOption
 from medresponse.reports.wording import Wording
 from medresponse.response import incidence_curves
 
-_STEPS = 40
+_STEPS = 24
+_DRAWS = 1000  # enough for bands that are looked at; the ends of the curves, which are read, are of all draws
 
 
 @register(Section, "incidence")
@@ -50,9 +51,17 @@ class Incidence:
         schema: Any = responses.outcome_schema  # of an outcome that says what its causes are called
         times = np.linspace(0.0, responses.horizon, _STEPS + 1)
         own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.time_unit)
-        curves = incidence_curves(responses, times=[float(t) for t in own * times[1:]])
+        curves = incidence_curves(
+            replace(responses, fit=responses.fit.thinned(_DRAWS)), times=[float(t) for t in own * times[1:]]
+        )
         draws = curves.sel(cause=responses.part).values[0]
-        options = option_curves(context, times, draws, start=0.0)
+        options = option_curves(
+            context,
+            times,
+            draws,
+            start=0.0,
+            end=context.values if responses.estimand.kind == "cumulative_incidence" else None,
+        )
         say, by, cause = context.say, context.wording.by, schema.part_label(responses.part)
         scale = Wording(fmt=context.fmt, scale="per_100", what=cause, unit="", by="", direction=-1)
         return cls(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import polars as pl
-
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
-from medresponse.response import NOT_RECORDED, OTHERS, contributions
+from medresponse.response import NOT_RECORDED, OTHERS, Contributions, contributions
 
 MOST = 5
+_Table = dict[str, dict[str, tuple[float, float, float]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +53,7 @@ class Moved:
         found = contributions(context.responses, context.patient)
         if not found.inputs:
             return None
-        keys = _keys(context)
-        table = found.table().filter(pl.col("treatment").is_in(keys))
+        table = _by_input(context, found)
         step = _step(context, table)
         nothing = context.wording.bare_difference(0.0, 0.0, 0.0, step=step)
         features = context.responses.fit.encoding.names
@@ -71,12 +69,12 @@ class Moved:
             value = context.say("count.inputs", n=n_missing)
             changes = _changes(context, table, NOT_RECORDED, step)
             shown.append(MovedRow(label=context.say("moved.missing"), value=value, changes=changes))
-        rest = found.apart((*printed, NOT_RECORDED)).table().filter(feature=OTHERS)
-        if shown and not rest.is_empty():
+        rest = _by_input(context, found.apart((*printed, NOT_RECORDED)))
+        if shown and OTHERS in rest:
             value = context.say("count.inputs", n=len(features) - len(printed) - n_missing)
             changes = _changes(context, rest, OTHERS, step)
             shown.append(MovedRow(label=context.say("moved.others"), value=value, changes=changes))
-        every = found.apart(()).table()
+        every = _by_input(context, found.apart(()))
         changes = _changes(context, every, OTHERS, step)
         shown.append(
             MovedRow(label=context.say("moved.sum"), value=context.say("moved.sum.of"), changes=changes)
@@ -96,11 +94,18 @@ def _keys(context: ReportContext) -> list[str]:
     return [f"benefit:{treatments[k]}" for k in context.compared] or [treatments[0]]
 
 
-def _largest(table: pl.DataFrame, features: tuple[str, ...]) -> list[str]:
-    size = (
-        table.filter(pl.col("feature").is_in(features)).group_by("feature").agg(pl.col("change").abs().max())
-    )
-    return size.sort(["change", "feature"], descending=[True, False])["feature"].to_list()
+def _by_input(context: ReportContext, found: Contributions) -> _Table:
+    """Return the rows that are shown: input -> row of `_keys` -> change, lower and upper."""
+    keys, table = set(_keys(context)), _Table()
+    for feature, treatment, *change in found.table().iter_rows():
+        if treatment in keys:
+            table.setdefault(feature, {})[treatment] = tuple(change)
+    return table
+
+
+def _largest(table: _Table, features: tuple[str, ...]) -> list[str]:
+    size = {name: max(abs(row[0]) for row in table[name].values()) for name in features if name in table}
+    return sorted(size, key=lambda name: (-size[name], name))
 
 
 def _caption(context: ReportContext, unit: str) -> str:
@@ -117,18 +122,18 @@ def _columns(context: ReportContext) -> tuple[str, ...]:
     return tuple(context.option_labels[k] for k in context.compared)
 
 
-def _step(context: ReportContext, table: pl.DataFrame) -> float:
+def _step(context: ReportContext, table: _Table) -> float:
     """Return one rounding step for the whole table: that of the widest interval."""
-    widest = table.sort(pl.col("upper") - pl.col("lower"), descending=True).row(0, named=True)
-    return context.wording.difference_step(widest["lower"], widest["upper"])
+    rows = [row for own in table.values() for row in own.values()]
+    _, lower, upper = max(rows, key=lambda row: row[2] - row[1])
+    return context.wording.difference_step(lower, upper)
 
 
-def _changes(context: ReportContext, table: pl.DataFrame, name: str, step: float) -> tuple[Change, ...]:
-    own = {row["treatment"]: row for row in table.filter(feature=name).iter_rows(named=True)}
-    return tuple(_change(context, own[key], step) for key in _keys(context))
+def _changes(context: ReportContext, table: _Table, name: str, step: float) -> tuple[Change, ...]:
+    return tuple(_change(context, table[name][key], step) for key in _keys(context))
 
 
-def _change(context: ReportContext, row: dict[str, float], step: float) -> Change:
-    mean, lower, upper = row["change"], row["lower"], row["upper"]
+def _change(context: ReportContext, row: tuple[float, float, float], step: float) -> Change:
+    mean, lower, upper = row
     text = context.wording.bare_difference(mean, lower, upper, step=step)
     return Change(mean=mean, lower=lower, upper=upper, text=text)

@@ -46,9 +46,8 @@ class Numbers:
         if context.verdict.whole:
             return None
         rows = _rows(context, context.values, context.wording)
-        longer = context.time_gained()
-        if longer is not None:
-            values = next(iter(longer.chunks()))[1][0]
+        longer, values = context.time_gained, context.mean_times
+        if longer is not None and values is not None:
             rows += _rows(context, values, wording_of(longer, values[list(context.shown)], context.language))
         say = context.say
         return cls(
@@ -86,8 +85,8 @@ def _row(
         return NumberRow(
             label=label, raw=(), cells=(context.say("withheld.mark"), *("\N{EN DASH}",) * (len(_COLUMNS) - 1))
         )
-    bounds = [np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]) for level in LEVELS]
-    raw = (float(draws.mean()), float(np.median(draws)), *(float(b) for pair in bounds for b in pair))
+    ends = [end for level in LEVELS for end in ((1 - level) / 2, (1 + level) / 2)]
+    raw = (float(draws.mean()), *(float(q) for q in np.quantile(draws, [0.5, *ends])))
     texts = [_text(value, raw, wording, signed) for value in raw]
     pairs = [wording.fmt.span(texts[i], texts[i + 1]) for i in (2, 4, 6)]
     return NumberRow(label=label, raw=raw, cells=(texts[0], texts[1], *pairs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +16,8 @@ from medresponse.reports.withheld import WithheldOption
 from medresponse.reports.wording import Wording
 from medresponse.response import survival_curves
 
-_STEPS = 40
+_STEPS = 24
+_DRAWS = 1000  # enough for bands that are looked at; the ends of the curves, which are read, are of all draws
 
 
 @register(Section, "survival")
@@ -50,8 +51,16 @@ class Survival:
         schema: Any = responses.outcome_schema  # of an outcome that says what being free of it is called
         times = np.linspace(0.0, responses.horizon, _STEPS + 1)
         own = convert_time(1.0, given=responses.horizon_unit, wanted=schema.time_unit)
-        draws = survival_curves(responses, times=[float(t) for t in own * times[1:]]).values[0]
-        options = option_curves(context, times, draws, start=1.0)
+        draws = survival_curves(
+            replace(responses, fit=responses.fit.thinned(_DRAWS)), times=[float(t) for t in own * times[1:]]
+        ).values[0]
+        options = option_curves(
+            context,
+            times,
+            draws,
+            start=1.0,
+            end=context.values if responses.estimand.kind == "survival" else None,
+        )
         say, by = context.say, context.wording.by
         scale = Wording(fmt=context.fmt, scale="per_100", what=schema.free_label, unit="", by="", direction=1)
         return cls(

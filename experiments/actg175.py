@@ -20,14 +20,14 @@ from experiments.actg175_history import heterogeneity
 from experiments.classical import cox_log_hazards
 from experiments.figures import calibration_figure, survival_figure
 from experiments.pairs import average_effects, interval_text, pairs, record_differences, record_ratios
-from experiments.reporting import calibration_evidence, write_reports
+from experiments.reporting import calibration_evidence, validated, write_reports
 from experiments.sources import read_source
 from experiments.statistics import interval_metrics
 from experiments.study import Study
 from medresponse.cohort import Cohort, random_folds
 from medresponse.reports import Evidence
 from medresponse.response import Responses, mean_survival, own_curves, pairwise, respond
-from medresponse.validation import calibration_at
+from medresponse.validation import ValidationRecord, calibration_at
 
 OUTCOME = "progression"
 DAYS = np.array([1.0, *range(30, 1201, 30)])
@@ -42,9 +42,9 @@ def run(study: Study) -> None:
     _average_responses(study, responses, cohort)
     heterogeneity(study, responses, cohort)
     cd4_counts(study, cohort)
-    evidence = _calibration(study, cohort)
+    evidence, record = _calibration(study, responses, cohort)
     write_reports(
-        study, responses, cohort, evidence=evidence,
+        study, responses, cohort, evidence=evidence, validation=record,
         title="ACTG 175: zidovudine, didanosine, or zidovudine with didanosine or zalcitabine",
         intro="Patients of a randomised trial of the early 1990s, spread evenly over its file. Each report compares four "
         "options at 2.5 years: without AIDS, death, or a CD4 count fallen by half.",
@@ -111,8 +111,10 @@ def _average_responses(study: Study, responses: Responses, cohort: Cohort) -> No
     )  # fmt: skip
 
 
-def _calibration(study: Study, cohort: Cohort) -> list[Evidence]:
-    """Compare held-out predictions at the horizon with Kaplan-Meier in fifths of prediction."""
+def _calibration(
+    study: Study, responses: Responses, cohort: Cohort
+) -> tuple[list[Evidence], ValidationRecord]:
+    """Compare held-out predictions at the horizon with Kaplan-Meier in fifths of prediction, and make the record."""
     years = float(study.config["horizon"])
     days, folds = 365.25 * years, random_folds(cohort, folds=study.config["folds"], seed=study.seed)
     masks = [folds == f for f in range(study.config["folds"])]
@@ -122,9 +124,8 @@ def _calibration(study: Study, cohort: Cohort) -> list[Evidence]:
     )
     for mask, fit in zip(masks, fits, strict=True):
         test = cohort.where(mask)
-        responses = respond(fit, test, horizon=years, unit="year")
         predicted[mask] = own_curves(
-            responses,
+            respond(fit, test, horizon=years, unit="year"),
             times=[days],
             treatment_idx=test.treatment_idx,
             summarise=lambda v: v[:, 0].mean(axis=-1),
@@ -136,7 +137,8 @@ def _calibration(study: Study, cohort: Cohort) -> list[Evidence]:
         alt="Observed against predicted event-free probability in five groups, with the line of equality.",
     )  # fmt: skip
     detail = f"fifths of prediction, five-fold cross-validation in all {cohort.n:,} patients"
-    return [calibration_evidence(table, name=f"Without progression at {years:g} years", detail=detail)]
+    evidence = [calibration_evidence(table, name=f"Without progression at {years:g} years", detail=detail)]
+    return evidence, validated(study, responses, fits, cohort, masks, method="five-fold cross-validation")
 
 
 def _words(cohort: Cohort, k: int, j: int) -> str:

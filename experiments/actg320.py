@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from experiments.figures import calibration_figure, survival_figure
-from experiments.reporting import calibration_evidence, write_reports
+from experiments.reporting import calibration_evidence, validated, write_reports
 from experiments.statistics import interval_metrics, statistic
 from experiments.study import Study
 from experiments.survival import HeldOut, compare_survival
@@ -15,7 +15,7 @@ from medresponse.cohort import Cohort, random_folds
 from medresponse.readers import read_example
 from medresponse.reports import Evidence
 from medresponse.response import Responses, mean_survival, respond
-from medresponse.validation import calibration_at, score_grid
+from medresponse.validation import ValidationRecord, calibration_at, score_grid
 
 DAYS = np.array([1.0, *range(14, 337, 14)])
 
@@ -28,9 +28,9 @@ def run(study: Study) -> None:
     responses = respond(fit, cohort, horizon=study.config["horizon"], unit="day")
     _average_responses(study, responses)
     _fit_against_kaplan_meier(study, responses, cohort, outcome)
-    evidence = _held_out(study, cohort, outcome)
+    evidence, record = _held_out(study, responses, cohort, outcome)
     write_reports(
-        study, responses, cohort, evidence=evidence, title="ACTG 320: AIDS-free survival with and without indinavir",
+        study, responses, cohort, evidence=evidence, validation=record, title="ACTG 320: AIDS-free survival with and without indinavir",
         intro="Patients of a randomised trial of 1997, spread evenly over its file. Each report compares both options "
         "at 300 days; scores below are from five-fold cross-validation, beside what others would fit.",
     )  # fmt: skip
@@ -73,8 +73,10 @@ def _fit_against_kaplan_meier(study: Study, responses: Responses, cohort: Cohort
     )  # fmt: skip
 
 
-def _held_out(study: Study, cohort: Cohort, outcome: str) -> list[Evidence]:
-    """Validate by cross-validation beside the baselines; return the evidence for the reports."""
+def _held_out(
+    study: Study, responses: Responses, cohort: Cohort, outcome: str
+) -> tuple[list[Evidence], ValidationRecord]:
+    """Validate by cross-validation beside the baselines; return the evidence for the reports and the record."""
     horizon = float(study.config["horizon"])
     folds = random_folds(cohort, folds=study.config["folds"], seed=study.seed)
     trains = [cohort.where(folds != f) for f in range(study.config["folds"])]
@@ -94,4 +96,6 @@ def _held_out(study: Study, cohort: Cohort, outcome: str) -> list[Evidence]:
         alt="Observed against predicted event-free probability in five groups, with the line of equality.",
     )  # fmt: skip
     detail = f"fifths of prediction, five-fold cross-validation in all {cohort.n} patients"
-    return [calibration_evidence(table, name=f"Alive without AIDS at {horizon:g} days", detail=detail)]
+    evidence = [calibration_evidence(table, name=f"Alive without AIDS at {horizon:g} days", detail=detail)]
+    masks = [folds == f for f in range(study.config["folds"])]
+    return evidence, validated(study, responses, fits, cohort, masks, method="five-fold cross-validation")

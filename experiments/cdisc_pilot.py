@@ -21,7 +21,7 @@ from experiments.continuous import held_out
 from experiments.forest import forest
 from experiments.loo import compare_by_loo
 from experiments.pairs import average_effects, interval, pairs, record_differences
-from experiments.reporting import write_reports
+from experiments.reporting import validated, write_reports
 from experiments.sources import read_source
 from experiments.statistics import statistic
 from experiments.study import Study
@@ -55,9 +55,10 @@ def run(study: Study) -> None:
     )  # fmt: skip
     adverse_events(study, safety)
     dermatologic_events(study, safety)
-    evidence = held_out(study, "cross_validation", study.spec("main"), efficacy, outcome=OUTCOME)
+    evidence, fits, masks = held_out(study, "cross_validation", study.spec("main"), efficacy, outcome=OUTCOME)
+    record = validated(study, responses, fits, efficacy, masks, method="five-fold cross-validation")
     write_reports(
-        study, responses, efficacy, evidence=evidence,
+        study, responses, efficacy, evidence=evidence, validation=record,
         title="CDISC pilot: xanomeline at two doses or placebo in Alzheimer's disease",
         intro="Patients of a randomised trial, spread evenly over its file. Reports are of the change of ADAS-Cog(11) "
         "at week 24 (lower is better); a difference of 3 points counts as worthwhile. The trial found none; figures "

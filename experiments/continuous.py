@@ -10,14 +10,19 @@ import polars as pl
 from experiments.reporting import calibration_evidence
 from experiments.study import BATCHES, Study
 from medresponse.cohort import Cohort, random_folds
+from medresponse.inference import Fit
 from medresponse.model import ModelSpec
 from medresponse.reports import Evidence
 from medresponse.response import respond
 from medresponse.validation import Estimate, batch_error, coverage
 
 
-def held_out(study: Study, prefix: str, spec: ModelSpec, cohort: Cohort, *, outcome: str) -> list[Evidence]:
-    """Predict every patient, under the treatment received, by a fit to the other folds; return what reports print.
+def held_out(
+    study: Study, prefix: str, spec: ModelSpec, cohort: Cohort, *, outcome: str
+) -> tuple[list[Evidence], tuple[Fit, ...], list[np.ndarray]]:
+    """Predict every patient, under the treatment received, by a fit to the other folds.
+
+    Returned are what reports print, the fits, and which patients each of them predicted.
 
     Recorded are the root mean square error of the predicted mean, that of the training folds' arm means, and the
     coverage of the 90% predictive interval.
@@ -49,7 +54,8 @@ def held_out(study: Study, prefix: str, spec: ModelSpec, cohort: Cohort, *, outc
         "coverage_90", [100 * coverage(observed, lower[:, b], upper[:, b]) for b in range(1 + BATCHES)], "%"
     )
     study.record(f"{prefix}.arm_means.rmse", _rmse(observed, by_arm), unit=unit)
-    return _evidence(observed, mean[:, 0], study.metrics[f"{prefix}.coverage_90"].value, cohort, outcome)
+    inside = study.metrics[f"{prefix}.coverage_90"].value
+    return _evidence(observed, mean[:, 0], inside, cohort, outcome), fits, masks
 
 
 def _received(chunks: Iterator[tuple[slice, np.ndarray]], treatment_idx: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import polars as pl
 from experiments.figures import survival_figure
 from experiments.loo import compare_by_loo
 from experiments.pairs import interval_text
-from experiments.reporting import write_reports
+from experiments.reporting import cross_validated, write_reports
 from experiments.sources import cohort_of, schema_of
 from experiments.statistics import interval_metrics, statistic
 from experiments.study import Study
@@ -116,8 +116,9 @@ def _report(study: Study, cohort: Cohort) -> None:
         value=f"log {interval_text(study, 'log_hazard_ratio', 2)}; Cox {study.metrics['cox.log_hazard_ratio'].value:.2f}",
         detail="proportional hazards under wide priors; no patients were held out",
     )  # fmt: skip
+    record = cross_validated(study, responses, cohort, outcome=study.config["outcome"])
     write_reports(
-        study, responses, cohort, evidence=[evidence], title="GBSG-2: hormone therapy in node-positive breast cancer",
+        study, responses, cohort, evidence=[evidence], validation=record, title="GBSG-2: hormone therapy in node-positive breast cancer",
         intro="Five families of event times on one observational comparison, all adjusted for what was recorded. Reports "
         f"are from the {name} model.",
     )  # fmt: skip

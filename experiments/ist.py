@@ -77,7 +77,7 @@ def run(study: Study) -> None:
     evidence = _calibration(study, responses, cohort)
     _categories(study, cohort)
     write_reports(
-        study, responses, cohort, evidence=evidence,
+        study, responses, cohort, evidence=evidence, validation=None,
         title="International Stroke Trial: aspirin within 48 hours of a stroke",
         intro="Patients of a randomised trial in 36 countries, spread evenly over its file. The effect of aspirin is "
         "small and hardly differs between patients: each report shows nearly the same benefit, beside very different risks.",

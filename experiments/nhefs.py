@@ -17,7 +17,7 @@ from experiments.figures import bars
 from experiments.logistic import logistic
 from experiments.loo import compare_by_loo
 from experiments.nhefs_data import build_frame, data_file
-from experiments.reporting import write_reports
+from experiments.reporting import cross_validated, write_reports
 from experiments.sources import cohort_of, schema_of
 from experiments.statistics import interval_metrics, statistic
 from experiments.study import BATCHES, Study
@@ -57,8 +57,9 @@ def run(study: Study) -> None:
     _overlap(study, fits["propensity"], cohort)
     _sensitivity(study, main, cohort)
     study.record("student_t.nu", statistic(fits["student_t"].draws("nu"), np.median))
+    record = cross_validated(study, main, cohort, outcome="weight_change")
     write_reports(
-        study, main, cohort, evidence=_evidence(study),
+        study, main, cohort, evidence=_evidence(study), validation=record,
         title="NHEFS: quitting smoking and weight",
         intro="Smokers of 1971, spread evenly over the file. Nobody was assigned to quit: every estimate rests on the "
         "nine measured features being enough to make those who quit and those who did not comparable.",

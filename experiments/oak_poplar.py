@@ -8,7 +8,7 @@ import polars as pl
 from experiments.crossing import check_crossing
 from experiments.figures import calibration_figure, survival_figure
 from experiments.oak_poplar_data import read_trial
-from experiments.reporting import calibration_evidence, write_reports
+from experiments.reporting import calibration_evidence, in_new_patients, write_reports
 from experiments.statistics import interval_metrics
 from experiments.study import Study
 from experiments.survival import HeldOut, compare_survival
@@ -39,8 +39,10 @@ def run(study: Study) -> None:
         check_crossing(study, trial, fits, cohort)
     horizon = float(study.config["outcomes"]["os"]["horizon"])
     evidence = _calibration(study, responses["os"], oak, "os", horizon)
+    method = "prediction of OAK by a model of POPLAR"
+    record = in_new_patients(study, responses["os"], oak, method=method)
     write_reports(
-        study, responses["os"], oak, evidence=evidence, reference=poplar,
+        study, responses["os"], oak, evidence=evidence, validation=record, reference=poplar,
         title="OAK predicted from POPLAR: atezolizumab or docetaxel in lung cancer",
         intro="Patients of the OAK trial, spread evenly over its file, as a model fitted to the POPLAR trial alone "
         "sees them. Reports are of overall survival at 12 months; figures and scores are of all 850 patients.",

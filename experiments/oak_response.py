@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from experiments.figures import bars, calibration_figure
 from experiments.oak_poplar_data import read_trial
-from experiments.reporting import calibration_evidence, write_reports
+from experiments.reporting import calibration_evidence, in_new_patients, write_reports
 from experiments.statistics import interval_metrics, statistic
 from experiments.study import BATCHES, Study
 from experiments.survival import calibration_gap
@@ -46,8 +46,9 @@ def run(study: Study) -> None:
     _everybody(study)
     study.record("failed_diagnostics", sum(len(one.diagnostics.failures) for one in study.fits.values()))
     _figure(study)
+    record = in_new_patients(study, responses, oak, method="prediction of OAK by a model of POPLAR")
     write_reports(
-        study, responses, oak, evidence=evidence, reference=poplar,
+        study, responses, oak, evidence=evidence, validation=record, reference=poplar,
         title="OAK predicted from POPLAR: best response to atezolizumab or docetaxel",
         intro="Patients of the OAK trial whose best response is known, as a model fitted to the POPLAR trial alone sees "
         "them. Who has no assessment is decided after randomisation, and more often on docetaxel; the analysis of all 850 "

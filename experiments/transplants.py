@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from experiments.figures import COLOURS
-from experiments.reporting import write_reports
+from experiments.reporting import cross_validated, write_reports
 from experiments.statistics import interval_metrics, statistic
 from experiments.study import Study
 from medresponse.cohort import Cohort
@@ -242,8 +242,9 @@ def _report(study: Study, fit: Fit, responses: Responses, cohort: Cohort) -> Non
         name="Cumulative incidence", value=f"nonparametric estimate inside the model's 95% interval in {inside} of {of}",
         detail=f"times, causes and arms of all {cohort.n} patients, who are those the model learned from",
     )  # fmt: skip
+    record = cross_validated(study, responses, cohort, outcome=fit.outcome)
     write_reports(
-        study, responses, cohort, evidence=[evidence], title="Competing risks after transplantation",
+        study, responses, cohort, evidence=[evidence], validation=record, title="Competing risks after transplantation",
         intro="Two cohorts: acute leukaemia without a comparison, and marrow or blood at random, whose patients the "
         "reports are of. Curves and time lost stand beside nonparametric estimates.",
     )  # fmt: skip

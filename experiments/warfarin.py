@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from experiments.figures import bars
 from experiments.iwpc import build_frame, nejm_2009_dose
-from experiments.reporting import calibration_evidence, write_reports
+from experiments.reporting import calibration_evidence, thin, validated, write_reports
 from experiments.sources import cohort_of, schema_of, source_folder
 from experiments.study import BATCHES, Study
 from medresponse.cohort import Cohort, grouped_folds, random_folds
@@ -33,13 +33,17 @@ LARGE_SITE = 100
 
 @dataclass(frozen=True)
 class Predicted:
-    """Predictions of patients that their fit never saw; the last axis of points is (all draws, batch 1, ...)."""
+    """Predictions of patients that their fit never saw; the last axis of points is (all draws, batch 1, ...).
+
+    `fits` are the fits, thinned.
+    """
 
     median: np.ndarray
     within: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
     imputations: int
+    fits: tuple[Fit, ...] = ()
 
 
 def load(study: Study) -> tuple[Cohort, np.ndarray]:
@@ -57,7 +61,8 @@ def run(study: Study) -> None:
     study.record("patients", cohort.n)
     observed = cohort.outcome("dose")["value"]
     folds = random_folds(cohort, folds=study.config["folds"], seed=study.seed)
-    predicted = _predict(study, "five-fold", cohort, [folds == f for f in range(study.config["folds"])])
+    masks = [folds == f for f in range(study.config["folds"])]
+    predicted = _predict(study, "five-fold", cohort, masks)
     _scores(study, "", observed, predicted)
     _formula_scores(study, observed, formula)
     _by_group(study, "", cohort, observed, predicted, "race")
@@ -68,8 +73,10 @@ def run(study: Study) -> None:
     sites = _by_group(study, "leave_site_out.", cohort, observed, left_out, "site")
     _count_sites(study, sites)
     fit = study.fit("main", study.spec("main"), cohort, outcome="dose")
+    responses = respond(fit, cohort)
+    record = validated(study, responses, predicted.fits, cohort, masks, method="five-fold cross-validation")
     write_reports(
-        study, respond(fit, cohort), cohort, evidence=_evidence(predicted, observed),
+        study, responses, cohort, evidence=_evidence(predicted, observed), validation=record,
         title="Warfarin: stable weekly dose from genotype, history and lifestyle",
         intro="Patients of 20 sites, spread evenly over the file. Scores are of patients, and then of whole sites, "
         "that the model never saw, beside the dosing formula published from these data.",
@@ -79,9 +86,11 @@ def run(study: Study) -> None:
 def _predict(study: Study, name: str, cohort: Cohort, masks: Sequence[np.ndarray]) -> Predicted:
     """Fit without each part and predict it, one part at a time so that memory does not grow with their number."""
     points, failed, result = 1 + BATCHES, 0, None
+    fits = []
     for i, mask in enumerate(masks):
         (fit,) = study.fit_folds(f"{name} {i + 1}", study.spec("main"), [cohort.where(~mask)], outcome="dose")
         failed += len(fit.diagnostics.failures)
+        fits.append(thin(fit))
         if result is None:
             empty = (np.empty((cohort.n, points)) for _ in range(4))
             result = Predicted(*empty, fit.provenance.imputations)
@@ -90,7 +99,7 @@ def _predict(study: Study, name: str, cohort: Cohort, masks: Sequence[np.ndarray
             getattr(result, field)[mask] = own
     assert result is not None
     study.record(f"{name.replace('-', '_')}.failed_diagnostics", failed)
-    return result
+    return replace(result, fits=tuple(fits))
 
 
 def _points(fit: Fit, test: Cohort, points: int) -> list[np.ndarray]:

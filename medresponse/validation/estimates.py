@@ -9,6 +9,7 @@ from scipy.special import kolmogi
 from scipy.stats import chi2, kendalltau
 
 _NAN = float("nan")
+_WIDEST = 3.0  # band of censored PIT values, over that of as many that are all known
 
 
 def mean_error(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
@@ -124,8 +125,8 @@ def pit_distance(
     """Return the largest distance of the distribution of PIT values from the uniform, with its interval.
 
     By Kaplan-Meier over PIT values, of which those of the censored are only known to lie beyond, within the band of Hall
-    & Wellner 1980 (Biometrika 67:133); without censoring the distance is Kolmogorov's. Where patients entered late,
-    only those at risk count.
+    & Wellner 1980 (Biometrika 67:133); without censoring the distance is Kolmogorov's. It is looked at as far as the band is
+    no wider than three times that without censoring. Where patients entered late, only those at risk count.
     """
     n = len(pit)
     knots = np.unique(pit[seen])
@@ -143,6 +144,7 @@ def pit_distance(
     width = float(kolmogi(1 - level)) / np.sqrt(n) * surviving * (1 + n * greenwood)
     # The distribution steps at each knot: its distance is looked at on both sides.
     gaps = np.maximum(np.abs(1 - surviving - knots), np.abs(1 - before - knots))
+    kept &= width <= _WIDEST * float(kolmogi(1 - level)) / np.sqrt(n)
     if not kept.any():
         return _NAN, _NAN, _NAN
     gaps, width = gaps[kept], width[kept]

@@ -20,7 +20,7 @@ def test_a_study_writes_pages_documents_and_an_index_that_leads_to_all(tmp_path:
         "facts": {"name": "A model", "expires": "2998-01-31", "answers": {"17": "Approved."}},
     }  # fmt: skip
     study = SimpleNamespace(config=config, folder=tmp_path / "run", figures=[], tables=[])
-    write_reports(study, responses, cohort, title="t", intro="i", evidence=[])  # type: ignore[arg-type]
+    write_reports(study, responses, cohort, title="t", intro="i", evidence=[], validation=None)  # type: ignore[arg-type]
     text = (tmp_path / "run" / "index.html").read_text(encoding="utf-8")
     assert 'href="validation_report.html"' in text and "valid until 2998-01-31" in text
     assert text.count('href="patients/') == 2

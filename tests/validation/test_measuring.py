@@ -243,6 +243,15 @@ def test_censored_pit_values_of_a_right_law_are_uniform_and_of_a_wrong_one_are_n
         assert (lower == 0.0) is right and (distance < 0.04) is right
 
 
+def test_pit_values_are_looked_at_only_as_far_as_patients_are_followed() -> None:
+    rng = np.random.default_rng(7)
+    event = rng.exponential(10.0, 1000)
+    followed = np.where(np.arange(1000) < 5, 100.0, 1.5)  # five patients far beyond the others
+    time, seen = np.minimum(event, followed), event <= followed
+    _, lower, upper = pit_distance(1 - np.exp(-time / 10.0), np.zeros(1000), seen, 0.99)
+    assert lower == 0.0 and upper < 0.2
+
+
 def test_feature_columns_take_every_type_and_what_is_missing() -> None:
     cohort = trial_of(60, missing={"age": 5, "smoking": 4})
     columns = feature_columns(cohort)

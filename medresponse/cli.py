@@ -148,6 +148,18 @@ def _parser() -> argparse.ArgumentParser:
         "--format", action="append", help="html (default) or pdf; may be repeated; JSON is always written",
     )  # fmt: skip
     report.add_argument("--language", default="en", help="of the pages; en by default")
+    report.add_argument(
+        "--rules",
+        type=Path,
+        metavar="FILE",
+        help="YAML file of when an estimate is withheld; conf/abstention/ has the default ones",
+    )
+    report.add_argument(
+        "--training",
+        type=Path,
+        metavar="FILE",
+        help="data the fit was made from, to count who is like each patient",
+    )
     report.add_argument("--processes", type=int, help="how many at once; by default as many as processors")
     report.add_argument("--validation", type=Path, help="validation record of this model, data and question")
     report.add_argument(
@@ -339,7 +351,11 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from medresponse.core.codec import from_plain
     from medresponse.core.progress import Progress
+    from medresponse.core.strict_yaml import read_yaml
+    from medresponse.decisions import AbstentionRules
+    from medresponse.readers import read
     from medresponse.reports import write_index
     from medresponse.reports.batch import Outcome, write_reports
     from medresponse.reports.cohort_documents import links_in
@@ -347,7 +363,13 @@ def _report(options: argparse.Namespace) -> int:
     from medresponse.validation import ValidationRecord
 
     record = None if options.validation is None else ValidationRecord.load(options.validation)
-    _, cohort, responses = _score(options)
+    fit, cohort, responses = _score(options)
+    rules = (
+        None
+        if options.rules is None
+        else from_plain(AbstentionRules, read_yaml(options.rules, what="rules"), path="rules")
+    )
+    training = None if options.training is None else read(options.training, fit.schema)
     wanted = options.patient or (None if options.all else _lines(options.patients))
     progress = None if options.quiet else Progress(total=len(wanted or cohort.patients), what="reports")
 
@@ -359,7 +381,7 @@ def _report(options: argparse.Namespace) -> int:
         batch = write_reports(
             responses, cohort, options.out, patients=wanted, formats=options.format or ("html",), processes=options.processes,
             overwrite=options.overwrite, step=step, worthwhile=options.worthwhile, validation=record, override=options.override,
-            allow_unconverged=options.allow_unconverged, language=options.language,
+            allow_unconverged=options.allow_unconverged, language=options.language, rules=rules, reference=training,
         )  # fmt: skip
     finally:
         if progress is not None:

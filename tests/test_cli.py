@@ -1,3 +1,5 @@
+import json
+
 import polars as pl
 import pytest
 
@@ -201,6 +203,21 @@ def test_reports_of_all_patients_are_made_once_and_kept(files, capsys, reporting
         text.index("patients/P02.html") < text.index("patients/P01.html") and "Reports on 2 patients" in text
     )
     assert run(files, "verify", "@out") == 0
+
+
+def test_reports_withhold_by_the_rules_given_and_count_similar_patients_in_the_training_data(
+    files, capsys, reporting
+):
+    (files / "rules.yaml").write_text("name: clinic\nfewest_similar: 1000\n")
+    more = ("--patient", "P01", "--rules", "@rules.yaml", "--training", "@trial.csv")
+    assert reporting(*more) == 0
+    made = json.loads((files / "out" / "patients" / "P01.json").read_text(encoding="utf-8"))
+    assert made["rules"]["name"] == "clinic" and all(h["withheld"] for h in made["headlines"])
+    assert {reason["code"] for reason in made["verdict"]["own"][0]} == {"few_similar"}
+    assert made["sections"]["question"]["checks"][1]["result"] != "Not shown"
+    (files / "rules.yaml").write_text("fewest_simlar: 1000\n")
+    assert reporting(*more, "--overwrite") == 2
+    assert "rules.fewest_simlar: unknown entry; did you mean 'fewest_similar'" in capsys.readouterr().err
 
 
 def test_a_patient_who_fails_is_named_and_the_exit_code_says_so(files, capsys, reporting):

@@ -73,7 +73,7 @@ def _plan() -> list[dict[str, Any]]:
     plan += [base | {"quantiles": True}, base | {"patients": 1_000_000, "quantiles": True}]
     plan += [base | {"patients": 10_000, "missing": share} for share in (0.1, 0.5)]
     plan += [base | {"patients": 20_000, "name": name} for name in FAMILIES]
-    plan += [base | {"patients": 10_000, "draws": 500, "peer": peer} for peer in ("score", "pymc")]
+    plan += [base | {"patients": 10_000, "draws": 500, "peer": peer} for peer in ("score", "memory", "pymc")]
     return plan
 
 
@@ -116,12 +116,35 @@ def _row(
             fit, _first(file), out, horizon=horizon, estimand=estimand, part=_part(estimand), draws=draws
         )  # loads machine code
         part = _part(estimand)
+        if peer == "memory":
+            return settings | _in_memory(fit, file, draws)
         return settings | _measured(
             lambda: score(
                 fit, file, Path(folder) / "result", horizon=horizon, estimand=estimand, part=part, draws=draws,
                 worthwhile=0.02, level=0.95 if quantiles else None,
             )
         )  # fmt: skip
+
+
+def _in_memory(fit: Any, file: Path, draws: int) -> dict[str, float]:
+    """Scoring alone, of a checked cohort, nothing read or written: what PyMC's path is held against."""
+    from medresponse.readers import read
+    from medresponse.response import respond
+    from medresponse.response.predict import encode_patients
+    from medresponse.response.scoring.predictors import tiles
+    from medresponse.response.scoring.summaries import Summaries
+
+    cohort = read(file, fit.schema, for_prediction=True)
+    asked = respond(fit, cohort, draws=draws)
+    losses = np.zeros((len(ARMS), draws), dtype=np.float32)
+
+    def work() -> None:
+        summaries = Summaries(asked=asked, reference=0, worthwhile=0.02, losses=losses, level=None)
+        summaries.prepare()
+        for tile in tiles(asked.fit, encode_patients(asked.fit, cohort)):
+            summaries.of(tile)
+
+    return _measured(work)
 
 
 def _part(estimand: str) -> str | None:

@@ -101,3 +101,9 @@ class StorageError(MedresponseError):
     """A result could not be written; what was finished before is kept."""
 
     default_code = "storage"
+
+
+class MemoryLimitError(MedresponseError):
+    """What was asked for cannot fit in memory; the message says what would."""
+
+    default_code = "memory"

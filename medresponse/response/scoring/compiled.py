@@ -41,7 +41,7 @@ def _compile(function: FUNCTION, kinds: tuple[str, ...], *, keep: bool) -> FUNCT
     # Sums may be reordered (to be vectorised) and products fused; infinities and NaN keep their meaning.
     fast = {"reassoc", "contract", "nsz"}
     made: Any = numba.njit(nogil=True, cache=keep, fastmath=fast, error_model="numpy")(function)
-    made.compile(tuple(numba.typeof(_example(kind)) for kind in kinds))  # type: ignore[no-untyped-call]
+    made.compile(tuple(numba.typeof(_example(kind)) for kind in kinds))
     return made
 
 

@@ -20,6 +20,7 @@ from medresponse.core.machine import available_cores
 from medresponse.readers import CohortParts, Parts, parquet_parts, read
 from medresponse.response.predict import Patients, encode_patients
 from medresponse.response.responses import Responses, responses_of
+from medresponse.response.scoring.memory import check_memory
 from medresponse.response.scoring.predictors import tiles
 from medresponse.response.scoring.scores import Layout, Scores, Unfinished, rows_sha256, table_of
 from medresponse.response.scoring.summaries import Summaries
@@ -51,7 +52,7 @@ def score(
 ) -> Scores:
     """Summarise the responses of a population under every treatment, into a folder.
 
-    Patients are scored in parts of 16,384 in the order of their ids. Neither the order of the file nor `cores` changes a byte
+    Patients are scored in parts of 32,768 in the order of their ids. Neither the order of the file nor `cores` changes a byte
     of the result. A part is kept once it is finished: after an interrupt, a full disk or a part that does not fit the
     schema, the same call goes on from there, and rows that were corrected meanwhile are scored again.
 
@@ -91,8 +92,8 @@ def score(
     ------
     DataError, SpecError, UnknownTreatmentError
         As `medresponse.read`, `respond` and `contrast`.
-    OutputExistsError, StorageError
-        If the result is there already, or cannot be written.
+    OutputExistsError, StorageError, MemoryLimitError
+        If the result is there already, or cannot be written; or the draws cannot fit in memory.
     """
     asked = responses_of(
         fit, _nobody(fit), horizon=horizon, unit=unit, estimand=estimand, part=part, draws=draws, seed=seed
@@ -103,9 +104,11 @@ def score(
         asked=asked, reference=asked.treatment_position(against or asked.basis.reference), worthwhile=worthwhile,
         losses=_losses(asked, losses or {}), level=level,
     )  # fmt: skip
+    threads = cores or available_cores()
+    check_memory(asked.fit, cores=threads)
     unfinished = Unfinished(Path(out), _question(summaries), overwrite=overwrite)
     parts = _parts(patients, fit, unfinished)
-    n_patients = _run(summaries, parts, unfinished, cores or available_cores())
+    n_patients = _run(summaries, parts, unfinished, threads)
     if not n_patients:
         raise DataError("the rules of eligibility leave nobody: check what they keep", code="nobody_eligible")
     counts = {"patients": n_patients, "excluded": parts.n_rows - n_patients}

@@ -1,0 +1,48 @@
+"""How much memory scoring takes, before it takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medresponse.core.errors import MemoryLimitError
+from medresponse.core.machine import available_memory
+from medresponse.response.scoring.predictors import TILE
+
+if TYPE_CHECKING:
+    from medresponse.inference import Fit
+
+_FIXED = 200_000_000  # two parts of patients with their checks, and the compiler, as measured
+_MEGABYTE = 1e6
+
+
+def bytes_needed(fit: Fit, *, draws: int, cores: int) -> int:
+    """Return about how many bytes `score` takes beyond the fit, whatever the number of patients.
+
+    Slopes in float32, a second time in the order of completions, and in float64 while one treatment's are made; for each
+    thread the draws of a tile, their float64 copy in families without a link, and copies that are sorted.
+    """
+    columns, treatments, lines = len(fit.layout.columns) + 1, len(fit.treatments), len(fit.predictors)
+    slopes = columns * draws * (2 * 4 * treatments * lines + 3 * 8)
+    tile = TILE * treatments * draws * (4 * lines + 8 * lines + 3 * 4)
+    return _FIXED + slopes + cores * tile
+
+
+def check_memory(fit: Fit, *, cores: int) -> None:
+    """Refuse what cannot fit.
+
+    Raises
+    ------
+    MemoryLimitError
+        Saying how many draws would.
+    """
+    free = available_memory()
+    needed = bytes_needed(fit, draws=fit.n_draws, cores=cores)
+    if free is None or needed <= free:
+        return
+    none = bytes_needed(fit, draws=0, cores=cores)
+    fits = int((free - none) / (needed - none) * fit.n_draws)
+    advice = f"draws={fits} fits" if fits >= 2 else "no number of draws fits; give it more memory"
+    raise MemoryLimitError(
+        f"scoring {len(fit.layout.columns)} columns x {len(fit.treatments)} treatments x {fit.n_draws} draws takes about "
+        f"{needed / _MEGABYTE:,.0f} MB, and {free / _MEGABYTE:,.0f} MB are free: {advice}"
+    )

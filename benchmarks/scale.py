@@ -280,9 +280,7 @@ def _parameters(family: str, draws: int, rng: np.random.Generator) -> dict[str, 
         "weibull": {"log_scale": 2.5 + level, "shape": 1.2 * positive},
         "lognormal": {"log_median": 2.5 + level, "sigma": positive},
         "loglogistic": {"log_scale": 2.5 + level, "shape": 1.2 * positive},
-        "piecewise_exponential": {
-            "log_hazard": (level[:, None, None] - 3) + np.zeros((draws, 3, 1)) + intervals
-        },
+        "piecewise_exponential": {"log_hazard": (level[:, None, None] - 3) + np.zeros((draws, 3, 10))},
         "competing_risks": {
             "log_hazard": (level[:, None, None, None] - 3.5) + np.zeros((draws, 2, 3, 1)) + intervals
         },

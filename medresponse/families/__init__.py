@@ -1,7 +1,7 @@
 """Outcome families: one file a family, registered by name."""
 
 from medresponse.families.augmented import Augmented
-from medresponse.families.base import Arrays, Compressing, Family, OverTime, Predictor, responses_over
+from medresponse.families.base import Arrays, Compressing, Family, Predictor
 from medresponse.families.bernoulli import Bernoulli
 from medresponse.families.competing_risks import CompetingRisks
 from medresponse.families.cure import Cure
@@ -28,11 +28,9 @@ __all__ = [
     "Lognormal",
     "NegativeBinomial",
     "Ordinal",
-    "OverTime",
     "PiecewiseExponential",
     "Poisson",
     "Predictor",
     "StudentT",
     "Weibull",
-    "responses_over",
 ]

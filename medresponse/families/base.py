@@ -6,7 +6,7 @@ without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -143,26 +143,6 @@ class Compressing(Protocol):
     ) -> Arrays:
         """Return the arrays that `likelihood` reads, from a design of shape (patient, coefficient)."""
         ...
-
-
-@runtime_checkable
-class OverTime(Protocol):
-    """A family that gives the responses at many times faster than one by one."""
-
-    def responses_over(
-        self, estimands: Sequence[Estimand], eta: np.ndarray, parameters: Arrays, constants: Arrays
-    ) -> np.ndarray:
-        """Return what `Family.response` gives for each estimand, shape (patient, treatment, estimand, draw)."""
-        ...
-
-
-def responses_over(
-    family: Family, estimands: Sequence[Estimand], eta: np.ndarray, parameters: Arrays, constants: Arrays
-) -> np.ndarray:
-    """Return the responses for several estimands, shape (patient, treatment, estimand, draw); see `Family.response`."""
-    if isinstance(family, OverTime):
-        return family.responses_over(estimands, eta, parameters, constants)
-    return np.stack([family.response(e, eta, parameters, constants) for e in estimands], axis=2)
 
 
 def centred_walk(steps: int) -> np.ndarray:

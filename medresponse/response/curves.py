@@ -9,7 +9,7 @@ import xarray as xr
 
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
-from medresponse.families import responses_over
+from medresponse.core.over_time import responses_over
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Responses
 

@@ -12,7 +12,8 @@ from scipy.special import expit
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.estimand import ESTIMANDS, Estimand
 from medresponse.core.links import Linked
-from medresponse.families import Compressing, Family, OverTime, responses_over
+from medresponse.core.over_time import OverTime, responses_over
+from medresponse.families import Compressing, Family
 from tests.families.forms import (
     CASES,
     FORMS,

@@ -128,15 +128,15 @@ def test_against_the_best_single_treatment() -> None:
 def test_the_interval_against_the_best_covers_when_all_treatments_are_alike() -> None:
     """Both treatments are worth the same, so is every rule: the true difference is zero."""
     covered = 0
-    for seed in range(60):
+    for seed in range(30):
         rng = np.random.default_rng(seed)
         cohort = patients(120, rng.normal(50, 5, 120))
         if seed == 0:
             decision = decision_on(cohort)
         best = rule_value(decision, cohort).differences.row(2, named=True)
         covered += best["lower"] <= 0 <= best["upper"]
-    # 60 trials of at least 95%: 52 or fewer would happen once in 100 times.
-    assert covered >= 53
+    # Of 30 intervals that cover in at least 95 of 100, 24 or fewer do so once in 300 times.
+    assert covered >= 25
 
 
 def test_lower_is_better_values_are_not_signed_and_differences_are() -> None:

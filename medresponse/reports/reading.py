@@ -34,10 +34,13 @@ class Rule:
         Placeholder -> path in the report's JSON.
     key : str
         Path of the answer. In a path, ``-1`` is the last entry of a list.
+    otherwise : str
+        Path of the answer where there is nothing at `key`.
     """
 
     text: Mapping[str, str]
     key: str
+    otherwise: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,6 +56,8 @@ class ReaderQuestion:
 def page_kind(document: PatientReport) -> str:
     """Return which questions a page gets: the name of a file in `FOLDER`."""
     sections = json.loads(document.to_json())["sections"]
+    if "abstention" in sections:
+        return "abstention"
     if "differences" in sections:
         timed = sections["differences"]["comparisons"][0]["time_gained"] is not None
         return "survival" if timed else "comparison"
@@ -91,7 +96,12 @@ def rules(kind: str) -> tuple[Rule, ...]:
 
 def _question(rule: Rule, plain: Mapping[str, Any], language: str) -> ReaderQuestion:
     parts = {name: _found(plain, path)[1] for name, path in rule.parts.items()}
-    path, key = _found(plain, rule.key)
+    try:
+        path, key = _found(plain, rule.key)
+    except LookupError:
+        if not rule.otherwise:
+            raise
+        path, key = _found(plain, rule.otherwise)
     return ReaderQuestion(question=rule.text[language].format_map(parts), key=key, path=path)
 
 
@@ -100,7 +110,7 @@ def _found(plain: Any, path: str) -> tuple[str, str]:
     taken: list[str] = []
     for step in path.split("."):
         if isinstance(plain, list):
-            at = int(step) % len(plain)
+            at = int(step) + (len(plain) if step.startswith("-") else 0)
             plain, step = plain[at], str(at)
         else:
             plain = plain[step]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from medresponse.reports.language import languages, placeholders
 from medresponse.reports.reading import FOLDER, page_kind, question_sheet, reader_questions, rules
 from medresponse.response import Responses, respond
 from tests.reports import trials
+from tests.reports.test_abstention import barring
 from tests.reports.test_html import Page
-from tests.reports.validated import report
+from tests.reports.validated import RULES, report
 from tests.response_kinds import responses_of
 
 KINDS = sorted(file.stem for file in FOLDER.glob("*.yaml"))
@@ -34,6 +36,9 @@ def documents(
         "survival": report(survival, trial, patient="T-001", worthwhile=0.05, language=code).document,
         "comparison": report(binary, patients, patient="P01", worthwhile=0.05, language=code).document,
         "single": report(single, one, patient="T-001", language=code).document,
+        "abstention": report(
+            survival, trial, patient="T-001", worthwhile=0.05, language=code, rules=barring("1")
+        ).document,
         "single_amount": report(dose, dosing, patient="D-003", language=code).document,
     }
 
@@ -50,10 +55,20 @@ def test_every_key_is_what_the_page_prints_at_its_path(documents: dict[str, Pati
     assert sorted(documents) == KINDS
     for kind, document in documents.items():
         assert page_kind(document) == kind
+        assert len(reader_questions(document)) == 5
         printed = dict(Page(render(document)).paths)
         for asked in reader_questions(document):
             assert printed[asked.path] == asked.key, (kind, asked)
             assert asked.key and asked.key not in asked.question
+
+
+def test_a_reason_that_all_options_share_is_a_key_too(unconverged: Responses, trial: Any) -> None:
+    rules = replace(RULES, unconverged="abstain")
+    document = report(unconverged, trial, patient="T-001", worthwhile=0.05, rules=rules).document
+    printed = dict(Page(render(document)).paths)
+    asked = reader_questions(document)
+    assert asked[1].path == "sections.abstention.shared.0.text" and printed[asked[1].path] == asked[1].key
+    assert asked[4].key == printed["sections.abstention.meaning"]
 
 
 def test_a_key_is_the_number_of_its_patient(survival: Responses, trial: Any) -> None:

@@ -10,7 +10,9 @@ from medresponse.cohort import Cohort
 from medresponse.reports import Report, save_cohort_document
 from medresponse.response import Responses
 from tests.reports.browser.real import A4, NARROW, Browser, Seen
+from tests.reports.test_abstention import barring
 from tests.reports.test_cohort_documents import made
+from tests.reports.validated import report
 
 # Numbers that stand on two lines, as texts; hashes may break.
 BROKEN = [
@@ -53,6 +55,18 @@ def test_a_patients_page_is_accessible(
 ) -> None:
     made: Report = request.getfixturevalue(name)
     seen = browser.visit(made.save(tmp_path / "page.html"), BROKEN, size=size, axe=True)
+    passed(seen)
+    assert seen.steps == [[]], "a number stands on two lines"
+
+
+@pytest.mark.parametrize("size", [A4, NARROW], ids=["paper", "telephone"])
+@pytest.mark.parametrize(("barred", "code"), [(("1",), "en"), (("0", "1"), "es")], ids=["one", "all"])
+def test_a_page_that_withholds_estimates_is_accessible(
+    barred: tuple[str, ...], code: str, size: tuple[int, int], browser: Browser, survival: Responses, trial: Cohort,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    page = report(survival, trial, patient="T-001", worthwhile=0.05, rules=barring(*barred), language=code)
+    seen = browser.visit(page.save(tmp_path / "page.html"), BROKEN, size=size, axe=True)
     passed(seen)
     assert seen.steps == [[]], "a number stands on two lines"
 

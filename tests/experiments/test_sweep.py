@@ -1,0 +1,155 @@
+"""Sweeps with a stand-in for run.py that finishes, fails or is killed as its overrides say."""
+
+import functools
+import json
+import sys
+
+import pytest
+
+from experiments.sweep import Job, jobs_of, main, metrics_table, over_processes, run_job, run_sweep
+from medresponse.core.errors import SpecError
+
+PROGRAM = """
+import json, os, signal, sys
+from pathlib import Path
+from medresponse.core.manifest import write_manifest
+given = dict(one.split("=", 1) for one in sys.argv[1:])
+folder = Path(given["output"])
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "tries.txt").open("a").write("x")
+if given["end"] == "fails" and not (folder / "mended").exists():
+    sys.exit("this one fails")
+if given["end"] == "killed" and not (folder / "mended").exists():
+    os.kill(os.getpid(), signal.SIGKILL)
+(folder / "metrics.json").write_text(json.dumps({"n": {"value": float(given["n"]), "mcse": 0.0, "unit": "1"}}))
+write_manifest(folder)
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    file = tmp_path / "program.py"
+    file.write_text(PROGRAM)
+    return file
+
+
+@pytest.fixture
+def over(program):
+    return functools.partial(over_processes, run=functools.partial(run_job, program=program))
+
+
+def states(jobs):
+    return {(job.swept.get("end", ""), job.swept.get("n", "")): job.state for job in jobs}
+
+
+def test_every_combination_is_a_job_and_fixed_values_are_in_all():
+    jobs = jobs_of(["experiment=simulation", "scenario=a,b", "seed=range(1,4)", "size=ci"])
+    assert len(jobs) == 6
+    assert {job.swept["scenario"] for job in jobs} == {"a", "b"}
+    assert all("size=ci" in job.overrides and "size" not in job.swept for job in jobs)
+    assert len({job.key for job in jobs}) == 6
+
+
+def test_a_grid_that_grows_keeps_the_names_of_its_jobs():
+    few, more = jobs_of(["experiment=x", "n=1,2"]), jobs_of(["experiment=x", "n=1,2,3"])
+    assert {job.key for job in few} < {job.key for job in more}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "match"),
+    [(["a=1", "output=x"], "output="), (["a=["], "not understood"), (["a=1,1"], "the same")],
+)
+def test_what_cannot_be_swept_is_refused(overrides, match):
+    with pytest.raises(SpecError, match=match):
+        jobs_of(overrides)
+
+
+def test_a_failed_and_a_killed_job_neither_stop_nor_hide_the_others(tmp_path, over):
+    jobs = jobs_of(["end=fine,fails,killed", "n=1,2"])
+    ended = run_sweep(jobs, tmp_path / "out", workers=2, over=over)
+    expected = {"fine": "done", "fails": "failed", "killed": "killed"}
+    assert states(ended) == {(end, n): expected[end] for end in expected for n in "12"}
+    written = json.loads((tmp_path / "out" / "sweep.json").read_text())
+    assert [row["state"] for row in written] == [job.state for job in ended]
+    failed = next(job for job in ended if job.state == "failed")
+    assert "this one fails" in (tmp_path / "out" / failed.key / "log.txt").read_text()
+
+
+def test_the_same_command_again_does_only_what_is_missing(tmp_path, over):
+    jobs, out = jobs_of(["end=fine,killed", "n=1"]), tmp_path / "out"
+    run_sweep(jobs, out, workers=1, over=over)
+    killed = next(job for job in jobs if job.swept["end"] == "killed")
+    (out / killed.key / "run" / "mended").touch()
+    ended = run_sweep(jobs, out, workers=1, over=over)
+    tries = {job.swept["end"]: len((out / job.key / "run" / "tries.txt").read_text()) for job in jobs}
+    assert tries == {"fine": 1, "killed": 2}
+    assert {job.state for job in ended} == {"done"}
+
+
+def test_a_result_changed_on_disk_is_made_again(tmp_path, over):
+    jobs, out = jobs_of(["end=fine", "n=1"]), tmp_path / "out"
+    run_sweep(jobs, out, workers=1, over=over)
+    (out / jobs[0].key / "run" / "metrics.json").write_text("{}")
+    run_sweep(jobs, out, workers=1, over=over)
+    assert len((out / jobs[0].key / "run" / "tries.txt").read_text()) == 2
+
+
+def test_a_stop_keeps_what_is_done(tmp_path, program):
+    def stops_after_one(jobs, folder, workers):
+        yield run_job(jobs[0], folder, program=program)
+        raise KeyboardInterrupt
+
+    jobs = jobs_of(["end=fine", "n=1,2"])
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(jobs, tmp_path / "out", workers=1, over=stops_after_one)
+    written = json.loads((tmp_path / "out" / "sweep.json").read_text())
+    assert [row["state"] for row in written] == ["done", "waiting"]
+
+
+def test_metrics_of_finished_jobs_stand_in_one_table(tmp_path, over):
+    ended = run_sweep(jobs_of(["end=fine,fails", "n=3,4"]), tmp_path / "out", workers=2, over=over)
+    table = metrics_table(ended, tmp_path / "out")
+    assert sorted(table["value"].to_list()) == [3.0, 4.0]
+    assert set(table["end"]) == {"fine"}
+
+
+def test_the_exit_code_says_that_some_failed(tmp_path, monkeypatch, program, capsys):
+    monkeypatch.setattr(
+        "experiments.sweep.over_processes",
+        functools.partial(over_processes, run=functools.partial(run_job, program=program)),
+    )
+    asked = ["experiment=x", "end=fine,fails", "n=1"]
+    assert main([*asked, "--out", str(tmp_path / "out")]) == 1
+    assert "failed: fails" in capsys.readouterr().err
+    assert main(["experiment=x", "end=fine", "n=1", "--out", str(tmp_path / "out")]) == 0
+    assert main(["end=fine", "n=1"]) == 2
+
+
+@pytest.mark.cluster
+def test_on_ray_a_killed_worker_is_done_again_and_a_killed_job_hides_nothing(tmp_path, program):
+    pytest.importorskip("ray", reason="the extra 'cluster' is not installed")
+    from experiments.sweep_ray import over_ray
+
+    once = tmp_path / "worker-killed-once"
+
+    def run(job: Job, folder):
+        import os
+        import signal
+
+        if job.swept["end"] == "fine" and job.swept["n"] == "2" and not once.exists():
+            once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)  # the worker, not its job
+        return run_job(job, folder, program=program)
+
+    jobs, local, out = jobs_of(["end=fine,killed", "n=1,2"]), tmp_path / "local", tmp_path / "out"
+    ended = run_sweep(jobs, out, workers=2, over=functools.partial(over_ray, run=run))
+    assert once.exists()
+    assert states(ended) == {
+        (end, n): {"fine": "done"}.get(end, "killed") for end in ("fine", "killed") for n in "12"
+    }
+    again = functools.partial(over_processes, run=functools.partial(run_job, program=program))
+    run_sweep(jobs, local, workers=2, over=again)
+    for job in jobs[:2]:
+        name = f"{job.key}/run/metrics.json"
+        assert (out / name).read_bytes() == (local / name).read_bytes()
+    assert "experiments.sweep_ray" in sys.modules

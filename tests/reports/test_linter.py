@@ -53,8 +53,11 @@ def test_patient_pages_are_clean(name: str, request: pytest.FixtureRequest) -> N
     assert faults(render(made.document)) == []
 
 
-def test_the_index_is_clean(survival_report: Report, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_index_is_clean_but_for_its_one_script(
+    survival_report: Report, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     page = write_index(
         [survival_report], tmp_path_factory.mktemp("index"), title="Trial", intro="All patients."
     )
-    assert faults(page.read_text(encoding="utf-8")) == []
+    # The search, which the page's policy knows by its hash.
+    assert faults(page.read_text(encoding="utf-8")) == ["an element script"]

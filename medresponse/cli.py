@@ -160,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="data the fit was made from, to count who is like each patient",
     )
+    _labels(report)
     report.add_argument("--processes", type=int, help="how many at once; by default as many as processors")
     report.add_argument("--validation", type=Path, help="validation record of this model, data and question")
     report.add_argument(
@@ -183,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         "--validation", type=Path, help="validation record of this model, data and question"
     )
     document.add_argument("--language", default="en", help="of the pages; en by default")
+    _labels(document)
     _out(document, "folder for the two documents, beside the index of the reports")
     document.set_defaults(run=_document)
 
@@ -222,6 +224,14 @@ def _worthwhile(parser: argparse.ArgumentParser) -> None:
 def _out(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--out", type=Path, required=True, help=what)
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+
+
+def _labels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        help="YAML file of the schema's labels in the language of the pages, as in `Age: Edad`",
+    )
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -364,6 +374,7 @@ def _report(options: argparse.Namespace) -> int:
 
     record = None if options.validation is None else ValidationRecord.load(options.validation)
     fit, cohort, responses = _score(options)
+    responses = _relabelled(responses, options)
     rules = (
         None
         if options.rules is None
@@ -391,8 +402,8 @@ def _report(options: argparse.Namespace) -> int:
     if len(batch.failures) == len(batch.outcomes):
         raise MedresponseError("no report could be made", code=batch.failures[0].code)
     index = write_index(
-        batch.entries, options.out, title=cohort.schema.name, overwrite=True, language=options.language, documents=links_in(options.out),
-        intro=language(options.language).say("index.intro", n=len(batch.outcomes), data=cohort.schema.name),
+        batch.entries, options.out, title=responses.fit.provenance.cohort_name, overwrite=True, language=options.language, documents=links_in(options.out),
+        intro=language(options.language).say("index.intro", n=len(batch.outcomes), data=responses.fit.provenance.cohort_name),
     )  # fmt: skip
     print(f"{batch!r}: {index}")
     return 3 if batch.failures else 0
@@ -418,6 +429,7 @@ def _document(options: argparse.Namespace) -> None:
     facts = None if options.facts is None else load_facts(options.facts)
     record = None if options.validation is None else ValidationRecord.load(options.validation)
     _, cohort, responses = _score(options)
+    responses = _relabelled(responses, options)
     documents = [
         build_cohort_document(
             kind, responses, cohort, facts=facts, validation=record, worthwhile=options.worthwhile, language=options.language
@@ -442,6 +454,20 @@ def _score(options: argparse.Namespace) -> tuple[Fit, Cohort, Responses]:
         fit, cohort, horizon=options.horizon, unit=options.unit, estimand=options.estimand, part=options.part
     )
     return fit, cohort, responses
+
+
+def _relabelled(responses: Responses, options: argparse.Namespace) -> Responses:
+    from medresponse.core.strict_yaml import read_yaml
+    from medresponse.response import relabelled
+
+    if options.labels is None:
+        return responses
+    words = read_yaml(options.labels, what="labels")
+    if not isinstance(words, dict):
+        raise SpecError(
+            "--labels: the file holds labels and what they are called, as in `Age: Edad`", code="labels"
+        )
+    return relabelled(responses, words)
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -313,3 +313,14 @@ def test_the_documents_on_a_fit_are_written_with_their_warnings(files, capsys, m
     assert run(files, *ask) == 2 and "exists already" in capsys.readouterr().err
     assert run(files, *ask, "--overwrite", "--language", "xx") == 2
     assert "no reports in language 'xx'" in capsys.readouterr().err
+    (files / "labels.yaml").write_text(
+        "Option A: Opción A\nOption B: Opción B\ndead: muerte\n", encoding="utf-8"
+    )
+    assert run(files, *ask, "--overwrite", "--language", "es", "--labels", "@labels.yaml") == 0
+    card = "".join(
+        (files / "docs" / f"{n}.html").read_text(encoding="utf-8")
+        for n in ("model_card", "validation_report")
+    )
+    assert "«muerte»" in card and "Opción A" in card and "«dead»" not in card
+    (files / "labels.yaml").write_text("- Option A\n")
+    assert run(files, *ask, "--overwrite", "--labels", "@labels.yaml") == 2

@@ -34,7 +34,7 @@ def _data(context: ReportContext) -> dict[str, str]:
         "preparation": say("run.preparation"),
         "outcome": context.wording.what,
         "predictors": fmt.joined(inputs),
-        "size": say("count.patients", n=provenance.n_patients),
+        "size": fmt.patients(provenance.n_patients),
         "missing": say("run.missing", imputations=provenance.imputations) if provenance.imputations > 1 else say("making.missing.none"),
         "groups": say("run.groups", groups=fmt.joined(groups)) if groups else "",
         "flow": "; ".join(f"{row.step}: {row.n}" for row in Flow.build(context).rows),
@@ -65,7 +65,7 @@ def _evaluation(context: ReportContext) -> dict[str, str]:
     if record is None:
         return {}
     measures = list(dict.fromkeys(say(GATE_NAMES[gate.name]) for gate in record.gates))
-    learned, evaluated = (say("count.patients", n=n) for n in (fit.provenance.n_patients, record.n_patients))
+    learned, evaluated = (context.fmt.patients(n) for n in (fit.provenance.n_patients, record.n_patients))
     passed = sum(gate.passed for gate in record.gates)
     same = record.validated_in == fit.provenance.cohort_fingerprint
     return {

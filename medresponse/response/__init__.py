@@ -18,6 +18,7 @@ from medresponse.response.curves import (
     survival_curves,
 )
 from medresponse.response.density import chain_densities, log_predictive_density
+from medresponse.response.labels import relabelled
 from medresponse.response.ordinal import category_probabilities, superiority
 from medresponse.response.predict import linear_predictors
 from medresponse.response.prior_part import PriorPart, prior_part
@@ -54,6 +55,7 @@ __all__ = [
     "own_curves",
     "pairwise",
     "prior_part",
+    "relabelled",
     "respond",
     "score",
     "studied",

@@ -53,7 +53,7 @@ class Abstention:
         if not withheld:
             return None
         options = tuple(_withheld(context, k) for k in withheld)
-        studied = say("count.patients", n=context.responses.fit.provenance.n_patients)
+        studied = context.fmt.patients(context.responses.fit.provenance.n_patients)
         return cls(
             title=say("withheld.title.none" if verdict.whole else "withheld.title"), meaning=say("withheld.meaning"),
             shared_lead=say("withheld.shared") if verdict.shared else "",

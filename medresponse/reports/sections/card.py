@@ -49,7 +49,7 @@ class Card:
             say("card.not_for"): facts.not_for,
             say("card.what"): (found["output"],),
             say("card.model"): (found["model"],),
-            say("card.data"): (found["source"], say("count.patients", n=provenance.n_patients)),
+            say("card.data"): (found["source"], context.fmt.patients(provenance.n_patients)),
             say("card.inputs"): (found.get("predictors", say("making.adjusted.none")),),
             say("card.performance"): (found.get("performance", ""), *([record.population, record.method] if record else ())),
             say("card.limits"): facts.limits,

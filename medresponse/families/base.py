@@ -144,6 +144,10 @@ class Compressing(Protocol):
         """Return the arrays that `likelihood` reads, from a design of shape (patient, coefficient)."""
         ...
 
+    def estimates(self, compressed: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        """Return a rough estimate of each coefficient and its standard error were the others known, from `compress`."""
+        ...
+
 
 def centred_walk(steps: int) -> np.ndarray:
     """Return the matrix (steps + 1, steps) that turns unit steps into a random walk of mean zero."""

@@ -91,12 +91,33 @@ class Gaussian:
             "spread": rows["spread"],
         }
 
+    def estimates(self, compressed: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients by least squares, the shortest where they are not unique, and their standard errors.
+
+        A standard error is sigma over the root of the column's sum of squares: of a site's level, sigma / sqrt(patients).
+        """
+        triangle = compressed["triangle"]
+        solved = np.linalg.lstsq(triangle, compressed["rotated"], rcond=1e-8)[0]
+        freedom = compressed["n_patients"] - len(triangle)
+        sigma = np.sqrt(compressed["residual_ss"] / freedom)
+        norms = np.sqrt((triangle[:, 1:] ** 2).sum(axis=0))
+        smallest = 1e-6 * norms.max(initial=1.0)
+        return solved[1:], sigma / np.maximum(norms, smallest)
+
     def likelihood(self, predictor: Predictor, data: Mapping[str, Any], *, contrasts: np.ndarray) -> None:
         """Add intercept, residual scale and the likelihood; see `Family.likelihood`."""
         import pymc as pm
         import pytensor.tensor as pt
 
-        alpha = pm.Normal("alpha", 0.0, 2.5)  # in outcome standard deviations, around the outcome's mean
+        # In outcome standard deviations, around the outcome's mean.
+        if "triangle" in data:
+            # Sampled as the mean over patients, which the data pin whatever the coefficients; the first row of the triangle
+            # is that of the ones, so its ratios are the columns' means.
+            first = data["triangle"][0]
+            shift = pt.dot(first[1:], predictor.coefficients) / first[0] / data["spread"]
+            alpha = pm.Normal("mean", shift, 2.5) - shift
+        else:
+            alpha = pm.Normal("alpha", 0.0, 2.5)
         sigma = pm.Deterministic("sigma", data["spread"] * self.residual.sample("residual"))
         pm.Deterministic("intercept", data["center"] + data["spread"] * alpha)
         if "triangle" in data:

@@ -138,12 +138,21 @@ def _sample(
     design = prepared.design if rotation is None else rotation.design
     sampled = sample_chains(compiled(spec, design), design.data, engine=engine, seed=seed, checkpoint=folder)
     if rotation is None:
-        return sampled
+        return replace(sampled, formulation=_notes(design))
     chains = []
     for run in sampled.chains:
         rng = stream(seed, "rotation", run.data_idx, run.chain_idx)
         chains.append(replace(run, posterior=rotation.expand(run.posterior, run.data_idx, rng)))
     return replace(sampled, chains=tuple(chains), formulation=rotation.notes)
+
+
+def _notes(design: Design) -> tuple[str, ...]:
+    """Return in words how the design's data are held, and in which coordinates coefficients are sampled."""
+    notes = {
+        "triangle": "rows compressed exactly to the triangle of their QR decomposition",
+        "estimate": "coefficients sampled in coordinates that suit their least-squares estimates",
+    }
+    return tuple(words for name, words in notes.items() if name in design.data[0])
 
 
 # Compiled models of this process, oldest first: a refit of the same graph costs its sampling alone.

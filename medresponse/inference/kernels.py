@@ -347,6 +347,11 @@ def _graph(model: Any) -> tuple[Facts, Any]:
     free = model.free_RVs
     values = [model.rvs_to_values[variable] for variable in free]
     point = make_initial_point_fn(model=model, default_strategy="support_point", return_transformed=True)(0)
+    for variable, value in zip(free, values, strict=True):
+        if getattr(
+            model.rvs_to_transforms[variable], "starts_at_zero", False
+        ):  # else the start would be the data's
+            point[value.name] = np.zeros_like(point[value.name])
     # Scales are positive by their transforms, so the checks that they are would only cost time.
     observed = [*model.observed_RVs, *model.potentials]
     density, likelihood = rewrite_graph(

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from medresponse.families import Predictor
-from medresponse.features import PROPENSITY, Grouping, Layout
+from medresponse.features import PROPENSITY, Grouping, Layout, treatment_contrasts
 from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec, PropensityScore
-from medresponse.priors import Column, Scales
+from medresponse.priors import Column, Exchangeable, Scales
 
 
 def build_model(spec: ModelSpec, design: Design) -> Any:
@@ -111,8 +111,12 @@ class _Coefficients:
             parts += self._grouping(grouping)
         return pt.concatenate(parts) if parts else pt.zeros(0)
 
-    def _scales(self, positions: list[int]) -> Scales:
+    def _scales(self, positions: list[int], coefficients: np.ndarray | None = None) -> Scales:
+        """Return what priors may know of columns `positions`, with estimates of `coefficients` where there are any."""
+        known = coefficients is not None and "estimate" in self._shared
         return Scales(
+            estimate=self._shared["estimate"][coefficients] if known else None,
+            error=self._shared["error"][coefficients] if known else None,
             unit_information_sd=self._shared["unit_information_sd"],
             latent_sd=self._shared["latent_sd"],
             column_sd=self._shared["column_sd"][positions] if positions else np.ones(0),
@@ -140,7 +144,11 @@ class _Coefficients:
                 name = f"{self._stem}prognostic_{block}"
                 columns = self._columns(own)
                 dims = self._dims(name, [column.label for column in columns])
-                parts.append(prior.coefficients(name, columns=columns, dims=dims, scales=self._scales(own)))
+                parts.append(
+                    prior.coefficients(
+                        name, columns=columns, dims=dims, scales=self._scales(own, np.array(own))
+                    )
+                )
                 positions.append(own)
         for curve in self._design.curves:
             own = np.flatnonzero(self._blocks == curve.name).tolist()
@@ -159,11 +167,14 @@ class _Coefficients:
         """Add treatment effects and effect modification, contrast-major as `Layout.slices` says."""
         spec, layout, contrasts = self._spec, self._layout, self._contrasts
         matrix, levels = layout.contrast_matrix, self._levels
+        at = np.arange(layout.n_coefficients)
+        exchangeable = isinstance(spec.treatments, Exchangeable)  # coefficients are then the contrasts' own
+        by_contrast = at[layout.slices["modifier"]].reshape(len(contrasts), -1)
         name = f"{self._stem}treatment_effect"
         parts = [
             spec.treatments.effects(
                 name, spec.treatment, levels=levels, contrasts=matrix, dims=self._dims(name, contrasts),
-                scales=self._scales([]),
+                scales=self._scales([], at[layout.slices["treatment"]] if exchangeable else None),
             )
         ]  # fmt: skip
         by_block = []
@@ -171,10 +182,11 @@ class _Coefficients:
             own = [i for i in layout.modifiers if self._blocks[i] == block]
             if own:
                 name, columns = f"{self._stem}modifier_{block}", self._columns(own)
+                places = [j for j, i in enumerate(layout.modifiers) if self._blocks[i] == block]
                 every = [f"{contrast} x {column.label}" for contrast in contrasts for column in columns]
                 values = spec.treatments.modifiers(
                     name, prior, columns=columns, levels=levels, contrasts=matrix, dims=self._dims(name, every),
-                    scales=self._scales(own),
+                    scales=self._scales(own, by_contrast[:, places].ravel() if exchangeable else None),
                 )  # fmt: skip
                 by_block.append(values)
         for curve in self._design.curves:
@@ -199,7 +211,10 @@ class _Coefficients:
         if grouping.column in spec.centred:
             parts = [pm.Normal(f"{name}_level", 0.0, scale, dims=dims)]
         else:
-            parts = [scale * pm.Normal(f"{name}_raw", 0.0, 1.0, dims=dims)]
+            # Along their mean, of which data cannot tell it from the intercept, and what deviates from it: independent normals
+            # of one scale are the same along any orthonormal directions.
+            raw = pm.Normal(f"{name}_raw", 0.0, 1.0, shape=n)
+            parts = [scale * pt.dot(mean_and_deviations(n), raw)]
         if grouping.slopes:
             scales = [spec.slope_scale.sample(f"{name}_slope_scale_{j}") for j in range(len(grouping.slopes))]
             each = pm.Deterministic(f"{name}_slope_scale", pt.stack(scales))
@@ -212,3 +227,9 @@ class _Coefficients:
                 treatment_scale * pm.Normal(f"{name}_treatment_raw", 0.0, 1.0, shape=n * len(contrasts))
             )
         return parts
+
+
+def mean_and_deviations(size: int) -> np.ndarray:
+    """Return an orthonormal matrix (size, size) whose first column is constant."""
+    deviations = np.sqrt(2.0) * treatment_contrasts(size) if size > 1 else np.zeros((1, 0))
+    return np.column_stack([np.full(size, 1 / np.sqrt(size)), deviations])

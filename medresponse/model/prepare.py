@@ -180,6 +180,8 @@ def _arrays(
         arrays |= family.compress(
             layout.matrix(columns, treatment_idx, groups), observed, treatment_idx, constants
         )
+        if cohort.n > 2 * layout.n_coefficients:
+            arrays["estimate"], arrays["error"] = family.estimates(arrays)
     else:
         arrays |= family.observe(observed, treatment_idx, constants)
         arrays["columns"] = columns

@@ -40,11 +40,16 @@ class Scales:
         logit); the unit of explained variance.
     column_sd : tensor or numpy.ndarray
         Standard deviation of each column in training, shape (column,).
+    estimate, error : tensor, optional
+        Rough estimate of each coefficient from the data alone and its standard error, shape (coefficient,). They only
+        choose coordinates to sample in (`scaled_normal`); the posterior is the same without.
     """
 
     unit_information_sd: Any
     latent_sd: Any
     column_sd: Any
+    estimate: Any = None
+    error: Any = None
 
 
 @runtime_checkable
@@ -96,6 +101,26 @@ def require_positive(value: float, what: str) -> None:
     """Raise `ValueError` unless `value` is a positive finite number."""
     if not 0 < value < float("inf"):
         raise ValueError(f"{what} must be positive and finite")
+
+
+def scaled_normal(name: str, sd: Any, *, size: int, dims: str, scales: Scales, positive: bool = False) -> Any:
+    """Add normal coefficients of standard deviation `sd`, or their absolute values, of shape (size,).
+
+    Sampled as multiples of `sd`; where `scales` holds estimates, in coordinates that suit what the data say of each.
+    """
+    import pymc as pm
+
+    if scales.estimate is None or positive:
+        return pm.Deterministic(
+            name, sd * unit_normal(f"{name}_raw", size=size, dims=dims, positive=positive), dims=dims
+        )
+    from medresponse.priors.informed import informed
+
+    # A mean of zero through which PyMC knows the data that the transform reads.
+    mean = 0.0 * (scales.estimate + scales.error)
+    return pm.Normal(
+        name, mean, sd, shape=size, dims=dims, default_transform=informed(scales.estimate, scales.error)
+    )
 
 
 def unit_normal(name: str, *, size: int, dims: str, positive: bool) -> Any:

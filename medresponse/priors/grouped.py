@@ -78,7 +78,7 @@ class Grouped:
         for level in range(max((len(column.path) for column in columns), default=0)):
             local = local * self._group_scale(f"{name}_group_{level + 1}", columns, level)
         return slab_coefficients(
-            name, tau=tau, local=local, slab_scale=self.slab_scale, slab_df=self.slab_df, size=p, dims=dims,
+            name, tau=tau, local=local, slab_scale=self.slab_scale, slab_df=self.slab_df, size=p, dims=dims, scales=scales,
             positive=positive,
         )  # fmt: skip
 

@@ -57,7 +57,7 @@ class Horseshoe:
         )
         local = half_t(f"{name}_local", self.local_df, shape=p, dims=dims)
         return slab_coefficients(
-            name, tau=tau, local=local, slab_scale=self.slab_scale, slab_df=self.slab_df, size=p, dims=dims,
+            name, tau=tau, local=local, slab_scale=self.slab_scale, slab_df=self.slab_df, size=p, dims=dims, scales=scales,
             positive=positive,
         )  # fmt: skip
 

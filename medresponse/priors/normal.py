@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from medresponse.core.registry import register
-from medresponse.priors.base import Column, Prior, Scales, require_positive, unit_normal
+from medresponse.priors.base import Column, Prior, Scales, require_positive, scaled_normal
 
 
 @register(Prior, "normal")
@@ -45,15 +45,13 @@ class Normal:
         p = len(columns)
         if not self.pooled:
             # The unit-scale parameter gives the sampler's first steps the right size for any sigma.
-            raw = unit_normal(f"{name}_raw", size=p, dims=dims, positive=positive)
-            return pm.Deterministic(name, self.sigma * raw, dims=dims)
+            return scaled_normal(name, self.sigma, size=p, dims=dims, scales=scales, positive=positive)
         scale = pm.HalfNormal(f"{name}_scale", self.sigma)
         if self.centred:
             if positive:
                 return pm.HalfNormal(name, scale, shape=p, dims=dims)
             return pm.Normal(name, 0.0, scale, shape=p, dims=dims)
-        raw = unit_normal(f"{name}_raw", size=p, dims=dims, positive=positive)
-        return pm.Deterministic(name, scale * raw, dims=dims)
+        return scaled_normal(name, scale, size=p, dims=dims, scales=scales, positive=positive)
 
     def harder(self) -> Normal:
         """Return the prior with half the scale."""

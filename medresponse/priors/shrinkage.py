@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medresponse.priors.base import Scales, unit_normal
+from medresponse.priors.base import Scales, scaled_normal
 
 
 def half_t(name: str, df: float, **kwargs: Any) -> Any:
@@ -40,6 +40,7 @@ def slab_coefficients(
     slab_df: float,
     size: int,
     dims: str,
+    scales: Scales,
     positive: bool,
 ) -> Any:
     """Add coefficients ``z * tau * lambda~`` with ``lambda~^2 = c^2 lambda^2 / (c^2 + tau^2 lambda^2)``.
@@ -51,6 +52,5 @@ def slab_coefficients(
     import pytensor.tensor as pt
 
     c2 = slab_scale**2 * pm.InverseGamma(f"{name}_slab", slab_df / 2, slab_df / 2)
-    raw = unit_normal(f"{name}_raw", size=size, dims=dims, positive=positive)
     shrunk = pt.sqrt(c2 * local**2 / (c2 + tau**2 * local**2))
-    return pm.Deterministic(name, raw * tau * shrunk, dims=dims)
+    return scaled_normal(name, tau * shrunk, size=size, dims=dims, scales=scales, positive=positive)

@@ -40,8 +40,10 @@ def test_the_compressed_likelihood_is_the_sum_of_normal_densities(scale: Any, n:
     values = []
     for alpha, log_residual in ((0.2, -0.1), (-1.0, 0.6), (0.0, -2.0)):
         b = rng.normal(size=p)
-        found = evaluate(family, model, {"b": b, "alpha": alpha, "residual_log__": log_residual})
-        assert float(found["intercept"]) == pytest.approx(z.mean() + alpha * z.std(ddof=1), rel=1e-12)
+        # Sampled is the mean over patients, alpha and what the columns add to it.
+        mean = alpha + (design.mean(axis=0) @ b) / z.std(ddof=1)
+        found = evaluate(family, model, {"b": b, "mean": mean, "residual_log__": log_residual})
+        assert float(found["intercept"]) == pytest.approx(z.mean() + alpha * z.std(ddof=1), rel=1e-10)
         assert float(found["sigma"]) == pytest.approx(np.exp(log_residual) * z.std(ddof=1), rel=1e-12)
         law = stats.norm(z.mean() + alpha * z.std(ddof=1) + design @ b, np.exp(log_residual) * z.std(ddof=1))
         values.append((float(found["likelihood"]), law.logpdf(z).sum()))
@@ -64,7 +66,8 @@ def test_an_ill_conditioned_design_loses_nothing_in_compression() -> None:
     outcome = {"value": rng.normal(size=200)}
     model = likelihood_model(Gaussian(), design, outcome, np.zeros(200, int), n_treatments=1)
     b, y = np.array([30.0, -30.0, 0.001]), outcome["value"]
-    found = evaluate(Gaussian(), model, {"b": b, "alpha": 0.1, "residual_log__": 0.0})
+    mean = 0.1 + (design.mean(axis=0) @ b) / y.std(ddof=1)
+    found = evaluate(Gaussian(), model, {"b": b, "mean": mean, "residual_log__": 0.0})
     expected = stats.norm(y.mean() + 0.1 * y.std(ddof=1) + design @ b, y.std(ddof=1)).logpdf(y).sum()
     assert float(found["likelihood"]) == pytest.approx(expected, rel=1e-10)
 

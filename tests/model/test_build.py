@@ -113,7 +113,9 @@ def test_groups_have_their_own_scales_for_intercepts_slopes_and_treatment_effect
     prepared, model = prepared_model(spec, cohort)
     draw, parts = one_prior_draw(model), prepared.layout.slices
     coefficients = draw["coefficients"]
-    np.testing.assert_allclose(coefficients[parts["site.intercept"]], draw["site_scale"] * draw["site_raw"])
+    levels = coefficients[parts["site.intercept"]]
+    assert levels.mean() == pytest.approx(draw["site_scale"] * draw["site_raw"][0] / np.sqrt(3))
+    assert np.linalg.norm(levels) == pytest.approx(draw["site_scale"] * np.linalg.norm(draw["site_raw"]))
     slopes = coefficients[parts["site.slope"]].reshape(2, 3)
     np.testing.assert_allclose(
         slopes, draw["site_slope_scale"][:, None] * draw["site_slope_raw"].reshape(2, 3)

@@ -25,6 +25,7 @@ from medresponse.core.registry import look_up
 from medresponse.decisions import AbstentionRules, Verdict, judge
 from medresponse.decisions.harms import Harm
 from medresponse.reports import sections as _registered  # noqa: F401  (registers the sections)
+from medresponse.reports.answer import Answer, answer_of
 from medresponse.reports.base import Evidence, ReportContext, Section
 from medresponse.reports.format import clean
 from medresponse.reports.language import language as language_of
@@ -34,7 +35,7 @@ from medresponse.reports.wording import wording_of
 from medresponse.response import Responses, Studied, applicability_of, measure, studied
 from medresponse.validation.record import ValidationRecord
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SECTIONS = (
     "identity", "banner", "in_short", "question", "abstention", "expected_response", "differences", "survival", "incidence", "harms", "moved",
     "trust", "not_said", "inputs", "rules", "numbers", "evidence", "validation", "making", "flow", "glossary",
@@ -70,6 +71,8 @@ class PatientReport:
     rules : AbstentionRules
     verdict : Verdict
         Which options are withheld by these rules, and why.
+    answer : Answer
+        Question, estimates and inputs for machines, without words to read them by.
     headlines : tuple of Headline
         Options in fixed order; `headline_name` says what the numbers are of.
     page, appendix : tuple of tuple of str
@@ -92,6 +95,7 @@ class PatientReport:
     flags: tuple[str, ...]
     rules: AbstentionRules
     verdict: Verdict
+    answer: Answer
     headline_name: str
     headlines: tuple[Headline, ...]
     footer: str
@@ -224,7 +228,7 @@ def _document(context: ReportContext, sections: Mapping[str, Section]) -> Patien
     return PatientReport(
         language=context.language.code, title=context.say("document.title.none" if context.verdict.whole else title),
         patient=context.patient, provenance=context.provenance, stamps=context.provenance.stamps(context.language), flags=_flags(context),
-        rules=context.rules, verdict=published(context.verdict), headline_name=context.wording.what,
+        rules=context.rules, verdict=published(context.verdict), answer=answer_of(context), headline_name=context.wording.what,
         headlines=tuple(_headline(context, k) for k in range(len(context.option_labels))),
         footer=context.say("document.footer", patient=context.patient),
         page=_rows(sections, appendix=False), appendix=_rows(sections, appendix=True), sections=sections,

@@ -9,6 +9,7 @@ from pathlib import Path
 from medresponse.core.errors import SpecError
 from medresponse.core.registry import did_you_mean
 from medresponse.reports.document import PatientReport
+from medresponse.reports.fhir import models, render_fhir
 from medresponse.reports.html import render
 from medresponse.reports.pdf import render_pdf, weasyprint
 
@@ -23,12 +24,15 @@ class Format:
         Of the file's name, with its dot.
     render : callable
         Document -> the file's text (UTF-8) or bytes; it computes nothing that the document does not hold.
+    takes : str
+        Another format whose content `render` takes after the document where both are made together; empty for none.
     need : callable, optional
         Raises an error if something that `render` needs is not installed.
     """
 
     suffix: str
-    render: Callable[[PatientReport], str | bytes]
+    render: Callable[..., str | bytes]
+    takes: str = ""
     need: Callable[[], object] = lambda: None
 
 
@@ -37,6 +41,7 @@ FORMATS = {
     RECORD: Format(suffix=".json", render=PatientReport.to_json),
     "html": Format(suffix=".html", render=render),
     "pdf": Format(suffix=".pdf", render=render_pdf, need=weasyprint),
+    "fhir": Format(suffix=".fhir.json", render=render_fhir, takes="pdf", need=models),
 }
 
 
@@ -63,8 +68,8 @@ def format_of(path: Path) -> str:
     SpecError
         If it is none of `FORMATS`.
     """
-    for name, form in FORMATS.items():
-        if path.name.lower().endswith(form.suffix):
+    for name in sorted(FORMATS, key=lambda name: -len(FORMATS[name].suffix)):  # .fhir.json is no .json
+        if path.name.lower().endswith(FORMATS[name].suffix):
             return name
     known = ", ".join(form.suffix for form in FORMATS.values())
     raise SpecError(f"{path.name}: the name of a report ends in {known}", code="format")
@@ -72,5 +77,10 @@ def format_of(path: Path) -> str:
 
 def rendered(document: PatientReport, names: Sequence[str]) -> dict[str, bytes]:
     """Return the content of each file of a report, by format."""
-    made = {name: FORMATS[name].render(document) for name in names}
-    return {name: text.encode("utf-8") if isinstance(text, str) else text for name, text in made.items()}
+    made: dict[str, bytes] = {}
+    for name in sorted(names, key=lambda name: FORMATS[name].takes != ""):
+        form = FORMATS[name]
+        given = (made.get(form.takes),) if form.takes else ()
+        content = form.render(document, *given)
+        made[name] = content.encode("utf-8") if isinstance(content, str) else content
+    return {name: made[name] for name in names}

@@ -37,7 +37,7 @@ from medresponse.validation.record import ValidationRecord
 
 SCHEMA_VERSION = 4
 SECTIONS = (
-    "identity", "banner", "in_short", "question", "abstention", "expected_response", "differences", "survival", "incidence", "harms", "moved",
+    "identity", "banner", "in_short", "question", "abstention", "expected_response", "differences", "survival", "incidence", "outcomes", "harms", "moved",
     "trust", "not_said", "inputs", "rules", "numbers", "evidence", "validation", "making", "flow", "glossary",
 )  # fmt: skip
 

@@ -21,6 +21,7 @@ from medresponse.reports.language import Language
 
 _COUNTED = ("day", "week", "month", "year", "decade")  # units that are spelled out, with a plural
 _DIMENSIONLESS = ("1", "count")
+_SUM_ERROR = 1e-6  # of probabilities that add up to 1
 _EXACT = 2.0**53  # the whole numbers below are exact in floating point
 _LARGEST_WRITTEN_OUT, _SMALLEST_WRITTEN_OUT = 1e15, 1e-6
 _SUPERSCRIPTS = str.maketrans(
@@ -33,6 +34,36 @@ def per_hundred(probability: float) -> int:
     if not 0.0 <= probability <= 1.0:
         raise MedresponseError("a probability outside 0 to 1 cannot be printed", code="not_a_probability")
     return math.floor(100.0 * probability + 0.5)
+
+
+def parts_of_100(probabilities: Sequence[float], *, asked: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return whole numbers of 100 that add up to 100, each within 1 of its probability (largest remainders, Hamilton's method).
+
+    Parameters
+    ----------
+    probabilities : sequence of float
+        Of all things that can happen, of which one does.
+    asked : sequence of int
+        Positions of those whose sum is printed elsewhere: here they add up to the same number.
+
+    Raises
+    ------
+    MedresponseError
+        If the probabilities do not add up to 1.
+    """
+    if abs(sum(probabilities) - 1.0) > _SUM_ERROR:
+        raise MedresponseError("probabilities of all outcomes must add up to 1", code="not_a_probability")
+    groups = [list(asked), [i for i in range(len(probabilities)) if i not in asked]]
+    total = per_hundred(min(sum(probabilities[i] for i in asked), 1.0)) if asked else 0
+    counts = [0] * len(probabilities)
+    for group, whole in zip(groups, (total, 100 - total), strict=True):
+        exact = {i: 100.0 * probabilities[i] for i in group}
+        for i in group:
+            counts[i] = math.floor(exact[i] + _SUM_ERROR)
+        left = whole - sum(counts[i] for i in group)
+        for i in sorted(group, key=lambda i: (counts[i] - exact[i], i))[:left]:
+            counts[i] += 1
+    return tuple(counts)
 
 
 # No clinical unit has a ninth decimal; what is narrower is rounding error.
@@ -76,7 +107,10 @@ class Formatter:
 
     def count_of_100(self, probability: float) -> str:
         """Return ``83``, or ``<1`` and ``>99`` where rounding would claim never or always."""
-        whole = per_hundred(probability)
+        return self.whole_of_100(per_hundred(probability))
+
+    def whole_of_100(self, whole: int) -> str:
+        """Return a whole number of 100, but ``<1`` for 0 and ``>99`` for 100."""
         return "<1" if whole == 0 else ">99" if whole == 100 else str(whole)
 
     def of_100(self, probability: float) -> str:

@@ -135,6 +135,33 @@ def curves(section: _Plain) -> str:
     return _figure(_WIDTH, 126 + 12 * len(section["options"]), parts, alt=section["alt"], css="curves")
 
 
+def shares(section: _Plain) -> str:
+    """Return one bar an option, divided as its 100 patients are: in the order of the table, every division with its number."""
+    bars = [bar for bar in section["bars"] if bar["counts"]]
+    parts, step = [], (_WIDTH - 2) / 100
+    for row, bar in enumerate(bars):
+        y, start = 40 * row, 0
+        parts.append(_text(1, y + 10, bar["label"], anchor="start"))
+        for i, (count, text) in enumerate(zip(bar["counts"], bar["texts"], strict=True)):
+            x, width = 1 + step * start, step * count
+            start += count
+            if not count:
+                continue
+            fill = _shade(i, len(bar["counts"]))
+            parts.append(
+                f'<rect x="{_n(x)}" y="{y + 14}" width="{_n(width)}" height="17" fill="{fill}" stroke="#444444" stroke-width="0.8"/>'
+            )
+            if width >= 6.0 * len(text) + 2:
+                parts.append(_text(x + width / 2, y + 26, text))
+    return _figure(_WIDTH, max(40 * len(bars), 1), parts, alt=section["alt"], css="shares")
+
+
+def _shade(index: int, n: int) -> str:
+    """Return one of `n` shades from white to a blue on which the figure's dark text still stands out (6:1)."""
+    share = index / max(n - 1, 1)
+    return "#" + "".join(f"{round(255 + share * (end - 255)):02x}" for end in (127, 166, 194))
+
+
 def _curve(option: _Plain, t: _Scale, y: _Scale) -> list[str]:
     curve, style = option["curve"], option["style"]
     lines = {

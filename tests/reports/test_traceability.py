@@ -1,0 +1,537 @@
+"""Every number of a report, from the printed page back to the draws, by arithmetic of the tests' own.
+
+Page to JSON: what is printed is the JSON's text (`test_html`), each text is its raw number rounded, and each figure is drawn
+from the raw numbers. JSON to draws: every number in the JSON is computed again here from `Responses.draws` with numpy; a number that
+nobody here can account for fails the test.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medresponse.cohort import Cohort
+from medresponse.features import group_indices
+from medresponse.reports import Report
+from medresponse.reports.html import render
+from medresponse.response import Responses
+from tests.reports.validated import record_of, report
+from tests.response_kinds import responses_of
+
+LEVELS = (0.025, 0.1, 0.25, 0.75, 0.9, 0.975)
+
+
+class Case:
+    """A report, the responses and the row that it was made from."""
+
+    def __init__(self, responses: Responses, cohort: Cohort, patient: str, worthwhile: float | None, **options: Any) -> None:  # fmt: skip
+        self.made: Report = report(responses, cohort, patient=patient, worthwhile=worthwhile, **options)
+        self.responses, self.cohort, self.patient = responses, cohort.select([patient]), patient
+        self.worthwhile = worthwhile
+        self.plain: dict[str, Any] = json.loads(self.made.document.to_json())
+        self.values = responses.draws([patient]).values[0]
+        self.record = record_of(responses, worthwhile)
+
+    @functools.cached_property
+    def shapley(self) -> dict[str, np.ndarray]:
+        return shapley(self)
+
+    @property
+    def sign(self) -> int:
+        return self.responses.direction or 1
+
+    @property
+    def reference(self) -> int:
+        return self.responses.treatments.index(self.responses.basis.reference) if len(self.values) > 1 else 0
+
+    @property
+    def others(self) -> list[int]:
+        return [k for k in range(len(self.values)) if k != self.reference]
+
+    def benefit(self, k: int) -> np.ndarray:
+        return self.sign * (self.values[k] - self.values[self.reference])
+
+    @property
+    def factor(self) -> float:
+        return 1.0 if self.responses.kind.unit in ("outcome", "time") else 100.0
+
+
+@pytest.fixture(scope="module")
+def cases(
+    survival: Responses, trial: Cohort, dose: Responses, dosing: Cohort, newcomers: Cohort
+) -> dict[str, Case]:
+    from medresponse.response import respond
+
+    found = {
+        "survival": Case(survival, trial, "T-001", 0.05),
+        "months": Case(survival.at(horizon=300, kind="rmst"), trial, "T-002", 10.0),
+        "dose": Case(dose, dosing, "D-003", None),
+        "newcomer": Case(
+            respond(survival.fit, newcomers, horizon=300), newcomers, "N-001", 0.05, reference=trial
+        ),
+        "spanish": Case(survival, trial, "T-005", 0.05, language="es"),
+    }
+    for kind, question in (
+        ("ordinal", {"estimand": "at_least", "part": "SD"}), ("count", {"estimand": "rate"}),
+        ("competing_risks", {"estimand": "cumulative_incidence", "part": "relapse", "horizon": 6.0}),
+    ):  # fmt: skip
+        responses, cohort = responses_of(kind, arms=3 if kind == "ordinal" else 2, **question)
+        found[kind] = Case(responses, cohort, "P01", 0.05)
+    return found
+
+
+NAMES = ("survival", "months", "dose", "newcomer", "spanish", "ordinal", "count", "competing_risks")
+
+
+@pytest.fixture(params=NAMES)
+def case(request: pytest.FixtureRequest, cases: dict[str, Case]) -> Case:
+    return cases[request.param]
+
+
+# --- every number in the JSON, from the draws ---
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return
+    if isinstance(value, int | float):
+        yield path, float(value)
+    for key, item in (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    ):
+        yield from leaves(item, (*path, str(key)))
+
+
+def moments(draws: np.ndarray) -> dict[str, float]:
+    lower, upper = np.quantile(draws, [0.025, 0.975])
+    return {"mean": float(draws.mean()), "lower": float(lower), "upper": float(upper)}
+
+
+def spread(draws: np.ndarray) -> list[float]:
+    """Mean, median and the bounds of the 50, 80 and 95% intervals, as the table of numbers has them."""
+    pairs = [np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]) for level in (0.5, 0.8, 0.95)]
+    return [float(draws.mean()), float(np.median(draws)), *(float(b) for pair in pairs for b in pair)]
+
+
+def posterior(draws: np.ndarray, rest: list[str]) -> float:
+    if rest[0] == "quantiles":
+        return float(np.quantile(draws, LEVELS[int(rest[1])]))
+    return float(draws.mean() if rest[0] == "mean" else np.median(draws))
+
+
+def times_of(case: Case) -> np.ndarray:
+    """Draws of the mean time that stands beside a probability of no event."""
+    return case.responses.at(horizon=case.responses.horizon, kind="rmst").draws([case.patient]).values[0]
+
+
+def table_of_numbers(case: Case) -> list[list[float]]:
+    blocks = [(case.values, case.sign)]
+    if case.responses.estimand.kind == "survival":
+        blocks.append((times_of(case), 1))
+    rows = []
+    for values, sign in blocks:
+        rows += [spread(own) for own in values]
+        rows += [spread(sign * (values[k] - values[case.reference])) for k in case.others]
+    return rows
+
+
+def response_with(case: Case, joined: tuple[str, ...]) -> np.ndarray:
+    """Mean responses (treatment, draw) with some inputs at this patient's values and all others at the training averages."""
+    fit, estimand = case.responses.fit, case.responses.estimand
+    columns = fit.encoding.columns(fit.encoding.codes(case.cohort)).copy()
+    for j, owners in enumerate(fit.encoding.column_features):
+        if not set(owners) <= set(joined):
+            columns[:, j] = 0.0  # columns are centred
+    groups = group_indices(fit.layout, case.cohort)
+    eta = np.stack([
+        [fit.layout.linear_predictor(columns, np.array([k]), groups, own)[0] for k in range(len(case.values))]
+        for own in fit.coefficient_draws()
+    ])[:, None]  # fmt: skip
+    return fit.spec.family.response(
+        estimand, eta if len(eta) > 1 else eta[0], fit.family_draws(), fit.constants
+    )[0]
+
+
+def shapley(case: Case) -> dict[str, np.ndarray]:
+    """Changes in what is shown by each input, draw by draw, over all coalitions: Shapley 1953, written out."""
+    names = case.responses.fit.encoding.names
+    worth: dict[frozenset[str], np.ndarray] = {}
+    for size in range(len(names) + 1):
+        for joined in itertools.combinations(names, size):
+            values = response_with(case, joined)
+            shown = [case.sign * (values[k] - values[case.reference]) for k in case.others] or [values[0]]
+            worth[frozenset(joined)] = np.stack(shown)
+    np.testing.assert_allclose(values, case.values, rtol=1e-9)  # with all inputs, the patient
+    n, found = len(names), {}
+    for name in names:
+        total = np.zeros_like(worth[frozenset()])
+        for joined, before in worth.items():
+            if name not in joined:
+                weight = math.factorial(len(joined)) * math.factorial(n - len(joined) - 1) / math.factorial(n)
+                total += weight * (worth[joined | {name}] - before)
+        found[name] = total
+    return found
+
+
+def moved(case: Case, row: int, column: int, part: str) -> float:
+    labels = {
+        case.responses.fit.schema.feature_columns[n].label or n: n for n in case.responses.fit.encoding.names
+    }
+    changes, rows = case.shapley, case.plain["sections"]["moved"]["rows"]
+    named = [labels[r["label"]] for r in rows if r["label"] in labels]
+    own = labels.get(rows[row]["label"])
+    if own is not None:
+        draws = changes[own]
+    elif row == len(rows) - 1:
+        draws = sum(changes.values())
+    else:  # all inputs that have no row of their own
+        draws = sum(values for name, values in changes.items() if name not in named)
+    return moments(np.asarray(draws)[column])[part]
+
+
+Handler = Callable[[Case, list[str]], float]
+
+
+def declared(*path: str) -> Handler:
+    """A number that people gave, and the report repeats."""
+
+    def value(case: Case, rest: list[str]) -> float:
+        found: Any = case.made.document.rules
+        for name in path:
+            found = getattr(found, name)
+        return float(found)
+
+    return value
+
+
+def people(case: Case, rest: list[str]) -> float:
+    """One person's own value: the middle 90% of simulated outcomes."""
+    draws = np.concatenate([v for _, v in case.responses.select([case.patient]).predictive_chunks()])[0][
+        int(rest[0])
+    ]
+    return {
+        "mean": draws.mean(),
+        **dict(zip(("lower", "upper"), np.quantile(draws, [0.05, 0.95]), strict=True)),
+    }[rest[1]]
+
+
+def curve(case: Case, rest: list[str], name: str) -> float:
+    k, part, i = int(rest[0]), rest[1], int(rest[2])
+    horizon = float(case.responses.horizon or 0.0)
+    if part == "time":
+        return round(horizon * i / 24, 4)
+    if i == 0:
+        return {"survival": 1.0, "incidence": 0.0}[name]
+    kind = {"survival": "survival", "incidence": "cumulative_incidence"}[name]
+    draws = case.responses.at(horizon=horizon * i / 24, kind=kind).draws([case.patient]).values[0][k]
+    assert len(draws) <= 1000  # of more, all but the end of a curve is drawn from 1,000
+    return moments(draws)[part]
+
+
+def density(case: Case, rest: list[str]) -> float:
+    """A kernel density over its largest value, by the textbook sum over all draws."""
+    comparison, axis, i = int(rest[0]), case.plain["sections"]["differences"]["axis"], int(rest[2])
+    x = np.linspace(axis["low"], axis["high"], 81)
+    if rest[1] == "x":
+        return float(x[i])
+    draws = case.benefit(case.others[comparison])
+    width = (
+        0.9
+        * min(draws.std(ddof=1), np.subtract(*np.quantile(draws, [0.75, 0.25])) / 1.34)
+        * len(draws) ** -0.2
+    )
+    y = np.exp(-0.5 * ((x[:, None] - draws) / width) ** 2).sum(axis=1)
+    return float(y[i] / y.max())
+
+
+def probability(case: Case, rest: list[str]) -> float:
+    draws = case.benefit(case.others[int(rest[0])])
+    if case.responses.direction == 0:
+        return float([(draws > 0).mean(), (draws < 0).mean()][int(rest[1])])
+    assert case.worthwhile is not None
+    return float([(draws > 0).mean(), (draws > case.worthwhile).mean(), (draws < 0).mean()][int(rest[1])])
+
+
+def answered(case: Case, rest: list[str]) -> float:
+    k, what, *more = rest
+    if what == "response":
+        return posterior(case.values[int(k)], more)
+    draws = case.benefit(int(k))
+    if more[0] == "posterior":
+        return posterior(draws, more[1:])
+    threshold = {
+        "above_zero": draws > 0,
+        "below_zero": draws < 0,
+        "worthwhile": draws > (case.worthwhile or 0.0),
+    }
+    return float(threshold[more[0]].mean())
+
+
+def recorded(case: Case, rest: list[str]) -> float:
+    name = case.responses.fit.encoding.names[int(rest[0])]
+    return float(case.cohort.table[name][0])
+
+
+def percent_of_100(case: Case, rest: list[str]) -> float:
+    return float(math.floor(100 * case.values[int(rest[0])].mean() + 0.5))
+
+
+def gained(case: Case, rest: list[str]) -> float:
+    times = times_of(case)
+    return moments(times[case.others[int(rest[0])]] - times[case.reference])[rest[1]]
+
+
+def gate(case: Case, rest: list[str]) -> float:
+    one = case.record.gates[int(rest[0])]
+    return float((one.measured, one.lower, one.upper)[int(rest[1])] or np.nan)
+
+
+def under_other_priors(case: Case, rest: list[str]) -> float:
+    """Means with the priors to the power of 0.8, as fitted, and to the power of 1.25, by the fit's weights."""
+    option, power = divmod(int(rest[1]), 3)
+    draws = case.benefit(case.others[option]) if case.others else case.values[option]
+    if power == 1:
+        return float(draws.mean())
+    name = ("log_weight_weaker_priors", "", "log_weight_stronger_priors")[power]
+    weights = np.exp(case.responses.fit.sample_stats[name].transpose("chain", "draw").values.ravel())
+    return float(np.average(draws, weights=weights))
+
+
+N = r"(\d+)"
+# Path -> what the number there must be; in order, the first that matches.
+ACCOUNTS: tuple[tuple[str, Handler], ...] = (
+    (r"schema_version", lambda c, r: 4.0),
+    (r"rules\.(most_beyond|most_distance|fewest_similar|similar_share|least_propensity|most_missing|widest)",
+     lambda c, r: float(getattr(c.made.document.rules, r[0]))),
+    (r"answer\.horizon", lambda c, r: float(c.responses.horizon or np.nan)),
+    (r"answer\.direction", lambda c, r: float(c.responses.direction)),
+    (r"answer\.worthwhile", lambda c, r: float(c.worthwhile or np.nan)),
+    (rf"answer\.options\.{N}\.(response)\.(mean|median)", answered),
+    (rf"answer\.options\.{N}\.(response)\.(quantiles)\.{N}", answered),
+    (rf"answer\.options\.{N}\.(benefit)\.(posterior)\.(mean|median)", answered),
+    (rf"answer\.options\.{N}\.(benefit)\.(posterior)\.(quantiles)\.{N}", answered),
+    (rf"answer\.options\.{N}\.(benefit)\.(above_zero|below_zero|worthwhile)", answered),
+    (rf"answer\.inputs\.{N}\.number", recorded),
+    (rf"sections\.expected_response\.options\.{N}\.estimate\.(mean|lower|upper)",
+     lambda c, r: moments(c.values[int(r[0])])[r[1]]),
+    (rf"sections\.expected_response\.options\.{N}\.icons", percent_of_100),
+    (rf"sections\.expected_response\.options\.{N}\.person\.(mean|lower|upper)", people),
+    (rf"sections\.differences\.comparisons\.{N}\.estimate\.(mean|lower|upper)",
+     lambda c, r: moments(c.benefit(c.others[int(r[0])]))[r[1]]),
+    (rf"sections\.differences\.comparisons\.{N}\.probabilities\.{N}\.value", probability),
+    (rf"sections\.differences\.comparisons\.{N}\.density\.(x|y)\.{N}", density),
+    (rf"sections\.differences\.comparisons\.{N}\.time_gained\.(mean|lower|upper)", gained),
+    (r"sections\.differences\.worthwhile\.at", lambda c, r: float(c.worthwhile or np.nan)),
+    (rf"sections\.survival\.options\.{N}\.curve\.(time|mean|lower|upper)\.{N}", lambda c, r: curve(c, r, "survival")),
+    (rf"sections\.incidence\.options\.{N}\.curve\.(time|mean|lower|upper)\.{N}", lambda c, r: curve(c, r, "incidence")),
+    (rf"sections\.(?:survival|incidence)\.options\.{N}\.style", lambda c, r: float(r[0])),
+    (r"sections\.(?:survival|incidence)\.time_axis\.(low|high)",
+     lambda c, r: {"low": 0.0, "high": float(c.responses.horizon or np.nan)}[r[0]]),
+    (rf"sections\.(?:survival|incidence)\.time_axis\.ticks\.{N}\.at",
+     lambda c, r: int(r[0]) / 4 * float(c.responses.horizon or np.nan)),
+    (rf"sections\.moved\.rows\.{N}\.changes\.{N}\.(mean|lower|upper)",
+     lambda c, r: moved(c, int(r[0]), int(r[1]), r[2])),
+    (rf"sections\.trust\.points\.{N}\.raw\.{N}", under_other_priors),
+    (rf"sections\.numbers\.rows\.{N}\.raw\.{N}", lambda c, r: table_of_numbers(c)[int(r[0])][int(r[1])]),
+    (rf"sections\.validation\.rows\.{N}\.raw\.{N}", gate),
+)  # fmt: skip
+AXIS = re.compile(rf"(.*\.axis)\.(?:(low|high)|ticks\.{N}\.at)")
+# Written with so many decimals (curves, but for their ends), or smoothed over bins (densities, of a height of 1).
+WRITTEN = {"curve": 0.5e-5, "density": 0.01}
+
+
+def account(case: Case, path: str) -> float | None:
+    for pattern, handler in ACCOUNTS:
+        if (match := re.fullmatch(pattern, path)) is not None:
+            return handler(case, list(match.groups()))
+    return None
+
+
+def test_every_number_in_the_json_is_computed_again_from_the_draws(case: Case) -> None:
+    missing = case.patient == "N-001"  # whose inputs are imputed draw by draw: see `test_contributions`
+    n = 0
+    for path, value in leaves(case.plain):
+        name = ".".join(path)
+        if AXIS.fullmatch(name) or (missing and name.startswith("sections.moved")):
+            continue
+        expected = account(case, name)
+        assert expected is not None, f"nobody accounts for {name} = {value}"
+        tolerance = next((t for part, t in WRITTEN.items() if f".{part}." in name), 0.0)
+        assert value == pytest.approx(expected, rel=1e-9, abs=tolerance + 1e-12), name
+        n += 1
+    assert n > 40
+
+
+def test_axes_hold_what_is_drawn_on_them_at_even_marks(case: Case) -> None:
+    axes: dict[str, dict[str, float]] = {}
+    for path, value in leaves(case.plain):
+        if (match := AXIS.fullmatch(".".join(path))) is not None:
+            axes.setdefault(match[1], {})[match[2] or f"tick {int(match[3]):03d}"] = value
+    assert axes
+    for name, axis in axes.items():
+        marks = [v for k, v in sorted(axis.items()) if k.startswith("tick")]
+        steps = np.diff(marks)
+        assert marks[0] == axis["low"] and marks[-1] == axis["high"] and steps == pytest.approx(steps[0])
+        section = case.plain["sections"][name.split(".")[1]]
+        for item in section.get("options", section.get("comparisons", [])):
+            for bounds in (item.get("estimate"), item.get("person")):
+                if bounds:
+                    assert axis["low"] <= bounds["lower"] <= bounds["upper"] <= axis["high"]
+
+
+def test_a_number_that_is_changed_in_the_json_is_found(cases: dict[str, Case]) -> None:
+    """The account itself is tested: each kind of number, moved by one percent, is told from what it should be."""
+    case, seen = cases["survival"], set()
+    for path, value in leaves(case.plain):
+        name = ".".join(path)
+        kind = next((pattern for pattern, _ in ACCOUNTS if re.fullmatch(pattern, name)), None)
+        if kind is None or kind in seen or value == 0 or name.startswith("sections.moved"):
+            continue
+        seen.add(kind)
+        expected = account(case, name)
+        tolerance = next((t for part, t in WRITTEN.items() if f".{part}." in name), 0.0)
+        if tolerance < 0.01:
+            assert value * 1.01 != pytest.approx(expected, rel=1e-9, abs=tolerance + 1e-12), name
+    assert len(seen) > 18
+
+
+# --- every printed number, from the JSON ---
+
+NUMBER = re.compile(r"[+\N{MINUS SIGN}<>]*\d[\d.,\u00a0\u202f]*")
+
+
+def read(text: str, language: str) -> list[tuple[str, float, float]]:
+    """Return sign of inequality, value and half of the last printed place of each number in a text."""
+    found = []
+    for token in NUMBER.findall(text):
+        bare = token.strip("<>").rstrip(".,\u00a0\u202f")
+        sign = "<" if "<" in token else ">" if ">" in token else ""
+        plain = bare.replace("\N{MINUS SIGN}", "-").replace("+", "")
+        plain = plain.replace(".", "").replace(",", ".") if language == "es" else plain.replace(",", "")
+        plain = re.sub("[\u00a0\u202f]", "", plain)
+        decimals = len(plain.split(".")[1]) if "." in plain else 0
+        zeros = len(plain) - len(plain.rstrip("0")) if "." not in plain and float(plain) else 0
+        found.append((sign, float(plain), 0.5 * 10.0 ** (zeros - decimals)))
+    return found
+
+
+def prints(text: str, raw: float, language: str, *, at: int = 0) -> bool:
+    """Whether a text's number is `raw`, rounded to the places that are printed, or a bound that it lies beyond."""
+    found = read(text, language)
+    sign, value, half = found[at]
+    if value == 0:  # rounded as its neighbours are
+        half = max(half for _, _, half in found)
+    if sign == "<":
+        return abs(raw) < value
+    if sign == ">":
+        return raw > value
+    return abs(value - raw) <= half * (1 + 1e-9) + 1e-12
+
+
+def objects(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        yield path, value
+    for key, item in (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    ):
+        yield from objects(item, f"{path}.{key}".lstrip("."))
+
+
+def test_every_text_is_its_number_rounded(case: Case) -> None:
+    language, checked = case.plain["language"], 0
+    for path, found in objects(case.plain):
+        factor = 1.0 if "time_gained" in path or ".validation." in path else case.factor
+        if {"mean", "lower", "upper", "text"} <= set(found):
+            assert prints(found["text"], factor * found["mean"], language), path
+            between = found.get("interval", found["text"])
+            shift = 0 if "interval" in found else 1
+            assert prints(between, factor * found["lower"], language, at=shift), path
+            assert prints(between, factor * found["upper"], language, at=shift + 1), path
+        elif {"value", "text"} <= set(found) and isinstance(found["value"], float):
+            assert prints(found["text"], 100 * found["value"], language), path
+        elif {"at", "text"} == set(found):
+            time = ".time_axis." in path
+            curves = path.split(".")[1] in ("survival", "incidence")
+            assert prints(
+                found["text"], (1.0 if time else 100.0 if curves else case.factor) * found["at"], language
+            ), path
+        elif {"raw", "cells"} <= set(found):
+            later = len(case.plain["answer"]["options"]) + len(case.others)
+            own = 1.0 if int(path.rsplit(".", 1)[1]) >= later else case.factor
+            texts = [found["cells"][0], found["cells"][1]]
+            assert all(
+                prints(text, own * raw, language) for text, raw in zip(texts, found["raw"], strict=False)
+            ), path
+            for i, text in enumerate(found["cells"][2:]):
+                for j in (0, 1):
+                    assert prints(text, own * found["raw"][2 + 2 * i + j], language, at=j), path
+        elif {"raw", "measured"} <= set(found):
+            assert all(
+                prints(found["measured"], raw, language, at=i) for i, raw in enumerate(found["raw"])
+            ), path
+        elif {"raw", "text"} <= set(found) and found["raw"]:
+            texts = [value for _, value, _ in read(found["text"], language)]
+            for raw in found["raw"]:
+                assert any(abs(value - case.factor * raw) <= 0.5 * 10.0 ** math.ceil(math.log10(max(abs(value), 1))) for value in texts), path  # fmt: skip
+        else:
+            continue
+        checked += 1
+    assert checked > 10
+
+
+def test_headlines_and_the_sentence_in_short_repeat_the_estimates(case: Case) -> None:
+    language, sections = case.plain["language"], case.plain["sections"]
+    for headline, option in zip(
+        case.plain["headlines"], sections["expected_response"]["options"], strict=True
+    ):
+        assert (headline["text"], headline["interval"]) == (
+            option["estimate"]["text"],
+            option["estimate"]["interval"],
+        )
+    texts = [
+        o["estimate"][part] for o in sections["expected_response"]["options"] for part in ("text", "interval")
+    ]
+    texts += [
+        o["person"][part]
+        for o in sections["expected_response"]["options"]
+        if o["person"]
+        for part in ("text", "interval")
+    ]
+    for comparison in sections.get("differences", {}).get("comparisons", []):
+        texts += [comparison["estimate"]["text"], comparison["estimate"]["interval"]]
+    known = {abs(value) for text in texts for _, value, _ in read(text, language)}
+    # What else is a number there: the horizon, the intervals' levels, the hundred patients, and 0 where no difference is meant.
+    known |= {90.0, 95.0, 100.0, 0.0, float(case.responses.horizon or 0.0)}
+    for sentence in sections["in_short"]["sentences"]:
+        labels = " ".join(option["label"] for option in case.plain["answer"]["options"])
+        said = {abs(value) for _, value, _ in read(sentence, language)} - {
+            v for _, v, _ in read(labels, language)
+        }
+        assert said <= known, sentence
+
+
+def test_figures_are_drawn_from_the_jsons_numbers(cases: dict[str, Case]) -> None:
+    case = cases["survival"]
+    section, page = case.plain["sections"]["expected_response"], render(case.made.document)
+    figures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    icons = [f for f in figures if 'class="icons"' in f]
+    for option, figure in zip(section["options"], icons, strict=True):
+        solid = re.findall(r'<path d="([^"]*)" fill="none" stroke-linecap="round"', figure)[-1]
+        rows = [(float(a), float(b)) for a, b in re.findall(r"M5 ([\d.]+)H([\d.]+)", solid)]
+        filled = sum(round((end + 4) / 10) for _, end in rows)
+        assert filled == option["icons"]
+        (bar,) = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', figure)
+        left, width = (float(number) for number in bar)
+        scale = 84.0  # of the axis from 0 to 1, which begins at 8
+        assert left == pytest.approx(8 + scale * option["estimate"]["lower"], abs=0.01)
+        assert width == pytest.approx(
+            scale * (option["estimate"]["upper"] - option["estimate"]["lower"]), abs=0.011
+        )

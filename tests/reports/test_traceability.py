@@ -22,7 +22,7 @@ from medresponse.cohort import Cohort
 from medresponse.features import group_indices
 from medresponse.reports import Report
 from medresponse.reports.html import render
-from medresponse.response import Responses
+from medresponse.response import Responses, respond
 from tests.reports.validated import record_of, report
 from tests.response_kinds import responses_of
 
@@ -68,8 +68,6 @@ class Case:
 def cases(
     survival: Responses, trial: Cohort, dose: Responses, dosing: Cohort, newcomers: Cohort
 ) -> dict[str, Case]:
-    from medresponse.response import respond
-
     found = {
         "survival": Case(survival, trial, "T-001", 0.05),
         "months": Case(survival.at(horizon=300, kind="rmst"), trial, "T-002", 10.0),
@@ -305,6 +303,18 @@ def under_other_priors(case: Case, rest: list[str]) -> float:
     return float(np.average(draws, weights=weights))
 
 
+def of_100(case: Case, rest: list[str]) -> float:
+    """Patients of 100 with one of several outcomes, before they are made to add up."""
+    k, i = (int(number) for number in rest)
+    parts, r = case.responses.outcome_schema.parts, case.responses
+    if r.estimand.kind in ("category", "at_least"):
+        own = respond(r.fit, case.cohort, estimand="category", part=parts[i], seed=r.seed)
+        return 100 * float(own.draws([case.patient]).values[0][k].mean())
+    causes = [r.at(horizon=float(r.horizon or 0.0), kind="cumulative_incidence").of(part) for part in parts]
+    shares = [float(cause.draws([case.patient]).values[0][k].mean()) for cause in causes]
+    return 100 * [*shares, 1 - sum(shares)][i]
+
+
 N = r"(\d+)"
 # Path -> what the number there must be; in order, the first that matches.
 ACCOUNTS: tuple[tuple[str, Handler], ...] = (
@@ -341,11 +351,13 @@ ACCOUNTS: tuple[tuple[str, Handler], ...] = (
      lambda c, r: moved(c, int(r[0]), int(r[1]), r[2])),
     (rf"sections\.trust\.points\.{N}\.raw\.{N}", under_other_priors),
     (rf"sections\.numbers\.rows\.{N}\.raw\.{N}", lambda c, r: table_of_numbers(c)[int(r[0])][int(r[1])]),
+    (rf"sections\.outcomes\.bars\.{N}\.counts\.{N}", of_100),
     (rf"sections\.validation\.rows\.{N}\.raw\.{N}", gate),
 )  # fmt: skip
 AXIS = re.compile(rf"(.*\.axis)\.(?:(low|high)|ticks\.{N}\.at)")
-# Written with so many decimals (curves, but for their ends), or smoothed over bins (densities, of a height of 1).
-WRITTEN = {"curve": 0.5e-5, "density": 0.01}
+# Written with so many decimals (curves, but for their ends), smoothed over bins (densities, of a height of 1), or made to add
+# up to 100.
+WRITTEN = {"curve": 0.5e-5, "density": 0.01, "counts": 1.0}
 
 
 def account(case: Case, path: str) -> float | None:

@@ -11,8 +11,6 @@ import os
 # Chains run side by side, one core each; BLAS threads below them only compete. Set before numpy loads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Recorded numbers should not depend on what this machine has compiled before.
-os.environ.setdefault("MEDRESPONSE_KERNELS", "reproducible")
 
 import importlib
 import logging
@@ -96,6 +94,8 @@ def main(composed: DictConfig) -> None:
 if __name__ == "__main__":
     from experiments.scenario_groups import store
 
+    # Recorded numbers should not depend on what this machine has compiled before.
+    os.environ.setdefault("MEDRESPONSE_KERNELS", "reproducible")
     store()
     logging.getLogger("medresponse").setLevel(logging.INFO)
     main()

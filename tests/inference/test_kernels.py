@@ -73,6 +73,12 @@ def place(kernel: Kernel, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return file.parent
 
 
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default policy, whatever the environment says."""
+    monkeypatch.delenv("MEDRESPONSE_KERNELS", raising=False)
+
+
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
     """Where models were compiled during the test; nothing is compiled, and what would be kept is an empty file."""

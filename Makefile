@@ -42,6 +42,9 @@ bench-acic: runtime ## Ten ACIC 2016 instances, beside peers in an environment o
 	@$(PY) -m benchmarks.acic run outputs/acic $(ARGS)
 	@$(PY) -m benchmarks.acic table outputs/acic
 
+bench-reports: dev ## Time reports of 500 patients as HTML and as PDF (three minutes)
+	@$(PY) -m benchmarks.reports $(ARGS)
+
 bench-sbc: runtime ## Calibrate families under priors by simulation, 400 replicates each (an hour)
 	@$(PY) -m benchmarks.sbc $(ARGS)
 

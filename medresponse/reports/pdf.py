@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from medresponse.core.errors import SpecError
@@ -14,16 +16,17 @@ from medresponse.reports.html import render_bare, stylesheet
 if TYPE_CHECKING:
     from weasyprint import HTML, Document
 
-# Font sizes of the page, in points: the first at which what belongs on page 1 stands there. The last is the smallest print of
-# package leaflets less one point, for pages with five long-named options.
-SIZES = (8.4, 7.9, 7.4, 6.9, 6.4)
+# Font sizes in points: the page is tried at the first, and at smaller ones until all that belongs on page 1 stands there. Two
+# options fit at the first or nearly; five with long names and differences between amounts need the last.
+LARGEST, SMALLEST, STEP = 8.0, 5.5, 0.25
+_END, _APPENDIX = "page-end", "appendix"  # ids in the template
 _VARIANT = {"pdf_variant": "pdf/ua-1"}
 
 
 def render_pdf(document: PatientReport) -> bytes:
     """Return one patient's page as PDF, marked PDF/UA-1; a pure function of what the document's JSON holds.
 
-    The first page holds all that is no appendix, in the largest of `SIZES` at which it does; the appendix begins on
+    The first page holds all that is no appendix, in letters as small as that takes, down to `SMALLEST`; the appendix begins on
     the second. Nothing is fetched, whatever the page says. The same document gives the same bytes on the same machine; other
     versions of WeasyPrint, Pango or HarfBuzz may break lines and write files in another way.
 
@@ -37,12 +40,25 @@ def render_pdf(document: PatientReport) -> bytes:
 
 def pdf_of(page: str) -> bytes:
     """Return the PDF of a page that `render_bare` or a template on its pattern made; see `render_pdf`."""
-    source = weasyprint().HTML(string=page, url_fetcher=fetcher())
-    for size in SIZES:
-        laid_out = _laid_out(source, size)
-        if _begins(laid_out, "appendix") <= 2:
-            break
-    return bytes(laid_out.write_pdf(**_VARIANT))
+    return bytes(fit_on_page_one(page).write_pdf(**_VARIANT))
+
+
+def fit_on_page_one(page: str, lay_out: Callable[[HTML, float], Document] | None = None) -> Document:
+    """Return a page laid out so that its appendix begins on the second sheet, if `SMALLEST` letters let it.
+
+    `lay_out` takes the page and a size in points.
+    """
+    source, size, lay_out = (
+        weasyprint().HTML(string=page, url_fetcher=fetcher()),
+        LARGEST,
+        lay_out or _laid_out,
+    )
+    laid_out = lay_out(source, size)
+    while (over := _overflow(laid_out)) > 1 and size > SMALLEST:
+        # Heights go down with the square of the size where text fills its lines, and less where it does not.
+        size = max(SMALLEST, STEP * min(round(size / STEP) - 1, math.floor(size * over**-0.6 / STEP)))
+        laid_out = lay_out(source, size)
+    return laid_out
 
 
 @functools.cache
@@ -85,9 +101,18 @@ def _laid_out(source: HTML, size: float) -> Document:
     return source.render(font_config=fonts, stylesheets=[sheet, own], **_VARIANT)
 
 
-def _begins(laid_out: Document, name: str) -> int:
-    """Return the number of the page on which the element of that id stands; 1 if there is none."""
-    return next((i for i, page in enumerate(laid_out.pages, start=1) if name in page.anchors), 1)
+def _overflow(laid_out: Document) -> float:
+    """Return how many pages what belongs on page 1 takes; 1 if the appendix begins on page 2, or there is none."""
+    begins = _place(laid_out, _APPENDIX)
+    if begins is None or begins < 2:
+        return 1.0
+    return max(1.05, _place(laid_out, _END) or begins)
+
+
+def _place(laid_out: Document, name: str) -> float | None:
+    """Return how many pages stand above the element of an id, with the share of its own; None without such an element."""
+    places = ((i, page) for i, page in enumerate(laid_out.pages) if name in page.anchors)
+    return next((i + page.anchors[name][1] / page.height for i, page in places), None)
 
 
 @functools.cache

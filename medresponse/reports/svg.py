@@ -24,25 +24,26 @@ def expected(axis: _Plain, option: _Plain, *, colour: int) -> str:
     fill = _colour(colour)
     if option["icons"] is None:
         return _figure(420, 33, _interval(axis, option, fill, top=0, width=420), alt=option["alt"], css="bar")
-    parts = [*_icons(option["icons"], fill), *_interval(axis, option, fill, top=100, width=100)]
-    return _figure(100, 133, parts, alt=option["alt"], css="icons")
+    parts = [*_icons(option["icons"], fill), *_interval(axis, option, fill, top=51, width=204)]
+    return _figure(204, 84, parts, alt=option["alt"], css="icons")
 
 
 def _icons(filled: int, fill: str) -> list[str]:
-    """Return 100 icons in rows of ten, solid ones first: each a dash without length and with a round cap."""
-    rows, rest = divmod(filled, 10)
-    places = [f"M5 {5 + 10 * row}H{96 if row < rows else 10 * rest - 4}" for row in range(rows + (rest > 0))]
-    every = "".join(f"M5 {5 + 10 * row}H96" for row in range(10))
+    """Return 100 icons in five rows of twice ten, solid ones first: each a dash without length and with a round cap."""
     dots = 'fill="none" stroke-linecap="round" stroke-dasharray="0 10"'
-    hollow = [
-        f'<path d="{every}" {dots} stroke="{c}" stroke-width="{w}"/>'
-        for c, w in (("#767676", 8.4), ("#ffffff", 6.4))
-    ]
-    return (
-        [*hollow, f'<path d="{"".join(places)}" {dots} stroke="{fill}" stroke-width="8.4"/>']
-        if places
-        else hollow
-    )
+    rings = (("#767676", 8.4), ("#ffffff", 6.4))
+    drawn = [f'<path d="{_rows(100)}" {dots} stroke="{c}" stroke-width="{w}"/>' for c, w in rings]
+    solid = [f'<path d="{_rows(filled)}" {dots} stroke="{fill}" stroke-width="8.4"/>'] if filled else []
+    return [*drawn, *solid]
+
+
+def _rows(icons: int) -> str:
+    """Return the lines that the first so many icons stand on, ten a line."""
+    lines = []
+    for start in range(0, icons, 10):
+        x, y = 5 + 104 * (start // 10 % 2), 5 + 10 * (start // 20)
+        lines.append(f"M{x} {y}H{x + 10 * min(icons - start, 10) - 9}")
+    return "".join(lines)
 
 
 def _interval(axis: _Plain, option: _Plain, fill: str, *, top: float, width: float) -> list[str]:

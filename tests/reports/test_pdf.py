@@ -19,10 +19,17 @@ from typing import Any
 import pikepdf
 import pytest
 
+from medresponse.cohort import Cohort
 from medresponse.core.errors import SpecError
-from medresponse.reports import Report, pdf
+from medresponse.decisions import AbstentionRules
+from medresponse.reports import Evidence, Harm, PatientReport, Rate, Report, build_report, pdf
 from medresponse.reports.html import render, render_bare, stylesheet
+from medresponse.reports.language import languages
 from medresponse.reports.pdf import pdf_of, render_pdf
+from medresponse.response import Responses
+from tests.reports.test_outcomes import QUESTIONS
+from tests.reports.validated import report
+from tests.response_kinds import responses_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -173,3 +180,72 @@ def test_a_missing_library_is_one_clear_message(
     with pytest.raises(SpecError, match=words) as raised:
         pdf.weasyprint.__wrapped__()
     assert raised.value.code == "missing_extra"
+
+
+def long_named(responses: Responses, cohort: Cohort, letters: int) -> tuple[Responses, Cohort]:
+    """The same with names of options as long as this."""
+    treatment = responses.fit.schema.treatment
+    assert treatment is not None
+    levels = {
+        name: replace(level, label=f"Option {name}{' named at length' * 5}"[:letters])
+        for name, level in treatment.levels.items()
+    }
+    schema = replace(responses.fit.schema, treatment=replace(treatment, levels=levels))
+    return replace(responses, fit=replace(responses.fit, schema=schema)), replace(cohort, schema=schema)
+
+
+FULL = AbstentionRules(fewest_similar=0.0, most_distance=1e9, most_beyond=1e9, widest=1e9)
+EVIDENCE = [
+    Evidence(name="Calibration at 300 days", value="predicted 91, 93, 95, 96, 98; observed 92, 93, 95, 97, 98 of 100", detail=detail)
+    for detail in ("fifths of prediction, five-fold cross-validation in all 1,151 patients", "left-out sites", "later patients")
+]  # fmt: skip
+
+
+CROWDED = ("probability", "rate", "survival", "time_lost")  # the others are as wide as one of these
+SHEETS = [(kind, 2, 8) for kind in QUESTIONS] + [(kind, 5, 40) for kind in CROWDED]
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize(("kind", "arms", "letters"), SHEETS)
+def test_page_one_is_one_sheet_and_the_appendix_begins_on_the_second(
+    kind: str, arms: int, letters: int, language: str
+) -> None:
+    outcome, question = QUESTIONS[kind]
+    responses, cohort = long_named(*responses_of(outcome, arms=arms, **question), letters)
+    harms = [
+        Harm(name="Stopped for side effects", rates={"A": Rate(mean=0.1, lower=0.05, upper=0.2)}, source="trial T1"),
+        Harm(name="Serious event", rates={}, source="trial T1"),
+    ]  # fmt: skip
+    document = build_report(
+        responses, cohort, patient="P01", worthwhile=0.05, language=language, evidence=EVIDENCE, harms=harms, rules=FULL,
+        override="a test",
+    )  # fmt: skip
+    sizes = fitted(document)
+    assert len(sizes) <= 3 and (sizes[-1] >= 7.5 if arms == 2 else sizes[-1] >= pdf.SMALLEST)
+
+
+@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report", "spanish_report"])
+def test_reviewed_pages_fit_at_the_largest_size(name: str, request: pytest.FixtureRequest) -> None:
+    made: Report = request.getfixturevalue(name)
+    assert fitted(made.document) == [pdf.LARGEST]
+
+
+def test_a_page_on_which_all_is_withheld_fits(survival: Responses, trial: Cohort) -> None:
+    asked = {"patient": "T-001", "worthwhile": 0.05, "rules": AbstentionRules(fewest_similar=1000.0)}
+    made = report(survival, trial, **asked).document
+    assert "expected_response" not in made.sections or "abstention" in made.sections
+    assert fitted(made) == [pdf.LARGEST]
+
+
+def fitted(document: PatientReport) -> list[float]:
+    """Sizes that were tried; at the last of them everything but the appendix stands on the first page."""
+    tried: list[tuple[float, Any]] = []
+
+    def record(source: Any, size: float) -> Any:
+        tried.append((size, pdf._laid_out(source, size)))
+        return tried[-1][1]
+
+    pages = pdf.fit_on_page_one(render_bare(document), record).pages
+    assert "appendix" in pages[1].anchors and "page-end" in pages[0].anchors and len(pages) <= 5
+    assert all((page.width, page.height) == pytest.approx((793.7, 1122.5), abs=0.1) for page in pages)
+    return [size for size, _ in tried]

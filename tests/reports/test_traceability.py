@@ -537,12 +537,12 @@ def test_figures_are_drawn_from_the_jsons_numbers(cases: dict[str, Case]) -> Non
     icons = [f for f in figures if 'class="icons"' in f]
     for option, figure in zip(section["options"], icons, strict=True):
         solid = re.findall(r'<path d="([^"]*)" fill="none" stroke-linecap="round"', figure)[-1]
-        rows = [(float(a), float(b)) for a, b in re.findall(r"M5 ([\d.]+)H([\d.]+)", solid)]
-        filled = sum(round((end + 4) / 10) for _, end in rows)
+        lines = [(int(a), int(b)) for a, b in re.findall(r"M(\d+) \d+H(\d+)", solid)]
+        filled = sum(len(range(start, end, 10)) for start, end in lines)
         assert filled == option["icons"]
         (bar,) = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', figure)
         left, width = (float(number) for number in bar)
-        scale = 84.0  # of the axis from 0 to 1, which begins at 8
+        scale = 188.0  # of the axis from 0 to 1, which begins at 8
         assert left == pytest.approx(8 + scale * option["estimate"]["lower"], abs=0.01)
         assert width == pytest.approx(
             scale * (option["estimate"]["upper"] - option["estimate"]["lower"]), abs=0.011

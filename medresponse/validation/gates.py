@@ -89,6 +89,7 @@ REASONS = {
     "outside": "outside the tolerated range, by more than chance",
     "too_few": "too few patients to tell",
     "not_measured": "could not be measured",
+    "diagnostics": "a fit or refit fails its diagnostics: sample longer, or mend the model",
 }
 """Why a gate is passed or failed, in words."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -76,7 +77,8 @@ def measure(held: HeldOut, question: Question, limits: GateLimits) -> tuple[Gate
 def _sampler(held: HeldOut) -> Gate:
     fits = {id(fit): fit for fit in (held.responses.fit, *held.fits)}.values()
     failed = float(sum(not fit.diagnostics.passed for fit in fits))
-    return judge("sampler", failed, failed, failed, limit=(0.0, 0.0))
+    gate = judge("sampler", failed, failed, failed, limit=(0.0, 0.0))
+    return gate if gate.passed else replace(gate, reason="diagnostics")
 
 
 def _scale(held: HeldOut, observed: Counterpart) -> float:

@@ -96,7 +96,9 @@ def test_a_fit_or_refit_that_fails_its_diagnostics_fails_the_gate() -> None:
     broken = replace(whole.fits[2].diagnostics, divergences=7)
     fits = tuple(replace(f, diagnostics=broken) if i == 2 else f for i, f in enumerate(whole.fits))
     made = make_record(replace(whole, fits=fits), worthwhile=0.3)
-    assert [(g.name, g.measured) for g in made.gates if not g.passed] == [("sampler", 1.0)]
+    assert [(g.name, g.measured, g.reason) for g in made.gates if not g.passed] == [
+        ("sampler", 1.0, "diagnostics")
+    ]
 
 
 def test_few_patients_validate_nothing() -> None:

@@ -31,6 +31,7 @@ RESULTS = {
     "outside": "validation.gate.outside",
     "too_few": "validation.gate.too_few",
     "not_measured": "validation.gate.not_measured",
+    "diagnostics": "validation.gate.diagnostics",
 }
 
 

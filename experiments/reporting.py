@@ -12,6 +12,7 @@ from experiments.figures import shown_groups
 from experiments.study import Study
 from medresponse.cohort import Cohort, random_folds
 from medresponse.core.codec import from_plain
+from medresponse.decisions import AbstentionRules
 from medresponse.inference import Fit
 from medresponse.reports import (
     Evidence,
@@ -64,7 +65,7 @@ def write_reports(
         responses, cohort, study.folder, patients=chosen, overwrite=True, worthwhile=study.config["worthwhile"] or None,
         reference=cohort if reference is None else reference, evidence=evidence, validation=validation,
         override=study.config["override"],
-        allow_unconverged=study.config["allow_unconverged"],
+        allow_unconverged=study.config["allow_unconverged"], rules=from_plain(AbstentionRules, study.config["abstention"], path="abstention"),
     )  # fmt: skip
     for kind in KINDS:
         document = build_cohort_document(

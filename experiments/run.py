@@ -26,6 +26,7 @@ from medresponse.core.errors import MedresponseError, SpecError
 from medresponse.core.registry import did_you_mean
 
 STUDIES = (
+    "abstention",
     "actg175",
     "actg320",
     "cdisc_pilot",

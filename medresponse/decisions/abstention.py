@@ -21,7 +21,7 @@ from medresponse.response.studied import Studied
 Comparison = Literal["below", "at_most", "at_least", "above", "one_of", "none_of"]
 Code = Literal[
     "diagnostics_failed", "required_missing", "mostly_missing", "input_outside", "level_unseen", "jointly_outside",
-    "contraindicated", "contraindication_unchecked", "nobody_studied", "few_similar", "rarely_given", "overlap_unknown",
+    "contraindicated", "contraindication_unchecked", "nobody_studied", "few_similar", "few_alike", "rarely_given", "overlap_unknown",
     "too_wide",
 ]  # fmt: skip
 Lift = Literal[
@@ -33,7 +33,7 @@ LIFTS: dict[Code, Lift] = {
     "diagnostics_failed": "computation", "required_missing": "inputs", "mostly_missing": "inputs",
     "input_outside": "studied_patients", "level_unseen": "studied_patients", "jointly_outside": "studied_patients",
     "contraindicated": "clinical", "contraindication_unchecked": "inputs", "nobody_studied": "studied_on_option",
-    "few_similar": "studied_on_option", "rarely_given": "studied_on_option", "overlap_unknown": "overlap",
+    "few_similar": "studied_on_option", "few_alike": "studied_on_option", "rarely_given": "studied_on_option", "overlap_unknown": "overlap",
     "too_wide": "larger_study",
 }  # fmt: skip
 _ORDERED = ("below", "at_most", "at_least", "above")
@@ -90,8 +90,12 @@ class AbstentionRules:
         Distance from the centre of all inputs together, over the 99th percentile of the training patients' distances.
     fewest_similar : float
         Effective number of similar training patients that an option needs.
+    least_alike : float
+        The same number as a share of the training patients who received the option. How many are similar grows with the
+        size of a study, and how far a patient lies from the others does not.
     similar_share : float
-        How near a similar patient is: `response.Studied.similar`.
+        How near a similar patient is: `response.Studied.similar`. 0.5 is the median distance between two patients, a common
+        bandwidth (the median heuristic; Garreau, Jitkrittum & Kanagawa 2017, arXiv 1707.07269).
     least_propensity : float
         Smallest probability of an option, where options were chosen, not drawn by lot. Of two options the other is then
         above 1 minus this: 0.05 is the range 0.05 to 0.95 (Crump et al. 2009, Biometrika 96:187, propose 0.1 to 0.9).
@@ -107,14 +111,15 @@ class AbstentionRules:
 
     name: str = "default"
     unconverged: Literal["refuse", "abstain"] = "refuse"
-    most_beyond: float = 1.0
-    most_distance: float = 1.25
-    fewest_similar: float = 11.0
+    most_beyond: float = 0.5
+    most_distance: float = 1.0
+    fewest_similar: float = 5.0
+    least_alike: float = 0.1
     similar_share: float = 0.5
     least_propensity: float = 0.05
     most_missing: float = 0.5
     required: tuple[str, ...] = ()
-    widest: float = 1.0
+    widest: float = 3.0
     contraindications: tuple[Contraindication, ...] = ()
 
     def __post_init__(self) -> None:
@@ -122,7 +127,7 @@ class AbstentionRules:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}: must be a number from 0")
         for name, low, high in (
-            ("similar_share", 0.01, 0.99), ("least_propensity", 0.0, 0.5), ("most_missing", 0.0, 1.0),
+            ("similar_share", 0.01, 0.99), ("least_alike", 0.0, 1.0), ("least_propensity", 0.0, 0.5), ("most_missing", 0.0, 1.0),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name}: must be from {low:g} to {high:g}")
@@ -380,10 +385,13 @@ def _own(
     if training is not None and training.counts[k] == 0:
         yield Reason(code="nobody_studied")
         return
-    if measures.similar is not None and not measures.similar[row, k] >= rules.fewest_similar:
-        yield Reason(
-            code="few_similar", value=float(measures.similar[row, k]), threshold=rules.fewest_similar
-        )
+    if measures.similar is not None and training is not None:
+        similar = float(measures.similar[row, k])
+        share = similar / float(training.counts[k])
+        if not similar >= rules.fewest_similar:
+            yield Reason(code="few_similar", value=similar, threshold=rules.fewest_similar)
+        elif not share >= rules.least_alike:
+            yield Reason(code="few_alike", value=share, threshold=rules.least_alike)
     if responses.basis.assignment != "observational":
         return
     if measures.propensity is None:

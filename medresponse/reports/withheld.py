@@ -55,6 +55,8 @@ def reason_in_full(context: ReportContext, reason: Reason) -> str:
         return say(key, words=reason.words, input=inputs, source=reason.source)
     if reason.code == "few_similar":
         return say(key, value=effective(context, reason.value), limit=fmt.statistic(_known(reason.threshold)))
+    if reason.code == "few_alike":
+        return say(key, limit=fmt.percent(_known(reason.threshold)))
     if reason.code == "rarely_given":
         return say(key, value=fmt.percent(_known(reason.value)), limit=fmt.percent(_known(reason.threshold)))
     if reason.code == "too_wide":
@@ -87,11 +89,11 @@ def effective(context: ReportContext, number: float | None) -> str:
 
 
 def published(verdict: Verdict) -> Verdict:
-    """Return a verdict that may leave the house: effective numbers of 1 to 10 patients are taken out."""
+    """Return a verdict that may leave the house: effective numbers of 1 to 10 patients, and shares of patients, are taken out."""
 
     def hidden(reason: Reason) -> Reason:
         small = reason.code == "few_similar" and reason.value is not None and 0 < reason.value < FLOOR
-        return replace(reason, value=None) if small else reason
+        return replace(reason, value=None) if small or reason.code == "few_alike" else reason
 
     return replace(
         verdict,
@@ -134,7 +136,7 @@ _SHORT = {
     "mostly_missing": "reason.mostly_missing", "input_outside": "reason.input_outside", "level_unseen": "reason.level_unseen",
     "jointly_outside": "reason.jointly_outside", "contraindicated": "reason.contraindicated",
     "contraindication_unchecked": "reason.contraindication_unchecked", "nobody_studied": "reason.nobody_studied",
-    "few_similar": "reason.few_similar", "rarely_given": "reason.rarely_given", "overlap_unknown": "reason.overlap_unknown",
+    "few_similar": "reason.few_similar", "few_alike": "reason.few_alike", "rarely_given": "reason.rarely_given", "overlap_unknown": "reason.overlap_unknown",
     "too_wide": "reason.too_wide",
 }  # fmt: skip
 _FULL = {
@@ -142,7 +144,7 @@ _FULL = {
     "mostly_missing": "reason.mostly_missing.full", "input_outside": "reason.input_outside.full",
     "level_unseen": "reason.level_unseen.full", "jointly_outside": "reason.jointly_outside.full",
     "contraindicated": "reason.contraindicated.full", "contraindication_unchecked": "reason.contraindication_unchecked.full",
-    "nobody_studied": "reason.nobody_studied.full", "few_similar": "reason.few_similar.full",
+    "nobody_studied": "reason.nobody_studied.full", "few_similar": "reason.few_similar.full", "few_alike": "reason.few_alike.full",
     "rarely_given": "reason.rarely_given.full", "overlap_unknown": "reason.overlap_unknown.full",
     "too_wide": "reason.too_wide.full",
 }  # fmt: skip

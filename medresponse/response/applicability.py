@@ -10,6 +10,7 @@ import polars as pl
 
 from medresponse.cohort import Cohort
 from medresponse.core.errors import UnknownPatientError
+from medresponse.features import Propensity
 from medresponse.features.encoding import FeatureEncoding
 from medresponse.response.columns import main_columns_of
 from medresponse.response.predict import Patients, completed_columns
@@ -50,7 +51,8 @@ class Applicability:
     similar : tuple of float, optional
         Effective number of similar training patients under each option; None if the training cohort is not at hand.
     propensity : tuple of float, optional
-        Probability of each option for patients like this one; None if it was randomised or the cohort is not at hand.
+        Probability of each option for patients like this one; None if it was randomised, or neither the
+        training cohort is at hand nor a score in the fit.
     """
 
     outside: tuple[str, ...]
@@ -163,15 +165,23 @@ def measure(
         else:
             share[known, i] = np.array(feature.shares)[codes[known, i].astype(int)]
     similar = propensity = None
-    if training is not None:
+    score = training.propensity if training is not None else _own_score(responses)
+    if training is not None or score is not None:
         columns = main_columns_of(fit, patients)
-        similar = training.similar(columns, patients.ids, share=similar_share)
-        if training.propensity is not None:
-            propensity = training.propensity.probabilities(columns)
+        if training is not None:
+            similar = training.similar(columns, patients.ids, share=similar_share)
+        if score is not None:
+            propensity = score.probabilities(columns)
     return Measures(
         ids=patients.ids, beyond=beyond, share=share, missing=missing, distance=_distances(responses),
         new_groups=_new_groups(fit, patients), similar=similar, propensity=propensity,
     )  # fmt: skip
+
+
+def _own_score(responses: Responses) -> Propensity | None:
+    """Return the fit's own propensity score, if options were chosen."""
+    observational = responses.basis.assignment == "observational"
+    return responses.fit.encoding.propensity if observational else None
 
 
 def _beyond(feature: FeatureEncoding, codes: np.ndarray) -> np.ndarray:

@@ -18,12 +18,14 @@ from medresponse.decisions import AbstentionRules, Contraindication, Verdict, ju
 from medresponse.families import Gaussian
 from medresponse.inference import Fit
 from medresponse.model import ModelSpec
+from medresponse.model.spec import PropensityScore
 from medresponse.priors import Normal
 from medresponse.response import Responses, Studied, measure, respond, studied
 from tests.hand_made import frame_of, hand_made_fit, patients_like, schema_of, trial_of
 
 BLOCKS = {"history": Normal(), "lifestyle": Normal()}
-RULES = AbstentionRules(fewest_similar=3.0)
+# Small trials of inputs that go together less than real ones: bounds that leave room for the one that is tested.
+RULES = AbstentionRules(most_beyond=1.0, most_distance=1.25, fewest_similar=3.0, least_alike=0.0, widest=1.0)
 TYPICAL = {"age": 60.0, "sex": "f", "stage": "2", "smoking": "never"}
 CONF = Path(__file__).parents[2] / "conf" / "abstention"
 
@@ -119,6 +121,23 @@ def test_too_few_similar_patients_withhold_one_option_only(training: Cohort) -> 
     assert judge(responses, new, above, training=ready, worthwhile=3.0)[1].shown.count(False) == 1
 
 
+def test_an_option_of_patients_who_are_unlike_this_one_is_withheld_however_many_they_are(
+    training: Cohort, fit: Fit, ready: Studied
+) -> None:
+    responses = respond(fit, training)
+    similar = measure(responses, training=ready).similar
+    assert similar is not None
+    shares = similar / ready.counts
+    bound = float(np.sort(shares[:, 1])[7])
+    rules = replace(RULES, least_alike=bound, most_beyond=9.0, most_distance=9.0, fewest_similar=0.0)
+    found = judge(responses, training, rules, training=ready, worthwhile=3.0)
+    assert sum("few_alike" in codes(v, 1) for v in found) == 7  # the eighth is at the bound
+    twice = replace(ready, received=np.zeros_like(ready.received))  # all on A: B has nobody
+    assert codes(judge(responses, training, rules, training=twice, worthwhile=3.0)[0], 1) == [
+        "nobody_studied"
+    ]
+
+
 def test_an_option_that_is_hardly_ever_chosen_is_withheld_and_the_other_stays() -> None:
     frame = frame_of(400)
     chosen = 1 / (1 + np.exp(-(frame["age"].to_numpy() - 60) / 2.5)) > np.random.default_rng(3).random(400)
@@ -136,6 +155,18 @@ def test_an_option_that_is_hardly_ever_chosen_is_withheld_and_the_other_stays() 
     assert judge(responses, new, at, training=ready, worthwhile=3.0)[0].shown == (True, True)
     unknown = judge(responses, new, rules, worthwhile=3.0)[0]
     assert [codes(unknown, k) for k in (0, 1)] == [["overlap_unknown"], ["overlap_unknown"]]
+
+
+def test_a_fit_with_a_propensity_score_of_its_own_says_who_received_an_option_without_the_training_cohort() -> (
+    None
+):
+    cohort = trial_of(240, assignment="observational")
+    fit = made(cohort, confounding=PropensityScore(prior=Normal()))
+    verdict = judge(respond(fit, cohort), cohort, RULES, worthwhile=3.0)[0]
+    assert verdict.shown == (True, True)
+    found = measure(respond(fit, cohort))
+    assert found.similar is None and found.propensity is not None
+    np.testing.assert_allclose(found.propensity.sum(axis=1), 1.0)
 
 
 def test_without_the_training_cohort_a_randomised_comparison_is_still_shown(fit: Fit) -> None:
@@ -274,6 +305,7 @@ def test_a_cohort_without_the_column_of_a_rule_is_refused(fit: Fit, training: Co
         ({"fewest_similar": float("nan")}, "fewest_similar"),
         ({"similar_share": 0.0}, "similar_share"),
         ({"least_propensity": 0.6}, "least_propensity"),
+        ({"least_alike": 1.1}, "least_alike"),
         ({"unconverged": "show"}, "unconverged"),
         ({"fewest_simlar": 1.0}, "did you mean 'fewest_similar'"),
         ({"contraindications": [to_plain(rule()) | {"values": []}]}, "needs one value"),

@@ -19,7 +19,7 @@ from medresponse.inference import Fit
 from medresponse.reports import Harm, PatientReport, Rate, Report, write_index
 from medresponse.reports.html import render
 from medresponse.reports.language import languages
-from medresponse.response import Responses, respond, studied
+from medresponse.response import Responses, measure, respond, studied
 from tests.reports import trials
 from tests.reports.validated import RULES, report
 
@@ -249,6 +249,23 @@ def test_a_few_similar_patients_are_never_counted_on_the_page(survival: Response
     assert [r["value"] for own in made["verdict"]["own"] for r in own] == [None, None]
     said = made["sections"]["question"]["checks"][1]["detail"]
     assert said.endswith("Usual care: <11; Treatment A: <11.")
+
+
+def test_a_share_that_would_tell_a_small_number_is_not_shown(survival: Responses, trial: Cohort) -> None:
+    rules = replace(RULES, least_alike=0.99)
+    made = plain(report(survival, trial, patient="T-003", worthwhile=0.05, rules=rules))
+    assert [r["value"] for own in made["verdict"]["own"] for r in own] == [None, None]
+    row = next(
+        r for r in made["sections"]["rules"]["rows"] if r["rule"].startswith("The same number as a share")
+    )
+    similar = measure(survival.select(["T-003"]), training=studied(survival.fit, trial)).similar
+    assert similar is not None
+    shown = ["not shown" if n < 11 else f"{100 * n / 30:.0f}%" for n in similar[0]]
+    assert (
+        row["found"] == f"Usual care: {shown[0]}; Treatment A: {shown[1]}" and row["result"] == "▲ withheld"
+    )
+    (why,) = made["sections"]["abstention"]["options"][0]["reasons"]
+    assert why["text"].startswith("Less than 99% of the studied patients who received it are like this one")
 
 
 def test_a_harm_of_this_patient_is_withheld_and_one_of_a_group_is_not(

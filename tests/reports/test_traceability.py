@@ -319,7 +319,7 @@ N = r"(\d+)"
 # Path -> what the number there must be; in order, the first that matches.
 ACCOUNTS: tuple[tuple[str, Handler], ...] = (
     (r"schema_version", lambda c, r: 4.0),
-    (r"rules\.(most_beyond|most_distance|fewest_similar|similar_share|least_propensity|most_missing|widest)",
+    (r"rules\.(most_beyond|most_distance|fewest_similar|least_alike|similar_share|least_propensity|most_missing|widest)",
      lambda c, r: float(getattr(c.made.document.rules, r[0]))),
     (r"answer\.horizon", lambda c, r: float(c.responses.horizon or np.nan)),
     (r"answer\.direction", lambda c, r: float(c.responses.direction)),

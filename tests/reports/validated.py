@@ -26,7 +26,9 @@ def record_of(responses: Responses, worthwhile: float | None, **changes: Any) ->
 
 
 # The trials of these tests have sixty patients: few are like any one of them, and intervals are wide.
-RULES = AbstentionRules(fewest_similar=1.0, widest=10.0)
+RULES = AbstentionRules(
+    most_beyond=1.0, most_distance=1.25, fewest_similar=1.0, least_alike=0.01, widest=10.0
+)
 
 
 def report(

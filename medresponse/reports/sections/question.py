@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import numpy as np
-
 from medresponse.core.registry import register
 from medresponse.core.small_cells import Totals, is_small
 from medresponse.reports.base import Placement, ReportContext, Section
@@ -134,8 +132,13 @@ def _use(context: ReportContext) -> Check:
         sentences.append(say("check.use.similar", numbers=_each(context, numbers)))
     else:
         sentences.append(say("check.use.similar_single", number=numbers[0]))
-    few = np.array(similar) < context.rules.fewest_similar
-    passed = not (few.any() or any(n == 0 or is_small(n) for n in counts.tolist()))
+    few = [
+        r
+        for own in context.verdict.own
+        for r in own
+        if r.code in ("few_similar", "few_alike", "nobody_studied")
+    ]
+    passed = not (few or any(n == 0 or is_small(n) for n in counts.tolist()))
     return _check(name, passed, _yes(context, passed), " ".join(sentences))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from medresponse.core.registry import register
+from medresponse.core.small_cells import FLOOR
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.withheld import effective, worthwhile_words
 
@@ -98,7 +99,26 @@ def _similar(context: ReportContext) -> list[RuleRow]:
     found = context.say("rules.not_counted")
     if similar is not None:
         found = _each(context, [effective(context, n) for n in similar])
-    return [_row(context, "rules.similar", limit, found, "few_similar", "nobody_studied")]
+    limit_of_share = context.say("rules.at_least", limit=context.fmt.percent(context.rules.least_alike))
+    return [
+        _row(context, "rules.similar", limit, found, "few_similar", "nobody_studied"),
+        _row(context, "rules.alike", limit_of_share, _shares(context), "few_alike"),
+    ]
+
+
+def _shares(context: ReportContext) -> str:
+    """Return which share of those on each option are alike; nothing where the share would tell a small number."""
+    similar, training = context.applicability.similar, context.training
+    if similar is None or training is None:
+        return context.say("rules.not_counted")
+    pairs = zip(similar, training.counts.tolist(), strict=True)
+    return _each(
+        context,
+        [
+            context.fmt.percent(number / n) if number >= FLOOR and n else context.fmt.withheld
+            for number, n in pairs
+        ],
+    )
 
 
 def _chance(context: ReportContext) -> list[RuleRow]:

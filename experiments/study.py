@@ -24,7 +24,7 @@ from medresponse.core.errors import OutputExistsError
 from medresponse.core.figure import svg_of
 from medresponse.core.manifest import verify_manifest, write_manifest
 from medresponse.core.provenance import utc_now, versions
-from medresponse.inference import Engine, Fit, Nuts, engine_for, fit, fit_many, save_fit
+from medresponse.inference import ChainEngine, Engine, Fit, engine_for, fit, fit_many, save_fit
 from medresponse.model import ModelSpec
 from medresponse.validation import Estimate
 
@@ -63,13 +63,12 @@ class Study:
         return int(self.config["seed"])
 
     @property
-    def engine(self) -> Nuts:
+    def engine(self) -> ChainEngine:
         """Sampler settings for specs that NUTS samples, no longer than the configured size allows."""
-        settings = {k: v for k, v in self.config["engine"].items() if k != "kind"}
+        settings = dict(self.config["engine"])
         most = self.config["size"].get("most", {})
-        return from_plain(
-            Nuts, settings | {k: min(settings[k], bound) for k, bound in most.items()}, path="engine"
-        )
+        most = {k: min(settings[k], bound) for k, bound in most.items()}
+        return from_plain(Engine, settings | most, path="engine")  # type: ignore[type-abstract]
 
     def engine_for(self, spec: ModelSpec) -> Engine:
         """Sampler settings for a spec: with trees or hinges the configured `trees_engine`, or that engine's defaults."""

@@ -33,6 +33,8 @@ _PUBLIC = {
     "save_fit": "medresponse.inference",
     "load_fit": "medresponse.inference",
     "Nuts": "medresponse.inference",
+    "PymcNuts": "medresponse.inference",
+    "Numpyro": "medresponse.inference",
     "Gibbs": "medresponse.inference",
     "ModelSpec": "medresponse.model",
     "Trees": "medresponse.model",
@@ -64,7 +66,9 @@ __all__ = [
     "Gibbs",
     "Hinges",
     "ModelSpec",
+    "Numpyro",
     "Nuts",
+    "PymcNuts",
     "Scenario",
     "SumOfHinges",
     "SumOfTrees",
@@ -127,7 +131,7 @@ if TYPE_CHECKING:
     from medresponse.comparison import compare_fits, compare_specs
     from medresponse.cross_validation import validate
     from medresponse.decisions import decide
-    from medresponse.inference import Gibbs, Nuts, fit, load_fit, save_fit
+    from medresponse.inference import Gibbs, Numpyro, Nuts, PymcNuts, fit, load_fit, save_fit
     from medresponse.model import Hinges, ModelSpec, SumOfHinges, SumOfTrees, Trees
     from medresponse.prior_check import check_prior
     from medresponse.readers import read, read_example

@@ -79,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--spec", type=Path, required=True, help="YAML file of a ModelSpec")
     fit.add_argument("--outcome", help="which outcome of the schema, if it has several")
     fit.add_argument("--seed", type=int, required=True)
+    fit.add_argument(
+        "--engine", choices=("nuts", "pymc", "numpyro"), help="default nuts; the others are slower, and check it"
+    )  # fmt: skip
     for name, default in (("draws", "1000, or 500 with trees or hinges"), ("tune", "1000"), ("chains", "4")):
         fit.add_argument(f"--{name}", type=int, help=f"default {default}")
     fit.add_argument("--target-accept", type=float, help="default 0.95; not with trees or hinges")
@@ -275,9 +278,10 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _engine(options: argparse.Namespace, spec: ModelSpec) -> Engine:
     """Return the engine that samples the spec, with what was asked for and its own defaults elsewhere."""
-    from medresponse.inference import engine_for
+    from medresponse.core.registry import registered
+    from medresponse.inference import Engine, engine_for
 
-    default = engine_for(spec)
+    default = engine_for(spec) if options.engine is None else registered(Engine)[options.engine]()
     asked = {"draws", "tune", "chains", "target_accept", "thin"}
     given = {name: getattr(options, name) for name in sorted(asked) if getattr(options, name) is not None}
     for name in given:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pymc as pm
 
-from medresponse.inference import fitting
+from medresponse.inference import engines
 from medresponse.inference.compiled import Trace
 from medresponse.inference.engines import Nuts
 
@@ -61,4 +61,4 @@ class Handle:
 
 def install() -> None:
     """Replace the sampler in this process."""
-    fitting.Compiled = PriorSampled  # type: ignore[misc,assignment]
+    engines.Compiled = PriorSampled  # type: ignore[misc,assignment]

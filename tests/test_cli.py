@@ -6,7 +6,7 @@ import pytest
 from medresponse import cli
 from medresponse.core.errors import FitError
 from medresponse.core.estimand import ESTIMANDS
-from medresponse.inference import Gibbs, Nuts
+from medresponse.inference import Gibbs, Numpyro, Nuts, PymcNuts
 from tests.response_kinds import responses_of
 
 SCHEMA = """
@@ -252,6 +252,8 @@ def test_reports_that_cannot_be_made_are_one_message(files, capsys, reporting, m
     [
         ("", (), Nuts()),
         ("", ("--draws", "700", "--target-accept", "0.9"), Nuts(draws=700, target_accept=0.9)),
+        ("", ("--engine", "pymc", "--draws", "700"), PymcNuts(draws=700)),
+        ("", ("--engine", "numpyro"), Numpyro()),
         ("trees: {blocks: [history]}", (), Gibbs()),
         ("trees: {blocks: [history]}", ("--chains", "2", "--thin", "8"), Gibbs(chains=2, thin=8)),
     ],

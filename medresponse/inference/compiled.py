@@ -15,8 +15,8 @@ import numpy as np
 from medresponse.inference.kernels import callbacks, kernel_of, policy
 from medresponse.inference.power_scaling import LOG_PRIOR
 
-_STATISTICS = ("diverging", "energy", "n_steps", "step_size", "depth")
-_JITTER = 1.0  # around the start, on the unconstrained scale
+STATISTICS = ("diverging", "energy", "n_steps", "step_size", "depth")
+JITTER = 1.0  # around the start, on the unconstrained scale
 
 
 class Settings(Protocol):
@@ -59,7 +59,7 @@ class Running:
         (draws,), (statistics,) = self._sampler.wait().get_arrow_trace()
         kept = ~_array(statistics, "tuning")
         posterior = {name: _array(draws, name)[kept] for name in self._names}
-        found = {name: _array(statistics, name)[kept] for name in _STATISTICS}
+        found = {name: _array(statistics, name)[kept] for name in STATISTICS}
         return Trace(posterior, found | {LOG_PRIOR: posterior.pop(LOG_PRIOR)})
 
     def cancel(self) -> None:
@@ -106,7 +106,7 @@ class Compiled:
         start = np.array(facts.start)
 
         def initial(seed: Any) -> np.ndarray:
-            return start + np.random.default_rng(seed).uniform(-_JITTER, _JITTER, len(start))
+            return start + np.random.default_rng(seed).uniform(-JITTER, JITTER, len(start))
 
         return CompiledPyMCModel(
             dims={}, compiled_logp_func=density, compiled_expand_func=quantities, initial_point_func=initial,

@@ -1,17 +1,18 @@
 """MCMC engines behind one function: `sample_chains`.
 
-nutpie is driven directly: the model is compiled once, each data set (an imputation, a fold) is swapped in, and each chain
-is a run of its own on one core, so that an interrupt or a kill loses at most the chains that are running.
+Whatever the engine, the model is compiled once, each data set (an imputation, a fold) is swapped in, and each chain
+is a run of its own, so that an interrupt or a kill loses at most the chains that are running. nutpie is the default; PyMC's
+own NUTS (`pymc_nuts`) and NumPyro's (`numpyro_nuts`) share neither its sampler nor its compiled gradient, and check it.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from medresponse.core.errors import FitError
 from medresponse.core.machine import available_cores
 from medresponse.core.registry import register
 from medresponse.core.rng import derive_seed
-from medresponse.inference.compiled import Compiled, Running
+from medresponse.inference.compiled import Compiled, Settings, Trace
 
 log = logging.getLogger("medresponse.inference")
 
@@ -47,6 +48,60 @@ class Engine(Protocol):
         ...
 
 
+class Running(Protocol):
+    """A chain in the background."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether `wait` returns at once."""
+        ...
+
+    def wait(self) -> Trace:
+        """Return the chain when it is finished; RuntimeError if it failed."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop it, and forget what it has drawn."""
+        ...
+
+
+class Startable(Protocol):
+    """A model that an engine has compiled."""
+
+    seconds: float  # of compilation
+    library: str
+    policy: str  # by which machine code is kept, as in `kernels`
+
+    def start(self, data: Mapping[str, np.ndarray], engine: Any, seed: int) -> Running:
+        """Start one chain on `data` and return its handle."""
+        ...
+
+
+@runtime_checkable
+class ChainEngine(Engine, Settings, Protocol):
+    """An engine whose chains `sample_chains` runs.
+
+    `cores` is how many run at once, all available cores where None; `notes` is what must be known of results by this engine.
+    """
+
+    @property
+    def cores(self) -> int | None: ...  # noqa: D102
+    @property
+    def notes(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def compile(self, make_model: Callable[[], Any], identity: str) -> Startable:
+        """Return a model compiled for this engine."""
+        ...
+
+
+def require_chains(engine: Settings, chains: int) -> None:
+    """Refuse settings that cannot work."""
+    if min(engine.draws, engine.tune) < 1 or chains < 2:
+        raise ValueError("draws and tune must be positive and chains at least 2: R-hat needs two")
+    if not 0.5 < engine.target_accept < 1:
+        raise ValueError("target_accept must lie between 0.5 and 1")
+
+
 @register(Engine, "nuts")
 @dataclass(frozen=True, kw_only=True)
 class Nuts:
@@ -71,10 +126,16 @@ class Nuts:
     cores: int | None = None
 
     def __post_init__(self) -> None:
-        if min(self.draws, self.tune) < 1 or self.chains < 2:
-            raise ValueError("draws and tune must be positive and chains at least 2: R-hat needs two")
-        if not 0.5 < self.target_accept < 1:
-            raise ValueError("target_accept must lie between 0.5 and 1")
+        require_chains(self, self.chains)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing: this is the engine that all else is described by."""
+        return ()
+
+    def compile(self, make_model: Callable[[], Any], identity: str) -> Startable:
+        """Return the model's machine code, from disk where it is kept."""
+        return Compiled(make_model, identity)
 
 
 @dataclass(frozen=True)
@@ -92,7 +153,7 @@ class Sampled:
     """What came out of the sampler: finished chains, and how it went.
 
     `kernels` is the policy by which machine code was kept, `formulation` says in words in which other, equivalent
-    coordinates it was sampled.
+    coordinates it was sampled, and what must be known of the engine.
     """
 
     chains: tuple[ChainRun, ...]
@@ -105,10 +166,10 @@ class Sampled:
 
 
 def sample_chains(
-    compiled: Compiled,
+    compiled: Startable,
     data_sets: Sequence[Mapping[str, np.ndarray]],
     *,
-    engine: Nuts,
+    engine: ChainEngine,
     seed: int,
     checkpoint: Path | None = None,
 ) -> Sampled:
@@ -118,10 +179,11 @@ def sample_chains(
 
     Parameters
     ----------
-    compiled : Compiled
+    compiled : Startable
+        By `engine`.
     data_sets : sequence of mappings
         Arrays that the model reads, one mapping an imputation.
-    engine : Nuts
+    engine : ChainEngine
     seed : int
         Chain c of data set m always gets the same stream, whatever else runs.
     checkpoint : Path, optional
@@ -174,10 +236,12 @@ def sample_chains(
         raise FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
     chains = tuple(finished[job] for job in sorted(finished))
     seconds = time.perf_counter() - started
-    return Sampled(chains, interrupted, compiled.seconds, seconds, compiled.library, compiled.policy)
+    return Sampled(
+        chains, interrupted, compiled.seconds, seconds, compiled.library, compiled.policy, engine.notes
+    )
 
 
-def _collect(handle: Running, job: tuple[int, int], engine: Nuts) -> ChainRun:
+def _collect(handle: Running, job: tuple[int, int], engine: ChainEngine) -> ChainRun:
     try:
         trace = handle.wait()
     except RuntimeError as error:

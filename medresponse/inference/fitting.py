@@ -20,9 +20,16 @@ from medresponse.core.errors import SpecError
 from medresponse.core.provenance import Provenance, utc_now, versions
 from medresponse.core.rng import stream
 from medresponse.features import group_indices
-from medresponse.inference.compiled import Compiled
 from medresponse.inference.diagnostics import Limits, diagnose, pareto_k
-from medresponse.inference.engines import ChainRun, Engine, Nuts, Sampled, sample_chains
+from medresponse.inference.engines import (
+    ChainEngine,
+    ChainRun,
+    Engine,
+    Nuts,
+    Sampled,
+    Startable,
+    sample_chains,
+)
 from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
 from medresponse.inference.power_scaling import power_scaled
@@ -50,7 +57,8 @@ def fit(
     outcome : str, optional
         Which of the schema's outcomes; may be left out if there is one.
     engine : Engine, optional
-        Sampler settings: `Nuts`, 4 chains of 1,000 + 1,000 by default, or `Gibbs` for a spec with trees.
+        Sampler settings: `Nuts`, 4 chains of 1,000 + 1,000 by default, or `Gibbs` for a spec with trees. `PymcNuts` and
+        `Numpyro` are slower, and there to check it.
     seed : int
         Same seed, data, spec and software give the same draws.
     checkpoint : path, optional
@@ -133,17 +141,19 @@ def _sample(
             spec, prepared, cohort.outcome(outcome), cohort.treatment_idx, groups, engine=engine, seed=seed,
             checkpoint=folder,
         )  # fmt: skip
-    assert isinstance(engine, Nuts)
+    assert isinstance(engine, ChainEngine)
     rotation = rotate(spec, prepared.design)
     design = prepared.design if rotation is None else rotation.design
-    sampled = sample_chains(compiled(spec, design), design.data, engine=engine, seed=seed, checkpoint=folder)
+    sampled = sample_chains(
+        compiled(spec, design, engine), design.data, engine=engine, seed=seed, checkpoint=folder
+    )
     if rotation is None:
-        return replace(sampled, formulation=_notes(design))
+        return replace(sampled, formulation=_notes(design) + sampled.formulation)
     chains = []
     for run in sampled.chains:
         rng = stream(seed, "rotation", run.data_idx, run.chain_idx)
         chains.append(replace(run, posterior=rotation.expand(run.posterior, run.data_idx, rng)))
-    return replace(sampled, chains=tuple(chains), formulation=rotation.notes)
+    return replace(sampled, chains=tuple(chains), formulation=rotation.notes + sampled.formulation)
 
 
 def _notes(design: Design) -> tuple[str, ...]:
@@ -156,7 +166,7 @@ def _notes(design: Design) -> tuple[str, ...]:
 
 
 # Compiled models of this process, oldest first: a refit of the same graph costs its sampling alone.
-_COMPILED: dict[str, Compiled] = {}
+_COMPILED: dict[str, Startable] = {}
 _COMPILED_LIMIT = 8
 _INFLUENCE_DRAWS = 1000  # enough for k, and its cost grows with patients x draws
 _FEWEST_INFLUENCE_DRAWS = 100  # below, there is no tail to fit k to
@@ -165,13 +175,14 @@ _SUPPORT_DIRECTIONS = 200  # keeps what is saved of thousands of columns small
 _SUPPORT_RIDGE = 1e-3
 
 
-def compiled(spec: ModelSpec, design: Design) -> Compiled:
+def compiled(spec: ModelSpec, design: Design, engine: ChainEngine) -> Startable:
     """Return the compiled model: from this process if its graph is there already, else from disk, else compiled."""
-    key = json.dumps([to_plain(spec), _graph_key(design)], sort_keys=True)
+    identity = json.dumps([to_plain(spec), _graph_key(design)], sort_keys=True)
+    key = f"{type(engine).__name__} {identity}"
     if key not in _COMPILED:
         if len(_COMPILED) >= _COMPILED_LIMIT:
             _COMPILED.pop(next(iter(_COMPILED)))
-        _COMPILED[key] = Compiled(partial(build_model, spec, design), key)
+        _COMPILED[key] = engine.compile(partial(build_model, spec, design), identity)
     return _COMPILED[key]
 
 

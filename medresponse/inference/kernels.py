@@ -44,14 +44,23 @@ import numpy as np
 
 from medresponse.core.errors import FitError, SpecError
 from medresponse.core.locking import locked
-from medresponse.inference.power_scaling import LOG_PRIOR
+from medresponse.inference.graphs import flatten
 
 log = logging.getLogger("medresponse.inference")
 
 POLICIES = ("kept", "reproducible", "off")
 _KEPT = 100  # kernels of one to five megabytes each
 _PACKAGES = ("numba", "llvmlite", "pytensor", "pymc", "numpy", "scipy")
-_GRAPH_SOURCES = ("core/links.py", "families", "features", "model", "priors", "terms", "inference/kernels.py")
+_GRAPH_SOURCES = (
+    "core/links.py",
+    "families",
+    "features",
+    "model",
+    "priors",
+    "terms",
+    "inference/graphs.py",
+    "inference/kernels.py",
+)
 # What a kernel is asked for, and what it answers.
 _DENSITY, _QUANTITIES = 0, 1
 _NOT_FINITE = 3  # nutpie's code for a point that the trajectory must not pass
@@ -339,73 +348,18 @@ def _compiled(model: Any, place: Path | None) -> Kernel:
 
 def _graph(model: Any) -> tuple[Facts, Any]:
     """Return facts, and the compiled graph of log density, gradient and quantities in the vector of parameters."""
-    import pytensor.tensor as pt
-    from pymc.initial_point import make_initial_point_fn
     from pymc.pytensorf import compile as compile_graph
-    from pytensor.graph import clone_replace, rewrite_graph
 
-    free = model.free_RVs
-    values = [model.rvs_to_values[variable] for variable in free]
-    point = make_initial_point_fn(model=model, default_strategy="support_point", return_transformed=True)(0)
-    for variable, value in zip(free, values, strict=True):
-        if getattr(
-            model.rvs_to_transforms[variable], "starts_at_zero", False
-        ):  # else the start would be the data's
-            point[value.name] = np.zeros_like(point[value.name])
-    # Scales are positive by their transforms, so the checks that they are would only cost time.
-    observed = [*model.observed_RVs, *model.potentials]
-    density, likelihood = rewrite_graph(
-        [model.logp(), model.logp(vars=observed) if observed else pt.as_tensor(0.0)],
-        include=["canonicalize", "stabilize", "local_remove_check_parameter"],
-    )
-    gradient = pt.concatenate([part.ravel() for part in pt.grad(density, values)])
-    kept = [*free, *model.deterministics]
-    *quantities, jacobians = model.replace_rvs_by_values([*kept, pt.as_tensor(_jacobians(model))])
-    log_prior = density - likelihood - jacobians  # in the units of the parameters
-    shapes = model.compile_fn(
-        [quantity.shape for quantity in quantities], inputs=values, on_unused_input="ignore", mode="FAST_COMPILE",
-    )({value.name: point[value.name] for value in values})  # fmt: skip
-    sizes = [point[value.name].size for value in values]
-    ends, n = np.cumsum(sizes), int(sum(sizes))
-    x = pt.TensorType("float64", shape=(n,))(name="x")
-    parts = {
-        value: x[end - size : end].reshape(point[value.name].shape).astype(value.dtype)
-        for value, end, size in zip(values, ends.tolist(), sizes, strict=True)
-    }
-    everything = pt.concatenate([quantity.astype("float64").ravel() for quantity in [*quantities, log_prior]])
-    # Lengths of dimensions are the layout's, not the data's.
-    lengths = {
-        length: pt.constant(length.get_value())
-        for length in model.dim_lengths.values()
-        if hasattr(length, "get_value")
-    }
-    outputs = clone_replace([density, gradient, everything], parts | lengths)
+    flat = flatten(model)
     with model:
-        compiled = compile_graph((x,), tuple(outputs), mode="NUMBA")
+        compiled = compile_graph((flat.x,), (flat.density, flat.gradient, flat.everything), mode="NUMBA")
     facts = Facts(
-        n_parameters=n,
-        quantities=tuple(
-            [
-                (str(variable.name), tuple(int(size) for size in shape))
-                for variable, shape in zip(kept, shapes, strict=True)
-            ]
-            + [(LOG_PRIOR, ())]
-        ),
+        n_parameters=len(flat.start),
+        quantities=flat.quantities,
         inputs=tuple((str(shared.name), shared.ndim, str(shared.dtype)) for shared in compiled.get_shared()),
-        start=tuple(float(v) for value in values for v in np.ravel(point[value.name])),
+        start=flat.start,
     )
     return facts, compiled.vm.jit_fn
-
-
-def _jacobians(model: Any) -> Any:
-    """Return the sum of the log Jacobians of the parameters' transforms."""
-    total = 0.0
-    for variable in model.free_RVs:
-        transform = model.rvs_to_transforms[variable]
-        if transform is not None:
-            value = model.rvs_to_values[variable]
-            total = total + transform.log_jac_det(value, *variable.owner.inputs).sum()
-    return total
 
 
 def _source(facts: Facts) -> str:

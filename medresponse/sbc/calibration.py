@@ -15,7 +15,7 @@ from medresponse.cohort import Cohort
 from medresponse.core.errors import SpecError
 from medresponse.core.rng import derive_seed, stream
 from medresponse.features import group_indices
-from medresponse.inference import ChainRun, Fit, Nuts, compiled, only_outcome, sample_chains
+from medresponse.inference import ChainEngine, ChainRun, Fit, Nuts, compiled, only_outcome, sample_chains
 from medresponse.inference.prior import prior_fit
 from medresponse.model import ModelSpec, Prepared, prepare, with_outcome
 from medresponse.response import Responses, benefit_of, respond
@@ -111,7 +111,7 @@ def sbc(
     replicates: int = 400,
     draws: int = 99,
     seed: int,
-    engine: Nuts | None = None,
+    engine: ChainEngine | None = None,
     fitted_spec: ModelSpec | None = None,
     checkpoint: str | Path | None = None,
     alpha: float = 0.01,
@@ -135,7 +135,7 @@ def sbc(
     draws : int
         Thinned posterior draws that the truth is ranked among.
     seed : int
-    engine : Nuts, optional
+    engine : ChainEngine, optional
         For each replicate; 2 chains of 500 + 500 by default.
     fitted_spec : ModelSpec, optional
         Spec to fit with, with the same columns as `spec`: what a wrong prior would look like.
@@ -216,7 +216,7 @@ def simulated_outcomes(prior: Fit, cohort: Cohort, *, seed: int) -> list[dict[st
 
 
 def refits(
-    spec: ModelSpec, prepared: Prepared, cohort: Cohort, outcomes: list[dict[str, np.ndarray]], *, engine: Nuts, seed: int,
+    spec: ModelSpec, prepared: Prepared, cohort: Cohort, outcomes: list[dict[str, np.ndarray]], *, engine: ChainEngine, seed: int,
     checkpoint: str | Path | None = None,
 ) -> list[list[ChainRun]]:  # fmt: skip
     """Return the chains of each replicate, compiled once."""
@@ -224,7 +224,11 @@ def refits(
     design = replace(prepared.design, data=tuple(data))
     folder = None if checkpoint is None else Path(checkpoint)
     sampled = sample_chains(
-        compiled(spec, design), data, engine=engine, seed=derive_seed(seed, "calibration"), checkpoint=folder
+        compiled(spec, design, engine),
+        data,
+        engine=engine,
+        seed=derive_seed(seed, "calibration"),
+        checkpoint=folder,
     )
     if sampled.interrupted:
         raise SpecError("calibration was interrupted; with a checkpoint folder it goes on where it stopped")

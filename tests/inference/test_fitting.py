@@ -18,7 +18,7 @@ from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import SpecError
 from medresponse.families import Gaussian, Weibull
-from medresponse.inference import Fit, Limits, Nuts, fit, fit_many, fitting
+from medresponse.inference import Fit, Limits, Nuts, engines, fit, fit_many, fitting
 from medresponse.inference.diagnostics import pareto_k
 from medresponse.inference.fitting import fit_identity
 from medresponse.inference.prior import prior_fit
@@ -48,7 +48,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, no_waiting: Interrupt) -> list[Fak
         made.append(FakeCompiled(chain))
         return made[-1]
 
-    monkeypatch.setattr(fitting, "Compiled", compile_model)
+    monkeypatch.setattr(engines, "Compiled", compile_model)
     monkeypatch.setattr(fitting, "_COMPILED", {})
     return made
 
@@ -188,7 +188,7 @@ def test_a_fit_interrupted_while_its_first_imputation_runs_is_kept(
 
         return FakeCompiled(chain)
 
-    monkeypatch.setattr(fitting, "Compiled", compile_model)
+    monkeypatch.setattr(engines, "Compiled", compile_model)
     monkeypatch.setattr(fitting, "_COMPILED", {})
     no_waiting(4)
     result = fit(SPEC, incomplete, outcome="os", engine=replace(ENGINE, draws=60, cores=4), seed=3)

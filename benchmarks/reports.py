@@ -26,7 +26,7 @@ from typing import Any
 PATIENTS = 500
 NOTHING_WITHHELD = {
     "name": "none", "most_beyond": 1e9, "most_distance": 1e9, "fewest_similar": 0.0, "least_propensity": 0.0,
-    "most_missing": 1.0, "widest": 1e9,
+    "most_missing": 1.0, "widest": 1e9, "least_alike": 0.0,
 }  # fmt: skip
 LIMITS = {"html": 15.0, "pdf": 120.0}  # seconds of wall time on two idle cores
 FILE = Path(__file__).with_suffix(".json")

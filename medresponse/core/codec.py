@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -13,21 +14,30 @@ from medresponse.core.registry import did_you_mean, is_kind, look_up, name_of
 from medresponse.core.text import canonical_text
 
 Plain = Any  # what yaml.safe_load and json.loads return
+_SCALARS = frozenset({str, float, int, bool})
 
 
 def to_plain(value: object) -> Plain:
     """Return `value` as nested dicts, lists and scalars; registered parts get a ``kind`` key first."""
+    if value is None or type(value) in _SCALARS:  # nearly everything, so asked first
+        return value
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         name = name_of(type(value))
         plain: dict[str, Plain] = {} if name is None else {"kind": name}
-        for field in dataclasses.fields(value):
-            plain[field.name] = to_plain(getattr(value, field.name))
+        for field in field_names(value.__class__):
+            plain[field] = to_plain(getattr(value, field))
         return plain
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [to_plain(item) for item in value]
     return value
+
+
+@functools.cache
+def field_names(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields."""
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def from_plain[T](kind: type[T], plain: Plain, *, path: str | None = None) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,6 +82,12 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "absent"
     return found
+
+
+@functools.cache
+def own_version() -> str:
+    """Return the version of this package."""
+    return metadata.version("medresponse")
 
 
 def utc_now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
@@ -111,7 +112,7 @@ class Fit:
 
     def draws(self, name: str) -> np.ndarray:
         """Return one variable with chains and draws flattened first, shape (draw, ...)."""
-        values = self.posterior[name].transpose("chain", "draw", ...).values
+        values = self.posterior.variables[name].transpose("chain", "draw", ...).values
         return values.reshape(self.n_draws, *values.shape[2:])
 
     @property
@@ -127,7 +128,14 @@ class Fit:
         step = min(-(-self.n_draws // most), self.posterior.sizes["draw"])
         if step == 1:
             return self
-        return self.kept(draw=slice(step - 1, None, step))
+        if step not in self._thinned:
+            self._thinned[step] = self.kept(draw=slice(step - 1, None, step))
+        return self._thinned[step]
+
+    @functools.cached_property
+    def _thinned(self) -> dict[int, Fit]:
+        """Every step's fit, made once: a page asks for two, and for the same as every other page."""
+        return {}
 
     def kept(self, **keep: Any) -> Fit:
         """Return the fit with some of its draws, chosen by position along ``chain`` or ``draw``."""

@@ -15,11 +15,11 @@ from medresponse.decisions.harms import Harm
 from medresponse.reports.facts import ModelFacts
 from medresponse.reports.format import Formatter
 from medresponse.reports.language import Language
+from medresponse.reports.wording import Wording, wording_of
 from medresponse.response import Applicability, Responses, Studied
 
 if TYPE_CHECKING:
     from medresponse.reports.marks import ReportProvenance
-    from medresponse.reports.wording import Wording
     from medresponse.validation.record import ValidationRecord
 
 Placement = Literal["full", "half", "appendix"]
@@ -164,6 +164,13 @@ class ReportContext:
         if self.responses.estimand.kind != "survival" or self.responses.horizon is None:
             return None
         return self.responses.at(horizon=self.responses.horizon, kind="rmst")
+
+    @functools.cached_property
+    def time_wording(self) -> Wording | None:
+        """How `mean_times` are spoken of."""
+        if self.time_gained is None or self.mean_times is None:
+            return None
+        return wording_of(self.time_gained, self.mean_times[list(self.shown)], self.language)
 
     def difference(self, k: int) -> np.ndarray:
         """Return draws of the benefit of treatment `k` against the reference, shape (draw,)."""

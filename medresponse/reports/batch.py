@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import pickle
 import signal
 import tempfile
 import traceback
@@ -20,10 +21,11 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from medresponse.cohort import Cohort
 from medresponse.core.atomic import sha256_of, write_text
@@ -38,6 +40,7 @@ from medresponse.core.errors import (
     UnknownPatientError,
     UnvalidatedError,
 )
+from medresponse.core.provenance import own_version
 from medresponse.reports.document import SCHEMA_VERSION, PatientReport, build_report, training_patients
 from medresponse.reports.formats import RECORD, checked_formats
 from medresponse.reports.index import PATIENTS, IndexEntry
@@ -326,7 +329,7 @@ def _shared_hash(responses: Responses, options: Mapping[str, Any]) -> str:
         "estimand": to_plain(responses.estimand), "unit": responses.unit, "horizon": responses.horizon, "part": responses.part,
         "horizon_unit": responses.horizon_unit, "seed": responses.seed, "draws": responses.fit.n_draws,
     }  # fmt: skip
-    software = {"medresponse": metadata.version("medresponse"), "schema": SCHEMA_VERSION}
+    software = {"medresponse": own_version(), "schema": SCHEMA_VERSION}
     about = {name: _plain(value) for name, value in sorted(options.items()) if name != "produced_utc"}
     plain = [to_plain(responses.fit.provenance), question, software, about]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
@@ -378,30 +381,44 @@ def _made(request: _Request, patients: Sequence[str], processes: int) -> Iterato
     if not processes:
         yield from (_outcome(request, patient) for patient in patients)
         return
-    left = list(patients)
-    while left:
-        done: set[str] = set()
-        try:
-            for outcome in _in_processes(request, left, processes):
-                done.add(outcome.patient)
-                yield outcome
-        except BrokenProcessPool:
-            pass
-        left = [patient for patient in left if patient not in done]
-        suspects, left = left[:processes], left[processes:]  # patients are begun in order
-        yield from (_alone(request, patient) for patient in suspects)
+    with _passed_on(request) as file:
+        left = list(patients)
+        while left:
+            done: set[str] = set()
+            try:
+                for outcome in _in_processes(file, left, processes):
+                    done.add(outcome.patient)
+                    yield outcome
+            except BrokenProcessPool:
+                pass
+            left = [patient for patient in left if patient not in done]
+            suspects, left = left[:processes], left[processes:]  # patients are begun in order
+            yield from (_alone(request, file, patient) for patient in suspects)
 
 
-def _alone(request: _Request, patient: str) -> Outcome:
+@contextmanager
+def _passed_on(request: _Request) -> Iterator[Path]:
+    """Yield an owner-only file from which processes read the request.
+
+    Given as an argument it would go through a pipe, and each process would be started only when the one before had read it.
+    """
+    with tempfile.TemporaryDirectory(prefix=".request.", dir=request.folder) as holder:
+        file = Path(holder) / "request"
+        with file.open("wb") as stream:
+            pickle.dump(request, stream, protocol=pickle.HIGHEST_PROTOCOL)
+        yield file
+
+
+def _alone(request: _Request, file: Path, patient: str) -> Outcome:
     try:
-        return next(_in_processes(request, [patient], 1))
+        return next(_in_processes(file, [patient], 1))
     except BrokenProcessPool:
         return _failure(request, patient, "process_died", "the process that made it died (out of memory?)")
 
 
-def _in_processes(request: _Request, patients: Sequence[str], processes: int) -> Iterator[Outcome]:
+def _in_processes(file: Path, patients: Sequence[str], processes: int) -> Iterator[Outcome]:
     pool = ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_start, initargs=(request,)
+        processes, mp_context=get_context("spawn"), initializer=_start, initargs=(file,)
     )
     try:
         waiting: dict[Future[Outcome], str] = {pool.submit(_next, patient): patient for patient in patients}
@@ -414,12 +431,15 @@ def _in_processes(request: _Request, patients: Sequence[str], processes: int) ->
 _request: _Request | None = None  # of this process, set once when it starts
 
 
-def _start(request: _Request) -> None:
+def _start(file: Path) -> None:
     global _request
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # the parent says when to stop, and a report under way is finished
-    _request = request
+    # The parent says when to stop, and a report under way is finished.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A process has one processor: threads would only wait for each other.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read when the first table is made
+    threadpool_limits(1)
+    with file.open("rb") as stream:
+        _request = pickle.load(stream)
 
 
 def _next(patient: str) -> Outcome:

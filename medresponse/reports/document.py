@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from medresponse.cohort import Cohort
-from medresponse.core.codec import from_plain, to_plain
+from medresponse.core.codec import field_names, from_plain, to_plain
 from medresponse.core.errors import (
     DataError,
     IntegrityError,
@@ -107,9 +109,15 @@ class PatientReport:
         if self.stamps != self.provenance.stamps(language_of(self.language)):
             raise IntegrityError("the report's stamps are not those of its provenance", code="stamps")
 
+    @functools.cached_property
+    def plain(self) -> dict[str, Any]:
+        """The report as nested dicts and lists, which renderings read and nobody changes."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
     def to_json(self) -> str:
         """Return the report as JSON, with a checksum over all of it; the same report gives the same bytes."""
-        plain = to_plain(self)
+        plain = self.plain
         return json.dumps(plain | {"checksum": _checksum(plain)}, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -198,9 +206,8 @@ def build_report(
     words = language_of(language)
     rules = rules or AbstentionRules()
     _check_converged(responses, allow_unconverged, rules)
-    _check_patient(responses, cohort, patient)
-    single = responses.select([patient])
-    row, training = cohort.select([patient]), training_patients(responses, cohort, reference)
+    single, row = _one_patient(responses, cohort, patient)
+    training = training_patients(responses, cohort, reference)
     measures = measure(single, training=training, similar_share=rules.similar_share)
     smallest, made = _checked_worthwhile(responses, worthwhile), produced_utc or utc_now()
     provenance = provenance_of(
@@ -299,18 +306,21 @@ def _check_converged(responses: Responses, allow: bool, rules: AbstentionRules) 
         )
 
 
-def _check_patient(responses: Responses, cohort: Cohort, patient: str) -> None:
+def _one_patient(responses: Responses, cohort: Cohort, patient: str) -> tuple[Responses, Cohort]:
+    """Return one patient's responses and row of the cohort, which must be of the same inputs."""
     if patient not in responses.ids or patient not in cohort.patients:
         raise UnknownPatientError(
             f"patient {clean(patient)} is not among the {len(responses.ids)} patients of the responses"
         )
-    codes = responses.fit.encoding.codes(cohort.select([patient]))[0]
-    if not np.array_equal(codes, responses.patients.codes[responses.ids.index(patient)], equal_nan=True):
+    single, row = responses.select([patient]), cohort.select([patient])
+    codes = responses.fit.encoding.codes(row)
+    if not np.array_equal(codes, single.patients.codes, equal_nan=True):
         raise DataError(
             f"the inputs of patient {clean(patient)} differ between the cohort and the responses; make the responses from this "
             "cohort",
             code="cohort_mismatch",
         )
+    return single, row
 
 
 def _checked_worthwhile(responses: Responses, worthwhile: float | None) -> float | None:
@@ -380,12 +390,16 @@ def cleaned(value: Any) -> Any:
     """Return a document in which every text is printable, whatever the data held."""
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, int | float | None):
+    if value is None or isinstance(value, int | float):
         return value
+    if isinstance(value, tuple):
+        if value and isinstance(value[0], float):
+            return value
+        items = [cleaned(item) for item in value]
+        return value if all(map(operator.is_, items, value)) else tuple(items)
     if isinstance(value, Mapping):
         return {key: cleaned(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return value if value and isinstance(value[0], float) else tuple(cleaned(item) for item in value)
-    before = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    after = {name: cleaned(part) for name, part in before.items()}
-    return value if after == before else dataclasses.replace(value, **after)
+    parts = {name: getattr(value, name) for name in field_names(value.__class__)}
+    after = {name: cleaned(part) for name, part in parts.items()}
+    changed = {name: part for name, part in after.items() if part is not parts[name]}
+    return dataclasses.replace(value, **changed) if changed else value

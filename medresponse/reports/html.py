@@ -12,7 +12,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from medresponse.core.codec import to_plain
 from medresponse.reports import svg
 from medresponse.reports.document import PatientReport
 from medresponse.reports.format import Formatter, clean
@@ -36,7 +35,7 @@ def render_bare(document: PatientReport) -> str:
 
 
 def _rendered(document: PatientReport, *, say: Any, style: Markup) -> str:
-    plain = to_plain(document)
+    plain = document.plain
     template = environment().get_template("report.html.j2")
     words = language(document.language).say
     return template.render(doc=plain, say=functools.partial(say, plain), words=words, style=style)

@@ -98,9 +98,7 @@ class Language:
     def number(self, value: int | Decimal) -> str:
         """Return a number with the language's separators, a true minus sign, and all decimals of a `Decimal`."""
         exact = Decimal(value)
-        decimals = max(0, -int(exact.as_tuple().exponent))
-        with localcontext(_EVERY_DIGIT):  # Babel rounds to the context's digits
-            text = _pattern(decimals).apply(exact.copy_abs(), self.locale)
+        text = _written(self.locale, str(exact.copy_abs()))
         return f"{MINUS}{text}" if exact < 0 else text
 
     def _check(self, key: str, entry: object) -> None:
@@ -146,6 +144,15 @@ def placeholders(sentence: str) -> frozenset[str]:
         if name is not None:
             found.add(name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else ""))
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _written(locale: Locale, number: str) -> str:
+    """Return a number without its sign in a language's figures; pages say the same few thousand again and again."""
+    exact = Decimal(number)
+    decimals = max(0, -int(exact.as_tuple().exponent))
+    with localcontext(_EVERY_DIGIT):  # Babel rounds to the context's digits
+        return str(_pattern(decimals).apply(exact, locale))
 
 
 @functools.cache

@@ -220,7 +220,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 def _n(value: float) -> str:
     """Return a coordinate with at most two decimals and no trailing zeros."""
-    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
+    return f"{round(value, 2) + 0.0:g}"
 
 
 def _colour(index: int) -> str:

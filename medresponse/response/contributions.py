@@ -78,17 +78,26 @@ class Contributions:
         One row for each treatment, and with two or more treatments rows ``treatment = "benefit:<name>"`` for the change in
         benefit against the reference.
         """
+        names, values = self.summary(level=level)
+        labels = {
+            "feature": [name for name in self.inputs for _ in names],
+            "treatment": list(names) * len(self.inputs),
+        }
+        return pl.DataFrame(
+            labels | dict(zip(("change", "lower", "upper"), values.reshape(3, -1), strict=True))
+        )
+
+    def summary(self, *, level: float = 0.95) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the numbers of `table`: the names in its column ``treatment``, and an array of shape (3, input, name).
+
+        The first dim is posterior mean, lower and upper end of the interval.
+        """
         others = [name for name in self.treatments if name != self.reference]
-        names = [*self.treatments, *(f"benefit:{name}" for name in others)]
+        names = (*self.treatments, *(f"benefit:{name}" for name in others))
         changes = np.concatenate([self.draws, *(self.benefits(name)[:, None] for name in others)], axis=1)
         tail = (1 - level) / 2
         lower, upper = np.quantile(changes, [tail, 1 - tail], axis=-1)
-        columns = {"change": changes.mean(axis=-1), "lower": lower, "upper": upper}
-        labels = {
-            "feature": [name for name in self.inputs for _ in names],
-            "treatment": names * len(self.inputs),
-        }
-        return pl.DataFrame(labels | {name: values.ravel() for name, values in columns.items()})
+        return names, np.stack([changes.mean(axis=-1), lower, upper])
 
 
 def contributions(

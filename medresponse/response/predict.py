@@ -7,6 +7,7 @@ new site effect from its population (one for all patients of that site).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -39,6 +40,11 @@ class Patients:
     groups: dict[str, tuple[str, ...]]
     errors: np.ndarray | None = None
     completions: dict[tuple[int, str], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+
+    @functools.cached_property
+    def position(self) -> dict[str, int]:
+        """Row of each patient."""
+        return {patient: row for row, patient in enumerate(self.ids)}
 
     @property
     def uncertain(self) -> np.ndarray:

@@ -133,7 +133,7 @@ class Responses:
         UnknownPatientError
             If one is not there.
         """
-        position = {patient: i for i, patient in enumerate(self.ids)}
+        position = self.patients.position
         unknown = [patient for patient in ids if patient not in position]
         if unknown:
             raise UnknownPatientError(

@@ -12,7 +12,7 @@ from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.format import capital, per_hundred, rounded
 from medresponse.reports.plotdata import Axis, Density, Tick, axis_of, density_of
 from medresponse.reports.withheld import WithheldOption, withheld_option
-from medresponse.reports.wording import Estimate, wording_of
+from medresponse.reports.wording import Estimate
 
 _LEAST_HALF_WIDTH = 0.05  # of 100 patients: narrower axes would have no whole marks
 
@@ -168,10 +168,9 @@ def _worthwhile_words(context: ReportContext) -> str:
 
 def _time_gained(context: ReportContext) -> tuple[dict[int, Estimate], str]:
     """Return differences in restricted mean time, by option, and their name; empty unless on the survival scale."""
-    longer, values = context.time_gained, context.mean_times
-    if longer is None or values is None:
+    values, wording = context.mean_times, context.time_wording
+    if values is None or wording is None:
         return {}, ""
-    wording = wording_of(longer, values[list(context.shown)], context.language)
     found = {k: wording.difference(values[k] - values[context.reference_idx]) for k in context.compared}
     return found, capital(wording.what)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 from typing import ClassVar, Self
 
+from medresponse.core.provenance import own_version
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
 
@@ -47,7 +47,7 @@ class Identity:
             patient=context.patient,
             index_time=context.say("identity.index_time"),
             produced_utc=f"{context.produced_utc[:16].replace('T', ' ')} UTC",
-            software=f"medresponse {metadata.version('medresponse')}",
+            software=f"medresponse {own_version()}",
             model=context.say(
                 "identity.fitted", family=type(fit.spec.family).__name__, date=provenance.created_utc[:10]
             ),

@@ -96,11 +96,10 @@ def _keys(context: ReportContext) -> list[str]:
 
 def _by_input(context: ReportContext, found: Contributions) -> _Table:
     """Return the rows that are shown: input -> row of `_keys` -> change, lower and upper."""
-    keys, table = set(_keys(context)), _Table()
-    for feature, treatment, *change in found.table().iter_rows():
-        if treatment in keys:
-            table.setdefault(feature, {})[treatment] = tuple(change)
-    return table
+    names, values = found.summary()
+    at = {key: names.index(key) for key in _keys(context)}
+    rows = dict(zip(found.inputs, values.transpose(1, 2, 0).tolist(), strict=True))
+    return {feature: {key: tuple(row[i]) for key, i in at.items()} for feature, row in rows.items()}
 
 
 def _largest(table: _Table, features: tuple[str, ...]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.predictive import predictive_of
-from medresponse.reports.wording import Wording, wording_of
+from medresponse.reports.wording import Wording
 
 LEVELS = (0.5, 0.8, 0.95)
 _COLUMNS = (
@@ -46,9 +46,9 @@ class Numbers:
         if context.verdict.whole:
             return None
         rows = _rows(context, context.values, context.wording)
-        longer, values = context.time_gained, context.mean_times
-        if longer is not None and values is not None:
-            rows += _rows(context, values, wording_of(longer, values[list(context.shown)], context.language))
+        times, wording = context.mean_times, context.time_wording
+        if times is not None and wording is not None:
+            rows += _rows(context, times, wording)
         say = context.say
         return cls(
             title=say("numbers.title"), caption=say("numbers.caption", draws=say("count.draws", n=context.values.shape[1])),

@@ -212,7 +212,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--on", choices=("processes", "ray"), default="processes")
     parser.add_argument(
-        "--address", help="of a running Ray cluster; by default one is started on this machine"
+        "--address",
+        default="local",
+        help="host:port of a running Ray cluster, or auto; by default one is started on this machine",
     )
     parser.add_argument("--out", type=Path, help="folder of all runs, by default outputs/sweep/<experiment>")
     options = parser.parse_args(arguments)

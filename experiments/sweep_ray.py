@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from experiments.sweep import Job, Runner, run_job
-from medresponse.core.errors import SpecError
-
-_TRIES = 3  # of a job whose worker dies under it
+from medresponse.core.cluster import LOCAL, TRIES, connected
 
 
 def over_ray(
-    jobs: Sequence[Job], folder: Path, workers: int, *, address: str | None = None, run: Runner = run_job
+    jobs: Sequence[Job], folder: Path, workers: int, *, address: str = LOCAL, run: Runner = run_job
 ) -> Iterator[Job]:
     """Run jobs as Ray tasks, one CPU each; yield each as it ends.
 
@@ -23,25 +20,11 @@ def over_ray(
 
     Raises
     ------
-    SpecError
+    ClusterError
         If Ray is not installed or does not answer.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise SpecError("--on ray needs the extra: pip install 'medresponse[cluster]'") from error
-    # Neither is needed, and a start that waits for them fails on a busy machine.
-    os.environ.setdefault("RAY_enable_metrics_collection", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    start = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
-    try:
-        ray.init(**start, log_to_driver=False, logging_level="ERROR", namespace="medresponse")
-    except Exception as error:  # Ray raises plain exceptions of many kinds here
-        raise SpecError(
-            f"the Ray cluster does not answer: {str(error).splitlines()[0]}", code="cluster"
-        ) from error
-    try:
-        task = ray.remote(num_cpus=1, max_retries=_TRIES - 1)(run)
+    with connected(address, workers=workers) as ray:
+        task = ray.remote(num_cpus=1, max_retries=TRIES - 1)(run)
         running = {task.remote(job, folder): job for job in jobs}
         while running:
             (ended, *_), _ = ray.wait(list(running))
@@ -50,5 +33,3 @@ def over_ray(
                 yield ray.get(ended)
             except ray.exceptions.RayError:  # the worker died each time
                 yield replace(job, state="killed")
-    finally:
-        ray.shutdown()

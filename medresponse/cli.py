@@ -113,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     score.add_argument("--layout", choices=("parquet", "zarr"), default="parquet")
     score.add_argument("--cores", type=int, help="threads; never changes a number")
+    score.add_argument(
+        "--cluster", metavar="ADDRESS",
+        help="score on a Ray cluster: host:port of its head, auto, or local for processes on this machine",
+    )  # fmt: skip
     _out(score, "folder for the scores; a Parquet file of patients is read part by part")
     score.set_defaults(run=_score_population)
 
@@ -323,7 +327,7 @@ def _score_population(options: argparse.Namespace) -> None:
         load_fit(options.fit), options.data, options.out, horizon=options.horizon, unit=options.unit,
         estimand=options.estimand, part=options.part, against=options.against, worthwhile=options.worthwhile,
         losses=losses, level=None if options.no_quantiles else options.level, draws=options.draws,
-        layout=options.layout, cores=options.cores, overwrite=options.overwrite,
+        layout=options.layout, cores=options.cores, cluster=options.cluster, overwrite=options.overwrite,
     )  # fmt: skip
     print(
         f"{found.n_patients} patients x {len(found.treatments)} treatments, {found.n_excluded} excluded: {found.path}"

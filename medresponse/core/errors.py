@@ -107,3 +107,9 @@ class MemoryLimitError(MedresponseError):
     """What was asked for cannot fit in memory; the message says what would."""
 
     default_code = "memory"
+
+
+class ClusterError(MedresponseError):
+    """A Ray cluster does not answer, or its workers die; what was finished before is kept."""
+
+    default_code = "cluster"

@@ -2,11 +2,10 @@
 
 import functools
 import json
-import sys
 
 import pytest
 
-from experiments.sweep import Job, jobs_of, main, metrics_table, over_processes, run_job, run_sweep
+from experiments.sweep import jobs_of, main, metrics_table, over_processes, run_job, run_sweep
 from medresponse.core.errors import SpecError
 
 PROGRAM = """
@@ -123,33 +122,3 @@ def test_the_exit_code_says_that_some_failed(tmp_path, monkeypatch, program, cap
     assert "failed: fails" in capsys.readouterr().err
     assert main(["experiment=x", "end=fine", "n=1", "--out", str(tmp_path / "out")]) == 0
     assert main(["end=fine", "n=1"]) == 2
-
-
-@pytest.mark.cluster
-def test_on_ray_a_killed_worker_is_done_again_and_a_killed_job_hides_nothing(tmp_path, program):
-    pytest.importorskip("ray", reason="the extra 'cluster' is not installed")
-    from experiments.sweep_ray import over_ray
-
-    once = tmp_path / "worker-killed-once"
-
-    def run(job: Job, folder):
-        import os
-        import signal
-
-        if job.swept["end"] == "fine" and job.swept["n"] == "2" and not once.exists():
-            once.touch()
-            os.kill(os.getpid(), signal.SIGKILL)  # the worker, not its job
-        return run_job(job, folder, program=program)
-
-    jobs, local, out = jobs_of(["end=fine,killed", "n=1,2"]), tmp_path / "local", tmp_path / "out"
-    ended = run_sweep(jobs, out, workers=2, over=functools.partial(over_ray, run=run))
-    assert once.exists()
-    assert states(ended) == {
-        (end, n): {"fine": "done"}.get(end, "killed") for end in ("fine", "killed") for n in "12"
-    }
-    again = functools.partial(over_processes, run=functools.partial(run_job, program=program))
-    run_sweep(jobs, local, workers=2, over=again)
-    for job in jobs[:2]:
-        name = f"{job.key}/run/metrics.json"
-        assert (out / name).read_bytes() == (local / name).read_bytes()
-    assert "experiments.sweep_ray" in sys.modules

@@ -27,8 +27,8 @@ def bytes_needed(fit: Fit, *, draws: int, cores: int) -> int:
     return _FIXED + slopes + cores * tile
 
 
-def check_memory(fit: Fit, *, cores: int) -> None:
-    """Refuse what cannot fit.
+def check_memory(fit: Fit, *, cores: int, processes: int = 1) -> None:
+    """Refuse what cannot fit: `cores` threads in all, in one process or several.
 
     Raises
     ------
@@ -36,10 +36,10 @@ def check_memory(fit: Fit, *, cores: int) -> None:
         Saying how many draws would.
     """
     free = available_memory()
-    needed = bytes_needed(fit, draws=fit.n_draws, cores=cores)
+    needed = processes * bytes_needed(fit, draws=fit.n_draws, cores=cores // processes)
     if free is None or needed <= free:
         return
-    none = bytes_needed(fit, draws=0, cores=cores)
+    none = processes * bytes_needed(fit, draws=0, cores=cores // processes)
     fits = int((free - none) / (needed - none) * fit.n_draws)
     advice = f"draws={fits} fits" if fits >= 2 else "no number of draws fits; give it more memory"
     raise MemoryLimitError(

@@ -7,13 +7,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from medresponse.cohort import Cohort
+from medresponse.core.cluster import LOCAL
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import DataError, SpecError
 from medresponse.core.machine import available_cores
@@ -21,9 +22,9 @@ from medresponse.readers import CohortParts, Parts, parquet_parts, read
 from medresponse.response.predict import Patients, encode_patients
 from medresponse.response.responses import Responses, responses_of
 from medresponse.response.scoring.memory import check_memory
-from medresponse.response.scoring.predictors import tiles
 from medresponse.response.scoring.scores import Layout, Scores, Unfinished, rows_sha256, table_of
 from medresponse.response.scoring.summaries import Summaries
+from medresponse.response.scoring.workers import Workers, cluster_workers, threads
 
 if TYPE_CHECKING:
     from medresponse.inference import Fit
@@ -48,12 +49,13 @@ def score(
     seed: int | None = None,
     layout: Layout = "parquet",
     cores: int | None = None,
+    cluster: str | None = None,
     overwrite: bool = False,
 ) -> Scores:
     """Summarise the responses of a population under every treatment, into a folder.
 
-    Patients are scored in parts of 32,768 in the order of their ids. Neither the order of the file nor `cores` changes a byte
-    of the result. A part is kept once it is finished: after an interrupt, a full disk or a part that does not fit the
+    Patients are scored in parts of 32,768 in the order of their ids. Neither the order of the file, nor `cores` or `cluster`,
+    changes a byte of the result. A part is kept once it is finished: after an interrupt, a full disk or a part that does not fit the
     schema, the same call goes on from there, and rows that were corrected meanwhile are scored again.
 
     Parameters
@@ -76,6 +78,10 @@ def score(
         ``parquet``, or ``zarr``: arrays (patient, treatment).
     cores : int, optional
         Threads; all available cores by default.
+    cluster : str, optional
+        Score on a Ray cluster (extra ``cluster``) instead: ``host:port`` of its head, ``auto`` for the one that this machine
+        belongs to, or ``local`` for `cores` processes here. Patients are read and results written by this process alone,
+        so that the machines need no common folder. What a worker was doing when it was killed is done again.
     overwrite : bool
         Whether to replace a result that is there, and to discard finished parts of another question.
 
@@ -94,6 +100,8 @@ def score(
         As `medresponse.read`, `respond` and `contrast`.
     OutputExistsError, StorageError, MemoryLimitError
         If the result is there already, or cannot be written; or the draws cannot fit in memory.
+    ClusterError
+        If the cluster does not answer, or its workers die; finished parts are kept.
     """
     asked = responses_of(
         fit, _nobody(fit), horizon=horizon, unit=unit, estimand=estimand, part=part, draws=draws, seed=seed
@@ -104,16 +112,24 @@ def score(
         asked=asked, reference=asked.treatment_position(against or asked.basis.reference), worthwhile=worthwhile,
         losses=_losses(asked, losses or {}), level=level,
     )  # fmt: skip
-    threads = cores or available_cores()
-    check_memory(asked.fit, cores=threads)
+    at_once = cores or available_cores()
+    if cluster in (None, LOCAL):
+        check_memory(asked.fit, cores=at_once, processes=1 if cluster is None else at_once)
     unfinished = Unfinished(Path(out), _question(summaries), overwrite=overwrite)
     parts = _parts(patients, fit, unfinished)
-    n_patients = _run(summaries, parts, unfinished, threads)
+    with _workers(summaries, cluster, at_once) as workers:
+        n_patients = _run(summaries, parts, unfinished, workers)
     if not n_patients:
         raise DataError("the rules of eligibility leave nobody: check what they keep", code="nobody_eligible")
     counts = {"patients": n_patients, "excluded": parts.n_rows - n_patients}
     unfinished.finish(len(parts), counts, layout=layout)
     return Scores(Path(out), n_patients, counts["excluded"], asked.treatments, summaries.columns)
+
+
+def _workers(summaries: Summaries, cluster: str | None, cores: int) -> AbstractContextManager[Workers]:
+    if cluster is None:
+        return threads(summaries, cores)
+    return cluster_workers(summaries, cluster, workers=cores)
 
 
 def _nobody(fit: Fit) -> Patients:
@@ -162,33 +178,25 @@ def _question(summaries: Summaries) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _run(summaries: Summaries, parts: Parts, unfinished: Unfinished, cores: int) -> int:
-    """Score every part that is not there yet and return the number of patients; the next part is read meanwhile."""
-    from threadpoolctl import threadpool_limits
-
+def _run(summaries: Summaries, parts: Parts, unfinished: Unfinished, workers: Workers) -> int:
+    """Score every part that is not there yet and return the number of patients; the next parts are read meanwhile."""
     started, n_patients = time.perf_counter(), 0
-    summaries.prepare()
     waiting: list[Callable[[], None]] = []
-    pool = ThreadPoolExecutor(cores)
-    try:
-        with threadpool_limits(1, user_api="blas"):  # threads of ours, one product each
-            for part in range(len(parts)):
-                cohort = parts.read(part)
-                n_patients += cohort.n if cohort else 0
-                if (write := _submit(summaries, cohort, part, unfinished, pool)) is not None:
-                    waiting.append(write)
-                if len(waiting) > 1:
-                    waiting.pop(0)()
-                    log.info("%d of %d parts, %.1f s", part, len(parts), time.perf_counter() - started)
-            for write in waiting:
-                write()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for part in range(len(parts)):
+        cohort = parts.read(part)
+        n_patients += cohort.n if cohort else 0
+        if (write := _submit(summaries, cohort, part, unfinished, workers)) is not None:
+            waiting.append(write)
+        if len(waiting) >= workers.parts_ahead:
+            waiting.pop(0)()
+            log.info("%d of %d parts, %.1f s", part, len(parts), time.perf_counter() - started)
+    for write in waiting:
+        write()
     return n_patients
 
 
 def _submit(
-    summaries: Summaries, cohort: Cohort | None, part: int, unfinished: Unfinished, pool: ThreadPoolExecutor
+    summaries: Summaries, cohort: Cohort | None, part: int, unfinished: Unfinished, workers: Workers
 ) -> Callable[[], None] | None:
     """Begin to score a part and return what waits for it and writes it; None if its scores are there."""
     rows = rows_sha256(cohort) if cohort else ""
@@ -196,13 +204,9 @@ def _submit(
         return None
     asked = summaries.asked
     patients = encode_patients(asked.fit, cohort) if cohort else _nobody(asked.fit)
-    own = list(tiles(asked.fit, patients))
-    futures: list[Future[np.ndarray]] = [pool.submit(summaries.of, tile) for tile in own]
+    wait = workers.submit(patients)
 
     def write() -> None:
-        values = np.empty((len(patients.ids), len(asked.treatments), len(summaries.columns)))
-        for tile, future in zip(own, futures, strict=True):
-            values[tile.rows] = future.result()
-        unfinished.write(part, rows, table_of(patients.ids, asked.treatments, summaries.columns, values))
+        unfinished.write(part, rows, table_of(patients.ids, asked.treatments, summaries.columns, wait()))
 
     return write

@@ -1,0 +1,150 @@
+"""A Ray cluster to send work to: one that runs, or one on this machine for as long as it is needed (extra ``cluster``)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from medresponse.core.errors import ClusterError
+
+LOCAL = "local"
+TRIES = 3  # of a task whose worker dies under it
+_ANSWER_SECONDS = 10.0
+# What a local cluster does without: a start that waits for these fails on a busy machine.
+_QUIET = {
+    "RAY_enable_metrics_collection": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_prestart_worker_first_driver": "0",
+}
+_HELPERS = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
+
+
+@contextmanager
+def connected(address: str = LOCAL, *, workers: int) -> Iterator[Any]:
+    """Connect to a Ray cluster and yield the module ``ray``.
+
+    A process that is connected already stays connected, to the same cluster.
+
+    Parameters
+    ----------
+    address : str
+        ``host:port`` of the head, ``auto`` for the cluster that this machine belongs to, or ``local`` for one that is
+        started here and ends with the block. Its files are in a folder of their own that only its owner can open.
+    workers : int
+        Processes of a local cluster; another has its own.
+
+    Raises
+    ------
+    ClusterError
+        If Ray is not installed, or the cluster does not answer or start.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise ClusterError("Ray is not installed: pip install 'medresponse[cluster]'") from error
+    if address != LOCAL:
+        _reach(address)
+    if ray.is_initialized():
+        own = ray.get_runtime_context().gcs_address
+        if address not in (LOCAL, "auto", own):
+            raise ClusterError(
+                f"this process is connected to another Ray cluster ({own}): ray.shutdown() first"
+            )
+        yield ray
+        return
+    with ExitStack() as held:
+        local: dict[str, Any] = {}
+        if address == LOCAL:
+            folder = held.enter_context(_own_folder())
+            local = {"num_cpus": workers, "include_dashboard": False, "_temp_dir": str(folder)}
+        try:
+            with _environment(_QUIET), _helpers_not_waited_for(local.get("_temp_dir")):
+                ray.init(
+                    address,
+                    namespace="medresponse",
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **local,
+                )
+        except Exception as error:  # Ray raises plain exceptions of many kinds here
+            ray.shutdown()
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ClusterError(f"the Ray cluster ({address}) does not answer: {why}") from error
+        held.callback(ray.shutdown)
+        yield ray
+
+
+def _reach(address: str) -> None:
+    """Find out, before Ray waits for minutes, whether anything listens at an address."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"the Ray cluster ({address}) does not answer: nothing listens there; start one with `ray start --head`, or "
+            f"name {LOCAL} to use this machine"
+        ) from error
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """Yield a folder for Ray's logs, sockets and what it moves out of memory; by default all users share one."""
+    short = "/tmp" if os.path.isdir("/tmp") else None  # the path of a socket may have 107 characters
+    with tempfile.TemporaryDirectory(prefix="ray", dir=short, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables that are not set, for what is started in the block."""
+    new = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name in new:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _helpers_not_waited_for(folder: str | None) -> Iterator[None]:
+    """Let a local cluster start without its helpers (dashboard agent, environment agent), which nothing here needs.
+
+    A node waits 15 seconds, a constant in Ray, for each helper to write its port to a file, and gives up; on a machine with
+    other work to do, importing Ray takes them longer (ray-project/ray#65983). So the file is there before they are, with
+    what a helper that is switched off writes. They come up in their own time.
+    """
+    if folder is None:
+        yield
+        return
+    started = threading.Event()
+
+    def answer() -> None:
+        while not started.wait(0.02):
+            for file in Path(folder).glob("session_*/gcs_server_port_*"):
+                for helper in _HELPERS:
+                    _write_port(file.with_name(file.name.replace("gcs_server", helper, 1)))
+                return
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        started.set()
+        thread.join()
+
+
+def _write_port(file: Path) -> None:
+    temporary = file.with_name(f".{file.name}")
+    temporary.write_text("-1", encoding="ascii")
+    temporary.replace(file)

@@ -11,7 +11,7 @@ from medresponse.families import Predictor
 from medresponse.features import PROPENSITY, Grouping, Layout, treatment_contrasts
 from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec, PropensityScore
-from medresponse.priors import Column, Exchangeable, Scales
+from medresponse.priors import Column, Exchangeable, Scales, scaled_normal
 
 
 def build_model(spec: ModelSpec, design: Design) -> Any:
@@ -208,13 +208,12 @@ class _Coefficients:
         name = f"{self._stem}{grouping.stem}"
         dims = self._dims(name, list(grouping.labels))
         scale = spec.pooling_scale.sample(f"{name}_scale")
+        places = np.arange(self._layout.n_coefficients)
         if grouping.column in spec.centred:
             parts = [pm.Normal(f"{name}_level", 0.0, scale, dims=dims)]
         else:
-            # Along their mean, of which data cannot tell it from the intercept, and what deviates from it: independent normals
-            # of one scale are the same along any orthonormal directions.
-            raw = pm.Normal(f"{name}_raw", 0.0, 1.0, shape=n)
-            parts = [scale * pt.dot(mean_and_deviations(n), raw)]
+            own = places[self._layout.slices[f"{grouping.column}.intercept"]]
+            parts = [self._pooled(name, scale, own, n)]
         if grouping.slopes:
             scales = [spec.slope_scale.sample(f"{name}_slope_scale_{j}") for j in range(len(grouping.slopes))]
             each = pm.Deterministic(f"{name}_slope_scale", pt.stack(scales))
@@ -223,10 +222,36 @@ class _Coefficients:
             )
         if contrasts:
             treatment_scale = spec.pooling_treatment_scale.sample(f"{name}_treatment_scale")
-            parts.append(
-                treatment_scale * pm.Normal(f"{name}_treatment_raw", 0.0, 1.0, shape=n * len(contrasts))
-            )
+            own = places[self._layout.slices[f"{grouping.column}.treatment"]]
+            parts.append(self._pooled(f"{name}_treatment", treatment_scale, own, n))
         return parts
+
+    def _pooled(self, name: str, scale: Any, places: np.ndarray, n: int) -> Any:
+        """Add normal effects of `n` groups, once or several times over, whose places among the coefficients are given.
+
+        They are sampled along their mean, of which data cannot tell it from the effect in all groups, and what deviates from
+        it: independent normals of one scale are the same along any orthonormal directions. Where there are estimates,
+        deviations have coordinates that suit these.
+        """
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        directions, copies = mean_and_deviations(n), len(places) // n
+        if "estimate" not in self._shared:
+            along = scale * pm.Normal(f"{name}_raw", 0.0, 1.0, shape=len(places))
+        else:
+            estimate = pt.dot(self._shared["estimate"][places].reshape((copies, n)), directions)
+            error = pt.sqrt(pt.dot(self._shared["error"][places].reshape((copies, n)) ** 2, directions**2))
+            unknown = np.where(np.arange(n) == 0, _UNKNOWN, 1.0)
+            scales = Scales(
+                unit_information_sd=self._shared["unit_information_sd"], latent_sd=self._shared["latent_sd"],
+                column_sd=np.ones(len(places)), estimate=estimate.ravel(), error=(error * unknown).ravel(),
+            )  # fmt: skip
+            along = scaled_normal(f"{name}_along", scale, size=len(places), dims=None, scales=scales)
+        return pt.dot(along.reshape((copies, n)), directions.T).ravel()
+
+
+_UNKNOWN = 1e6  # times the standard error: of the mean over groups the data say nothing of its own
 
 
 def mean_and_deviations(size: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Priors: one file a prior, registered by name."""
 
-from medresponse.priors.base import Column, Prior, ScalePrior, Scales
+from medresponse.priors.base import Column, Prior, ScalePrior, Scales, scaled_normal
 from medresponse.priors.grouped import Grouped
 from medresponse.priors.horseshoe import Horseshoe
 from medresponse.priors.normal import Normal
@@ -19,6 +19,7 @@ __all__ = [
     "Prior",
     "Column",
     "Scales",
+    "scaled_normal",
     "Normal",
     "StudentT",
     "R2D2",

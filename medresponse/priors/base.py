@@ -103,7 +103,9 @@ def require_positive(value: float, what: str) -> None:
         raise ValueError(f"{what} must be positive and finite")
 
 
-def scaled_normal(name: str, sd: Any, *, size: int, dims: str, scales: Scales, positive: bool = False) -> Any:
+def scaled_normal(
+    name: str, sd: Any, *, size: int, dims: str | None, scales: Scales, positive: bool = False
+) -> Any:
     """Add normal coefficients of standard deviation `sd`, or their absolute values, of shape (size,).
 
     Sampled as multiples of `sd`; where `scales` holds estimates, in coordinates that suit what the data say of each.
@@ -123,7 +125,7 @@ def scaled_normal(name: str, sd: Any, *, size: int, dims: str, scales: Scales, p
     )
 
 
-def unit_normal(name: str, *, size: int, dims: str, positive: bool) -> Any:
+def unit_normal(name: str, *, size: int, dims: str | None, positive: bool) -> Any:
     """Add standard normal variables, or their absolute values, of shape (size,)."""
     import pymc as pm
 

@@ -120,9 +120,13 @@ def test_groups_have_their_own_scales_for_intercepts_slopes_and_treatment_effect
     np.testing.assert_allclose(
         slopes, draw["site_slope_scale"][:, None] * draw["site_slope_raw"].reshape(2, 3)
     )
-    np.testing.assert_allclose(
-        coefficients[parts["site.treatment"]], draw["site_treatment_scale"] * draw["site_treatment_raw"]
-    )
+    for effects, raw in zip(
+        coefficients[parts["site.treatment"]].reshape(2, 3),
+        draw["site_treatment_raw"].reshape(2, 3),
+        strict=True,
+    ):
+        assert effects.mean() == pytest.approx(draw["site_treatment_scale"] * raw[0] / np.sqrt(3))
+        assert np.linalg.norm(effects) == pytest.approx(draw["site_treatment_scale"] * np.linalg.norm(raw))
     assert (
         len(
             {
@@ -139,6 +143,29 @@ def test_groups_have_their_own_scales_for_intercepts_slopes_and_treatment_effect
     label = prepared.layout.coefficient_labels.index("age x site=south")
     at_south = (cohort.table["site"] == "south").to_numpy()
     np.testing.assert_array_equal(design[:, label], age * at_south)
+
+
+def test_groups_have_the_same_law_in_coordinates_that_suit_their_estimates(cohort: Cohort) -> None:
+    """The density of the coefficients, once the Jacobian is taken away: standard normals times their scale."""
+    from scipy import stats
+
+    spec = ModelSpec(family=Gaussian(), blocks={}, pooling=("site",))
+    prepared, model = prepared_model(spec, cohort, outcome="score")
+    assert "estimate" in prepared.data[0] and "site_raw" not in model.named_vars
+    names = ("site_along", "site_treatment_along")
+    priors = model.logp(vars=[model[name] for name in names], jacobian=False)
+    wanted = [model["coefficients"], model["site_scale"], model["site_treatment_scale"]]
+    outputs = model.replace_rvs_by_values([*wanted, priors])
+    function = model.compile_fn(
+        outputs, inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE"
+    )
+    rng, parts = np.random.default_rng(1), prepared.layout.slices
+    for _ in range(3):
+        point = {v.name: rng.normal(size=np.shape(model.initial_point()[v.name])) for v in model.value_vars}
+        b, scale, treatment_scale, density = function(point)
+        expected = stats.norm.logpdf(b[parts["site.intercept"]], scale=scale).sum()
+        expected += stats.norm.logpdf(b[parts["site.treatment"]], scale=treatment_scale).sum()
+        assert float(density) == pytest.approx(expected, rel=1e-8)
 
 
 def test_centred_groups_have_the_same_law_as_multiples_of_their_scale(cohort: Cohort) -> None:

@@ -179,6 +179,25 @@ def test_a_patient_without_any_input_gets_that_page(survival: Responses, trial: 
     )
     (why,) = plain(made)["sections"]["abstention"]["shared"]
     assert why["text"] == "4 of 4 inputs are not recorded; at most 50% may be missing."
+    checks = {check["name"]: check for check in plain(made)["sections"]["question"]["checks"]}
+    assert checks["Within the studied population"]["result"] == "Caution"
+    assert checks["Within the studied population"]["detail"].startswith("No input is recorded")
+
+
+def test_a_rule_that_was_looked_at_for_no_option_is_not_said_to_be_met(
+    survival: Responses, newcomers: Cohort, trial: Cohort
+) -> None:
+    def results(**options: Any) -> dict[str, str]:
+        made = report(responses, newcomers, patient="N-002", worthwhile=0.05, **options)
+        return {row["rule"]: row["result"] for row in plain(made)["sections"]["rules"]["rows"]}
+
+    responses, alike = respond(survival.fit, newcomers, horizon=300), "The same number as a share"
+    far, alone = results(reference=trial), results()
+    assert next(r for name, r in far.items() if name.startswith("Effective number")) == "▲ withheld"
+    for found in (far, alone):
+        assert next(r for name, r in found.items() if name.startswith(alike)) == "– not looked at"
+        assert next(r for name, r in found.items() if name.startswith("Width")) == "– not looked at"
+    assert next(r for name, r in alone.items() if name.startswith("Effective number")) == "– not looked at"
 
 
 def test_a_patient_outside_the_training_range_gets_that_page(

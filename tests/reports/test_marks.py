@@ -42,13 +42,13 @@ def broken_records(responses: Responses) -> dict[str, ValidationRecord | None]:
         "other data": replace(good, data_hash="c" * 64),
         "another question": replace(good, question=replace(good.question, horizon=200.0)),
         "measured nothing": replace(good, gates=()),
-        "failed 1 of 2 gates": replace(good, gates=(*good.gates, failed())),
+        "failed 1 of 4 gates": replace(good, gates=(*good.gates, failed())),
         "expired on": replace(good, expires=yesterday),
     }
 
 
 @pytest.mark.parametrize(
-    "why", ["none was given", "another model", "other data", "another question", "measured nothing", "failed 1 of 2 gates", "expired on"],
+    "why", ["none was given", "another model", "other data", "another question", "measured nothing", "failed 1 of 4 gates", "expired on"],
 )  # fmt: skip
 def test_without_a_validation_that_holds_there_is_no_report_unless_it_is_stamped(
     survival: Responses, trial: Cohort, why: str

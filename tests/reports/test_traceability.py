@@ -292,6 +292,16 @@ def gate(case: Case, rest: list[str]) -> float:
     return float((one.measured, one.lower, one.upper)[int(rest[1])] or np.nan)
 
 
+def trusted(case: Case, rest: list[str]) -> float:
+    """What the validation measured of calibration, or the priors' part."""
+    point = case.plain["sections"]["trust"]["points"][int(rest[0])]
+    if point["text"].startswith(("predicted less observed", "predicho menos observado")):
+        gates = [g for g in case.record.gates if g.name == "calibration_in_the_large"]
+        numbers = [value for g in gates for value in (g.measured, g.lower, g.upper)]
+        return float(numbers[int(rest[1])] or 0.0)
+    return under_other_priors(case, rest)
+
+
 def under_other_priors(case: Case, rest: list[str]) -> float:
     """Means with the priors to the power of 0.8, as fitted, and to the power of 1.25, by the fit's weights."""
     option, power = divmod(int(rest[1]), 3)
@@ -349,7 +359,7 @@ ACCOUNTS: tuple[tuple[str, Handler], ...] = (
      lambda c, r: int(r[0]) / 4 * float(c.responses.horizon or np.nan)),
     (rf"sections\.moved\.rows\.{N}\.changes\.{N}\.(mean|lower|upper)",
      lambda c, r: moved(c, int(r[0]), int(r[1]), r[2])),
-    (rf"sections\.trust\.points\.{N}\.raw\.{N}", under_other_priors),
+    (rf"sections\.trust\.points\.{N}\.raw\.{N}", trusted),
     (rf"sections\.numbers\.rows\.{N}\.raw\.{N}", lambda c, r: table_of_numbers(c)[int(r[0])][int(r[1])]),
     (rf"sections\.outcomes\.bars\.{N}\.counts\.{N}", of_100),
     (rf"sections\.validation\.rows\.{N}\.raw\.{N}", gate),

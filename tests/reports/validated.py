@@ -15,12 +15,22 @@ from medresponse.validation import GateLimits, Question, ValidationRecord, judge
 def record_of(responses: Responses, worthwhile: float | None, **changes: Any) -> ValidationRecord:
     """A passed record of these responses' model, data and question."""
     asked = worthwhile if len(responses.treatments) > 1 and responses.direction else None
-    gate = judge("calibration_slope", 1.01, 0.9, 1.2, limit=(0.9, 1.1))
+    treatment = responses.fit.schema.treatment
+    # In the responses' unit, each option off by its own percentage of the average.
+    mean = float(responses.mean_over_patients().mean())
+    gaps = [
+        judge(
+            "calibration_in_the_large", (k + 1) * 0.01 * mean, (k - 3) * 0.01 * mean, (k + 5) * 0.01 * mean,
+            limit=(-mean, mean), ideal=(0.0, 0.0), of=treatment.label(t) if treatment else "",
+        )
+        for k, t in enumerate(responses.treatments)
+    ]  # fmt: skip
+    gates = (*gaps, judge("calibration_slope", 1.01, 0.9, 1.2, limit=(0.9, 1.1)))
     plain: dict[str, Any] = {
         "model_hash": responses.fit.provenance.spec_hash, "data_hash": responses.fit.provenance.cohort_fingerprint,
         "validated_in": responses.fit.provenance.cohort_fingerprint, "population": "a made-up trial",
         "method": "five-fold cross-validation", "n_patients": 60, "question": Question.of(responses, asked),
-        "limits": GateLimits(), "gates": (gate,), "validated_utc": "2026-01-01T00:00:00+00:00", "expires": "2999-12-31",
+        "limits": GateLimits(), "gates": gates, "validated_utc": "2026-01-01T00:00:00+00:00", "expires": "2999-12-31",
     }  # fmt: skip
     return ValidationRecord(**plain | changes)
 

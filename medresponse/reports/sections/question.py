@@ -94,12 +94,15 @@ def _population(context: ReportContext) -> Check:
         sentences.append(say("check.population.outside", inputs=joined(outside)))
     if rare:
         sentences.append(say("check.population.rare", inputs=joined(rare)))
-    if not sentences:
-        sentences.append(say("check.population.inside"))
-    sentences.append(_distance(context, found.distance_percentile))
+    unknown = 0 < found.n_inputs == len(found.missing)
+    if unknown:
+        sentences = [say("check.population.nothing")]
+    else:
+        sentences = sentences or [say("check.population.inside")]
+        sentences.append(_distance(context, found.distance_percentile))
     if found.new_groups:
         sentences.append(say("check.population.new", groups=joined(found.new_groups)))
-    passed = found.within and not found.new_groups
+    passed = found.within and not found.new_groups and not unknown
     return _check(say("check.population"), passed, _yes(context, passed), " ".join(sentences))
 
 

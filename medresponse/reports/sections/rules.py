@@ -42,10 +42,16 @@ class Rules:
         return cls(title=context.say("rules.title"), caption=caption, rows=tuple(rows))
 
 
-def _row(context: ReportContext, key: str, limit: str, found: str, *codes: str) -> RuleRow:
-    """Return a row whose result follows from the verdict: the reasons named are among it or not."""
+def _row(
+    context: ReportContext, key: str, limit: str, found: str, *codes: str, looked_at: bool = True
+) -> RuleRow:
+    """Return a row whose result follows from the verdict: the reasons named are among it or not.
+
+    A rule that was `looked_at` for no option is not said to be met.
+    """
     reasons = {r.code for k in range(len(context.option_labels)) for r in context.verdict.reasons(k)}
-    result = context.say("rules.withheld" if reasons & set(codes) else "rules.passed")
+    passed = "rules.passed" if looked_at else "rules.not_looked_at"
+    result = context.say("rules.withheld" if reasons & set(codes) else passed)
     return RuleRow(rule=context.say(key), limit=limit, found=found, result=result)
 
 
@@ -64,8 +70,9 @@ def _computation(context: ReportContext) -> RuleRow:
 def _farthest(context: ReportContext) -> RuleRow:
     beyond, fmt = context.applicability.beyond, context.fmt
     limit = context.say("rules.at_most", limit=fmt.statistic(context.rules.most_beyond))
-    found = fmt.fixed(max(beyond.values(), default=0.0), 1)
-    return _row(context, "rules.beyond", limit, found, "input_outside", "level_unseen")
+    known = len(context.applicability.missing) < context.applicability.n_inputs
+    found = fmt.fixed(max(beyond.values(), default=0.0), 1) if known else "\N{EN DASH}"
+    return _row(context, "rules.beyond", limit, found, "input_outside", "level_unseen", looked_at=known)
 
 
 def _jointly(context: ReportContext) -> RuleRow:
@@ -100,9 +107,12 @@ def _similar(context: ReportContext) -> list[RuleRow]:
     if similar is not None:
         found = _each(context, [effective(context, n) for n in similar])
     limit_of_share = context.say("rules.at_least", limit=context.fmt.percent(context.rules.least_alike))
+    counted = similar is not None
+    # The share is asked of options that have enough similar patients.
+    enough = similar is not None and any(n >= context.rules.fewest_similar for n in similar)
     return [
-        _row(context, "rules.similar", limit, found, "few_similar", "nobody_studied"),
-        _row(context, "rules.alike", limit_of_share, _shares(context), "few_alike"),
+        _row(context, "rules.similar", limit, found, "few_similar", "nobody_studied", looked_at=counted),
+        _row(context, "rules.alike", limit_of_share, _shares(context), "few_alike", looked_at=enough),
     ]
 
 
@@ -137,7 +147,8 @@ def _width(context: ReportContext) -> list[RuleRow]:
     wide = {k for k, reasons in enumerate(context.verdict.own) if any(r.code == "too_wide" for r in reasons)}
     found = "; ".join(f"{context.option_labels[k]}: {_wide(context, k, k in wide)}" for k in context.others)
     limit = context.say("rules.width.limit", worthwhile=worthwhile_words(context))
-    return [_row(context, "rules.width", limit, found, "too_wide")]
+    looked_at = any(k in context.shown for k in context.others)
+    return [_row(context, "rules.width", limit, found, "too_wide", looked_at=looked_at)]
 
 
 def _wide(context: ReportContext, k: int, both: bool) -> str:

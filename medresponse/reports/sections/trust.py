@@ -67,7 +67,7 @@ def _size(context: ReportContext) -> Point:
 def _evidence(context: ReportContext) -> list[Point]:
     say = context.say
     if not context.evidence:
-        return [Point(name=say("trust.calibration"), text=say("trust.calibration.none"))]
+        return [_calibration(context)]
     return [
         Point(
             name=e.name,
@@ -77,6 +77,32 @@ def _evidence(context: ReportContext) -> list[Point]:
         )
         for e in context.evidence[:_ON_PAGE]
     ]
+
+
+def _calibration(context: ReportContext) -> Point:
+    """Say what the validation that the report rests on found of each option's mean response."""
+    say, wording, record = context.say, context.wording, context.validation
+    name = say("trust.calibration")
+    if record is None or context.provenance.override:
+        return Point(name=name, text=say("trust.calibration.none"))
+    texts, raw = [], []
+    for gate in record.gates:
+        if gate.name != "calibration_in_the_large":
+            continue
+        if gate.measured is None or gate.lower is None or gate.upper is None:
+            continue  # such a record is not passed
+        step = wording.difference_step(gate.lower, gate.upper)
+        text = wording.bare_difference(gate.measured, gate.lower, gate.upper, step=step)
+        texts.append(say("trust.calibration.option", option=gate.of, gap=text) if gate.of else text)
+        raw += [gate.measured, gate.lower, gate.upper]
+    parts = {"patients": context.fmt.patients(record.n_patients), "day": record.validated_utc[:10]}
+    if not texts:
+        return Point(name=name, text=say("trust.calibration.elsewhere", **parts))
+    level = say("number.percent", value=context.fmt.statistic(100 * record.limits.level, 4))
+    text = say(
+        "trust.calibration.gaps", gaps="; ".join(texts), unit=wording.difference_unit, level=level, **parts
+    )
+    return Point(name=name, text=text, raw=tuple(raw))
 
 
 def _priors(context: ReportContext) -> list[Point]:

@@ -48,7 +48,7 @@ bench-reports: dev ## Time reports of 500 patients as HTML and as PDF (three min
 bench-sbc: runtime ## Calibrate families under priors by simulation, 400 replicates each (an hour)
 	@$(PY) -m benchmarks.sbc $(ARGS)
 
-bench-scale: runtime ## Time scores of up to a million patients, beside PyMC (ten minutes)
+bench-scale: runtime ## Time scores of up to a million patients, beside PyMC (eight minutes; ARGS="peer million" for some rows)
 	@$(PY) -m benchmarks.scale $(ARGS)
 
 bench-synthetic: runtime ## Time 100,000 patients of every scenario (a minute)

@@ -1,7 +1,12 @@
-"""Time scores of a population beside PyMC's predictive path: `make bench-scale`; kept in benchmarks/scale.json.
+"""Time scores of a population beside PyMC's predictive path; every row is kept in benchmarks/scale.json as it comes.
 
-Each row is a process of its own, so that its peak memory is its own. CPU seconds are of all threads; wall seconds count only on
-a machine that does nothing else.
+make bench-scale                        every row (eight minutes on two idle cores)
+make bench-scale ARGS="peer million"    rows whose name holds one of these words
+python -m benchmarks.scale --list       names of rows
+python -m benchmarks.scale --docs       write the tables of docs/scaling.md from what is kept, as each of the above does
+
+Each row is a process of its own, so that its peak memory is its own. CPU seconds are of all threads, wall seconds stand beside what
+the rest of the machine did in that time: they count only where that is next to nothing.
 """
 
 from __future__ import annotations
@@ -24,8 +29,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import scale_tables
+
 FILE = Path(__file__).with_name("scale.json")
 ARMS, HISTORY, GENOMIC, SITES = ("A", "B", "C"), 10, 50, 20
+REPEATS = 7
 # Family and estimand, with its horizon (months) where it has one.
 FAMILIES = {
     "gaussian mean": ("gaussian", "mean", None),
@@ -45,51 +53,68 @@ FAMILIES = {
 
 
 def main(arguments: list[str]) -> None:
-    """Without arguments run every row and keep the results; with a row's settings run it and print them."""
-    if arguments:
-        print(json.dumps(_row(**json.loads(arguments[0]))))
-        return
-    from medresponse.core.atomic import write_text
-    from medresponse.core.provenance import versions
+    """Run rows and keep their results; see the module."""
+    if arguments[:1] == ["--row"]:
+        print(json.dumps(_row(**json.loads(arguments[1]))))
+    elif arguments == ["--list"]:
+        print("\n".join(_plan()))
+    elif arguments == ["--docs"]:
+        scale_tables.write_docs()
+    else:
+        for name, settings in _plan().items():
+            if not arguments or any(word in name for word in arguments):
+                _keep(name, _in_process(name, settings))
+        scale_tables.write_docs()
 
-    rows = [_in_process(settings) for settings in _plan()]
-    facts = {"cores": os.cpu_count(), "load_before": os.getloadavg()[0], "versions": versions()}
-    write_text(
-        FILE, json.dumps({"command": "make bench-scale", "machine": facts, "rows": rows}, indent=1) + "\n"
-    )
-    FILE.chmod(0o644)
 
-
-def _plan() -> list[dict[str, Any]]:
-    base = {
+def _plan() -> dict[str, dict[str, Any]]:
+    """Return the settings of each row by its name, the soonest done first."""
+    base: dict[str, Any] = {
         "name": "bernoulli probability",
-        "patients": 100_000,
         "draws": 1000,
         "quantiles": False,
         "missing": 0.0,
     }
-    plan = [base | {"patients": n} for n in (10_000, 100_000, 1_000_000)]
-    plan += [base | {"draws": s} for s in (250, 4000)]
-    plan += [base | {"quantiles": True}, base | {"patients": 1_000_000, "quantiles": True}]
-    plan += [base | {"patients": 10_000, "missing": share} for share in (0.1, 0.5)]
-    plan += [base | {"patients": 20_000, "name": name} for name in FAMILIES]
-    plan += [base | {"patients": 10_000, "draws": 500, "peer": peer} for peer in ("score", "memory", "pymc")]
+    few = base | {"patients": 10_000}
+    plan = {f"peer {peer}": few | {"draws": 500, "peer": peer} for peer in ("score", "memory", "pymc")}
+    plan["ten thousand"] = few
+    plan |= {f"family {name}": base | {"patients": 20_000, "name": name} for name in FAMILIES}
+    many = base | {"patients": 100_000}
+    plan |= {f"hundred thousand, {draws} draws": many | {"draws": draws} for draws in (250, 1000, 4000)}
+    plan["hundred thousand, quantiles"] = many | {"quantiles": True}
+    plan["missing in a tenth"] = few | {"missing": 0.1}
+    plan["million"] = base | {"patients": 1_000_000}
+    plan["missing in half"] = few | {"missing": 0.5}
+    plan["million, quantiles"] = base | {"patients": 1_000_000, "quantiles": True}
     return plan
 
 
-def _in_process(settings: dict[str, Any]) -> dict[str, Any]:
+def _in_process(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scale", json.dumps(settings)],
-        capture_output=True,
+        [sys.executable, "-m", "benchmarks.scale", "--row", json.dumps(settings)],
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     print(
-        f"{settings} cpu {found['cpu']:.2f} wall {found['wall']:.2f} s, {found['megabytes']:.0f} MB more",
+        f"{name}: cpu {found['cpu']:.2f} wall {found['wall']:.2f} others {found['others']:.2f} s, "
+        f"{found['megabytes']:.0f} MB more",
         flush=True,
     )
     return found
+
+
+def _keep(name: str, found: dict[str, Any]) -> None:
+    """Put a row in its place among those that are kept, with what it was measured on."""
+    from medresponse.core.atomic import write_text
+    from medresponse.core.provenance import versions
+
+    kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"rows": {}}
+    kept["rows"][name] = found | {"cores": os.cpu_count(), "versions": versions()}
+    kept["rows"] = {row: kept["rows"][row] for row in _plan() if row in kept["rows"]}
+    write_text(FILE, json.dumps(kept, indent=1) + "\n")
+    FILE.chmod(0o644)
 
 
 def _row(
@@ -126,13 +151,14 @@ def _row(
         )  # fmt: skip
 
 
-def _in_memory(fit: Any, file: Path, draws: int) -> dict[str, float]:
+def _in_memory(fit: Any, file: Path, draws: int) -> dict[str, Any]:
     """Scoring alone, of a checked cohort, nothing read or written: what PyMC's path is held against."""
+    from medresponse.core.machine import available_cores
     from medresponse.readers import read
     from medresponse.response import respond
     from medresponse.response.predict import encode_patients
-    from medresponse.response.scoring.predictors import tiles
     from medresponse.response.scoring.summaries import Summaries
+    from medresponse.response.scoring.workers import threads
 
     cohort = read(file, fit.schema, for_prediction=True)
     asked = respond(fit, cohort, draws=draws)
@@ -140,23 +166,42 @@ def _in_memory(fit: Any, file: Path, draws: int) -> dict[str, float]:
 
     def work() -> None:
         summaries = Summaries(asked=asked, reference=0, worthwhile=0.02, losses=losses, level=None)
-        summaries.prepare()
-        for tile in tiles(asked.fit, encode_patients(asked.fit, cohort)):
-            summaries.of(tile)
+        with threads(summaries, available_cores()) as workers:
+            workers.submit(encode_patients(asked.fit, cohort))()
 
-    return _measured(work)
+    return _repeated(work)
 
 
 def _part(estimand: str) -> str | None:
     return {"at_least": "2", "category": "2", "cumulative_incidence": "first"}.get(estimand)
 
 
-def _measured(work: Callable[[], object]) -> dict[str, float]:
+def _measured(work: Callable[[], object]) -> dict[str, Any]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    wall, cpu = time.perf_counter(), time.process_time()
+    busy, wall, cpu = _busy(), time.perf_counter(), time.process_time()
     work()
     spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-    return spent | {"megabytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
+    others = max(0.0, _busy() - busy - spent["cpu"])
+    megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return spent | {"others": others, "megabytes": megabytes}
+
+
+def _repeated(work: Callable[[], object]) -> dict[str, Any]:
+    """Measure several times: medians, and every time."""
+    each = [_measured(work) for _ in range(REPEATS)]
+    found: dict[str, Any] = {key: float(np.median([one[key] for one in each])) for key in ("wall", "cpu")}
+    found |= {"others": float(np.mean([one["others"] for one in each])), "megabytes": each[0]["megabytes"]}
+    return found | {f"every_{key}": [one[key] for one in each] for key in ("wall", "cpu")}
+
+
+def _busy() -> float:
+    """Return the CPU seconds that all processes of the machine have used (Linux; 0 elsewhere)."""
+    try:
+        own = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
+    except OSError:
+        return 0.0
+    user, nice, system, _, _, irq, softirq, steal = (int(ticks) for ticks in own[:8])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def _schema(kind: str) -> Any:
@@ -321,7 +366,7 @@ def _predictive(patients: int, draws: int) -> dict[str, Any]:
         _ = (values[:, 1:] < values[:, :1]).mean(axis=0)
 
     first = _measured(ask)
-    return first | {f"warm_{name}": value for name, value in _measured(ask).items()}
+    return first | {f"warm_{name}": value for name, value in _repeated(ask).items()}
 
 
 if __name__ == "__main__":

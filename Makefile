@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
+.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-peers bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,14 @@ bench-acic: runtime ## Ten ACIC 2016 instances, beside peers in an environment o
 	@.venv-peers/bin/python benchmarks/peers/run.py outputs/acic
 	@$(PY) -m benchmarks.acic run outputs/acic $(ARGS)
 	@$(PY) -m benchmarks.acic table outputs/acic
+
+bench-peers: dev ## Scenarios and GBSG-2 patients, beside peers in an environment of their own (an hour)
+	@test -x .venv-peers/bin/python || $(PY) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
+	@$(PY) -m benchmarks.scenarios data outputs/scenarios
+	@.venv-peers/bin/python benchmarks/peers/scenarios.py outputs/scenarios
+	@$(PY) -m benchmarks.scenarios run outputs/scenarios $(ARGS)
+	@$(PY) -m benchmarks.scenarios table outputs/scenarios
 
 bench-reports: dev ## Time reports of 500 patients as HTML and as PDF (three minutes)
 	@$(PY) -m benchmarks.reports $(ARGS)

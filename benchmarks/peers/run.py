@@ -83,56 +83,93 @@ def from_draws(
     }  # fmt: skip
 
 
-_GENERAL: dict[str, Any] = {"num_chains": CHAINS, "random_seed": 1, "num_threads": 1}
-_LENGTHS: dict[str, int] = {"num_gfr": 20, "num_burnin": BURN, "num_mcmc": KEPT}
+def _stochtree(
+    *, binary: bool, chains: int = CHAINS, burn_in: int = BURN, draws: int = KEPT, **further: Any
+) -> dict[str, Any]:
+    """Return settings of a run; a binary outcome goes through a probit."""
+    general = {"num_chains": chains, "random_seed": 1, "num_threads": 1} | further
+    if binary:
+        from stochtree import OutcomeModel
+
+        general["outcome_model"] = OutcomeModel(outcome="binary", link="probit")
+    return {"num_gfr": 20, "num_burnin": burn_in, "num_mcmc": draws, "general_params": general}
 
 
-def bcf(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    """Bayesian causal forest (Hahn, Murray & Carvalho 2020) of stochtree."""
+Draws = tuple[
+    np.ndarray, np.ndarray
+]  # mean outcomes (arm, patient, draw) and residual standard deviations (draw,)
+
+
+def bcf_draws(x: np.ndarray, z: np.ndarray, y: np.ndarray, *, binary: bool = False, **lengths: int) -> Draws:
+    """Bayesian causal forest (Hahn, Murray & Carvalho 2020) of stochtree; of a binary outcome, probits."""
     from stochtree import BCFModel
 
     model = BCFModel()
     model.sample(
-        X_train=x, Z_train=z.astype(float), y_train=y, propensity_train=propensity(x, z), **_LENGTHS,
-        general_params=_GENERAL | {"keep_every": 1},
+        X_train=x, Z_train=z.astype(float), y_train=y, propensity_train=propensity(x, z),
+        **_stochtree(binary=binary, keep_every=1, **lengths),
     )  # fmt: skip
     tau = np.reshape(model.tau_hat_train, (len(y), -1))
     fitted = np.reshape(model.y_hat_train, (len(y), -1))
     control = fitted - z[:, None] * tau
-    return from_draws(np.stack([control, control + tau]), np.sqrt(model.global_var_samples), z, other)
+    sigma = np.ones(tau.shape[1]) if binary else np.sqrt(model.global_var_samples)
+    return np.stack([control, control + tau]), sigma
 
 
-def _bart(x: np.ndarray, y: np.ndarray, new: list[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+def bcf(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
+    """Bayesian causal forest."""
+    return from_draws(*bcf_draws(x, z, y), z, other)
+
+
+def _bart(
+    x: np.ndarray, y: np.ndarray, new: list[np.ndarray], *, binary: bool, **lengths: int
+) -> tuple[list[np.ndarray], np.ndarray]:
     from stochtree import BARTModel
 
     model = BARTModel()
-    model.sample(X_train=x, y_train=y, X_test=np.concatenate(new), **_LENGTHS, general_params=_GENERAL)
+    model.sample(X_train=x, y_train=y, X_test=np.concatenate(new), **_stochtree(binary=binary, **lengths))
     parts = np.split(np.asarray(model.y_hat_test), np.cumsum([len(part) for part in new])[:-1])
-    return parts, np.sqrt(np.asarray(model.global_var_samples))
+    sigma = np.ones(parts[0].shape[1]) if binary else np.sqrt(np.asarray(model.global_var_samples))
+    return parts, sigma
 
 
-def bart_s(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
+def bart_s_draws(
+    x: np.ndarray, z: np.ndarray, y: np.ndarray, *, binary: bool = False, **lengths: int
+) -> Draws:
     """One BART with treatment and propensity score among its features."""
     score = propensity(x, z)
     arms = [np.column_stack([x, score, np.full(len(z), arm)]) for arm in (0, 1)]
-    means, sigma = _bart(np.column_stack([x, score, z]), y, arms)
-    return from_draws(np.stack(means), sigma, z, other)
+    means, sigma = _bart(np.column_stack([x, score, z]), y, arms, binary=binary, **lengths)
+    return np.stack(means), sigma
+
+
+def bart_s(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
+    """One BART for both arms."""
+    return from_draws(*bart_s_draws(x, z, y), z, other)
+
+
+def bart_t_draws(
+    x: np.ndarray, z: np.ndarray, y: np.ndarray, *, binary: bool = False, **lengths: int
+) -> Draws:
+    """One BART an arm, each with a residual standard deviation of its own, (arm, draw)."""
+    found = [_bart(x[z == arm], y[z == arm], [x], binary=binary, **lengths) for arm in (0, 1)]
+    means = np.stack([means[0] for means, _ in found])
+    rng = np.random.default_rng(
+        2
+    )  # the two posteriors are independent: pair their draws at random, chain by chain
+    chains = lengths.get("chains", CHAINS)
+    order = rng.permuted(np.arange(means.shape[2]).reshape(chains, -1), axis=1).ravel()
+    return np.stack([means[0], means[1][:, order]]), np.stack([found[0][1], found[1][1][order]])
 
 
 def bart_t(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
     """One BART an arm."""
-    found = [_bart(x[z == arm], y[z == arm], [x]) for arm in (0, 1)]
-    means = np.stack([means[0] for means, _ in found])
-    rng = np.random.default_rng(2)  # the two posteriors are independent: pair their draws at random
-    means[1] = means[1][:, rng.permutation(means.shape[2])]
-    result = from_draws(means, np.zeros(means.shape[2]), z, other)
-    both = np.where(z[:, None] == 1, means[0], means[1])
-    noise = np.where(z[:, None] == 1, found[0][1], found[1][1])
-    again = from_draws(np.stack([both, both]), noise, np.zeros(len(z), dtype=int), other)
-    return result | {name: again[name] for name in ("other_crps", "other_lower", "other_upper")}
+    means, sigma = bart_t_draws(x, z, y)
+    return from_draws(means, sigma[1 - z], z, other)
 
 
-def _boosted(**settings: Any) -> Any:
+def boosted(**settings: Any) -> Any:
+    """Gradient boosting with early stopping."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     return HistGradientBoostingRegressor(early_stopping=True, max_iter=500, random_state=1, **settings)
@@ -140,13 +177,13 @@ def _boosted(**settings: Any) -> Any:
 
 def gb_t(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
     """Gradient boosting, one an arm; no interval."""
-    arms = [_boosted().fit(x[z == arm], y[z == arm]).predict(x) for arm in (0, 1)]
+    arms = [boosted().fit(x[z == arm], y[z == arm]).predict(x) for arm in (0, 1)]
     return {"benefit": arms[1] - arms[0]}
 
 
 def gb_s(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
     """Gradient boosting with the treatment among its features; no interval."""
-    model = _boosted().fit(np.column_stack([x, z]), y)
+    model = boosted().fit(np.column_stack([x, z]), y)
     arms = [model.predict(np.column_stack([x, np.full(len(z), arm)])) for arm in (0, 1)]
     return {"benefit": arms[1] - arms[0]}
 
@@ -170,7 +207,7 @@ def _nuisance() -> dict[str, Any]:
 
     classifier = HistGradientBoostingClassifier(early_stopping=True, random_state=1)
     return {
-        "model_y": _boosted(),
+        "model_y": boosted(),
         "model_t": classifier,
         "discrete_treatment": True,
         "cv": 5,

@@ -71,16 +71,17 @@ class Readings:
             edges = self.cuts[i]
             return np.where(known, edges[code], -np.inf), np.where(known, edges[code + 1], np.inf)
         # Level a wins if its latent is the largest and positive; the baseline wins if all are negative.
-        order = [level for level in range(len(feature.levels)) if level != feature.baseline]
-        mine = order[j - self.slices[i].start]
-        others = z[:, self.slices[i]].copy()
-        others[:, j - self.slices[i].start] = 0.0  # also the threshold against the baseline
-        winner = np.zeros(len(code))
-        for k, level in enumerate(order):
-            winner = np.where(code == level, z[:, self.slices[i].start + k], winner)
-        lower = np.where(known & (code == mine), others.max(axis=1), -np.inf)
-        upper = np.where(known & (code != mine), winner, np.inf)
-        return lower, upper
+        own, k = self.slices[i], j - self.slices[i].start
+        latent_of = np.array([level - (level > feature.baseline) for level in range(len(feature.levels))])
+        latent_of[feature.baseline] = 0  # it has none
+        mine = known & (code == k + (k >= feature.baseline))
+        others = z[mine, own]
+        others[:, k] = 0.0  # also the threshold against the baseline
+        lower = np.full(len(code), -np.inf)
+        lower[mine] = others.max(axis=1)
+        winner = z[np.arange(len(code)), own.start + latent_of[code]]
+        winner = np.where(code == feature.baseline, 0.0, winner)
+        return lower, np.where(known & ~mine, winner, np.inf)
 
     def ordered_bounds(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
         """Return bounds (row, feature) that known levels put on the latents of all `ordered` features."""

@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 import xarray as xr
 
+from medresponse.inference.psis import smoothed_weights
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -174,12 +176,10 @@ def psis_loo(log_likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ----------
     Vehtari, Gelman & Gabry (2017), Stat Comput 27:1413, eq. 10.
     """
-    from arviz_stats.base import array_stats
     from scipy.special import logsumexp
 
-    # psislw turns the sign itself (the weights are 1 / likelihood) and returns normalised log weights.
-    log_weights, shapes = array_stats.psislw(log_likelihood, axis=-1)
-    return logsumexp(log_weights + log_likelihood, axis=-1), np.asarray(shapes)
+    log_weights, shapes = smoothed_weights(-log_likelihood)
+    return logsumexp(log_weights + log_likelihood, axis=-1), shapes
 
 
 def _arg(values: np.ndarray, pick: object) -> int:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from medresponse.inference.psis import smoothed_weights
+
 LOG_PRIOR = "log_prior"
 WEAKER, STRONGER = "log_weight_weaker_priors", "log_weight_stronger_priors"
 POWERS = {WEAKER: 0.8, STRONGER: 1.25}
@@ -37,8 +39,6 @@ def power_scaled(stats: xr.Dataset) -> tuple[xr.Dataset, float | None]:
     each = np.unique(stats["imputation"].values, return_counts=True)[1].min() * stats.sizes["draw"]
     if each < _FEWEST_DRAWS:
         return stats, None
-    from arviz_stats.base import array_stats
-
     imputation, log_prior = stats["imputation"].values, stats[LOG_PRIOR].values
     added, worst = {}, 0.0
     for name, power in POWERS.items():
@@ -49,8 +49,8 @@ def power_scaled(stats: xr.Dataset) -> tuple[xr.Dataset, float | None]:
             if np.ptp(ratios) == 0.0:  # a flat prior: nothing to smooth
                 weights[own] = -np.log(ratios.size)
                 continue
-            smoothed, k = array_stats.psislw(ratios)
-            weights[own] = np.asarray(smoothed).reshape(weights[own].shape)
+            smoothed, (k,) = smoothed_weights(-ratios[None])
+            weights[own] = smoothed.reshape(weights[own].shape)
             worst = worst if k <= worst else float(k)  # NaN stays
         added[name] = (("chain", "draw"), weights)
     return stats.assign(added), worst

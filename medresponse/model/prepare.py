@@ -31,6 +31,10 @@ from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec, PropensityScore
 from medresponse.priors import TreatmentLevel
 
+_FOR_NEW_PATIENTS = (
+    2_000  # training patients that a model of features is learned from where none of theirs is missing
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -159,9 +163,12 @@ def _impute(
     contrasts = treatment_contrasts(max(len(cohort.treatments), 1))[treatment_idx]
     products = (outcome[:, :, None] * contrasts[:, None, :]).reshape(len(outcome), -1)
     companions = np.column_stack([outcome, contrasts, products])
-    imputer, completed = fit_latent_normal(encoding, codes, companions, **settings)
-    # With nothing to draw, the model of the features still serves new patients.
-    return imputer, codes[None] if whole else completed
+    if not whole:
+        return fit_latent_normal(encoding, codes, companions, **settings)
+    # With nothing to draw, the model of the features still serves new patients: some of the training patients tell enough.
+    few = stream(seed, "imputation rows").permutation(cohort.n)[:_FOR_NEW_PATIENTS]
+    imputer, _ = fit_latent_normal(encoding, codes[np.sort(few)], companions[np.sort(few)], **settings)
+    return imputer, codes[None]
 
 
 def _arrays(

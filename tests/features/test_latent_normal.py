@@ -220,16 +220,18 @@ def test_a_category_is_the_largest_latent_and_the_baseline_wins_if_all_are_negat
     np.testing.assert_allclose(found, [expected[k] for k in range(3)], atol=4 * 0.5 / np.sqrt(draws))
 
 
-@pytest.mark.parametrize("level", [0, 1, 2])
-def test_a_known_category_bounds_its_latents_for_what_hangs_on_them(level: int) -> None:
+@pytest.mark.parametrize(("level", "baseline"), [(0, 2), (1, 2), (2, 2), (0, 0), (2, 0), (0, 1), (2, 1)])
+def test_a_known_category_bounds_its_latents_for_what_hangs_on_them(level: int, baseline: int) -> None:
     """A missing value that equals the first latent but for noise shows what that latent was drawn as."""
     rho, draws = 0.9, 20_000
     covariance = np.array([[1.0, 0.0, rho], [0.0, 1.0, 0.0], [rho, 0.0, 1.0]])
-    encoding = Encoding(features=(discrete("c", "categorical", (0.3, 0.3, 0.4), baseline=2), continuous("x")))
+    category = discrete("c", "categorical", (0.3, 0.3, 0.4), baseline=baseline)
+    encoding = Encoding(features=(category, continuous("x")))
     model = LatentNormal(np.zeros((1, 3)), covariance[None])
     completed = model.complete(encoding, np.array([[level, np.nan]]), each=draws, generators=generators(1))
     z = np.random.default_rng(1).standard_normal((2_000_000, 2))  # rejection sampling of the same rule
-    won = np.where(z.max(axis=1) < 0, 2, z.argmax(axis=1))
+    others = np.array([k for k in range(3) if k != baseline])
+    won = np.where(z.max(axis=1) < 0, baseline, others[z.argmax(axis=1)])
     expected = rho * z[won == level, 0].mean()
     assert completed[0, :, 1].mean() == pytest.approx(expected, abs=5 / np.sqrt(draws))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,18 @@ def test_nothing_missing_gives_one_data_set_and_still_a_model_of_the_features(co
     prepared = prepare(spec_of(missing=MultipleImputation(imputations=3)), cohort, outcome="os", seed=1)
     assert len(prepared.data) == len(prepared.codes) == 1
     assert prepared.imputer.imputations == 3
+
+
+def test_a_model_that_only_new_patients_need_is_learned_from_no_more_than_suffice(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = prepare(spec_of(), cohort, outcome="os", seed=1)
+    monkeypatch.setattr(import_module("medresponse.model.prepare"), "_FOR_NEW_PATIENTS", 40)
+    few = prepare(spec_of(), cohort, outcome="os", seed=1)
+    assert (few.imputer.mean != whole.imputer.mean).all()
+    np.testing.assert_allclose(few.imputer.mean, whole.imputer.mean, atol=1.0)
+    np.testing.assert_array_equal(few.codes, whole.codes)
+    np.testing.assert_array_equal(few.data[0]["columns"], whole.data[0]["columns"])
 
 
 def test_missing_features_give_one_data_set_an_imputation_and_known_values_stay(incomplete: Cohort) -> None:

@@ -1,0 +1,32 @@
+"""What benchmarks keep of draws of patients' effects: numpy only, for this package and for its peers alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def kept(effects: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what is scored of draws of effects, shape (patient, chain, draw).
+
+    ``benefit`` with ``lower`` and ``upper``, its mean and 95% interval; ``average``, the interval of the mean over
+    patients; ``differs``, whether the interval of the effect less that mean excludes zero; ``effect_rhat``, split R-hat
+    (Gelman et al. 2013, Bayesian Data Analysis, section 11.4). All of shape (patient,) but ``average``.
+    """
+    flat = effects.reshape(len(effects), -1)
+    mean = flat.mean(axis=0)
+    lower, upper = np.quantile(flat, [0.025, 0.975], axis=1)
+    low, high = np.quantile(flat - mean, [0.025, 0.975], axis=1)
+    return {
+        "benefit": flat.mean(axis=1), "lower": lower, "upper": upper, "average": np.quantile(mean, [0.025, 0.975]),
+        "differs": (low > 0) | (high < 0), "effect_rhat": split_rhat(effects),
+    }  # fmt: skip
+
+
+def split_rhat(draws: np.ndarray) -> np.ndarray:
+    """Return split R-hat of each row of draws (row, chain, draw)."""
+    half = draws.shape[2] // 2
+    halves = np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+    within = halves.var(axis=2, ddof=1).mean(axis=1)
+    between = halves.mean(axis=2).var(axis=1, ddof=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(within > 0, np.sqrt((half - 1) / half + between / within), 1.0)

@@ -53,7 +53,7 @@ bench-peers: dev ## Scenarios and GBSG-2 patients, beside peers in an environmen
 bench-reports: dev ## Time reports of 500 patients as HTML and as PDF (three minutes)
 	@$(PY) -m benchmarks.reports $(ARGS)
 
-bench-sbc: runtime ## Calibrate families under priors by simulation, 400 replicates each (an hour)
+bench-sbc: runtime ## Calibrate families, priors and missing data by simulation, 400 replicates each (two hours)
 	@$(PY) -m benchmarks.sbc $(ARGS)
 
 bench-scale: runtime ## Time scores of up to a million patients, beside PyMC (eight minutes; ARGS="peer million" for some rows)

@@ -1,7 +1,12 @@
-"""Simulation-based calibration of families under priors: `make bench-sbc`, kept in benchmarks/sbc.json.
+"""Simulation-based calibration of families, priors and missing-data strategies: `make bench-sbc`, kept in benchmarks/sbc.json.
 
-400 replicates of each pair on the design of a small made-up trial: three features, two arms, sixty patients. What is in the
-file already is not run again; --replace starts afresh.
+    python -m benchmarks.sbc                        what the design lists and the file lacks
+    python -m benchmarks.sbc cure/r2d2/missing      any other cell
+    python -m benchmarks.sbc page                   docs/calibration.md from the file
+
+A cell is family/prior/data, 400 replicates on the design of the small trial in `sbc_template`. The design covers: every
+family under the normal prior and one that shrinks, every kind of data with three kinds of family or more. What is in the file
+already is not run again; --replace runs it afresh.
 """
 
 from __future__ import annotations
@@ -16,49 +21,127 @@ import json
 import logging
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 import medresponse as mr
+from benchmarks.sbc_page import page, power
+from benchmarks.sbc_template import PATIENTS, template
 from medresponse.core.atomic import write_text
 from medresponse.core.errors import MedresponseError
 from medresponse.core.provenance import versions
+from medresponse.families import Family
+from medresponse.inference import Engine
+from medresponse.model import Hinges, MultipleImputation, SumOfHinges, SumOfTrees, Trees
 from medresponse.priors import R2D2, Horseshoe, Normal, Prior, StudentT
 from medresponse.sbc import sbc
-from medresponse.synthetic.mechanisms.censoring import Administrative
-from medresponse.synthetic.mechanisms.covariates import GaussianCopula
-from medresponse.synthetic.mechanisms.effects import Modifiers
-from medresponse.synthetic.mechanisms.outcomes import BinaryOutcome, CompetingOutcome, WeibullOutcome
-from medresponse.synthetic.scenario import scenario
-from medresponse.synthetic.simulation import simulate
 
-REPLICATES, PATIENTS = 400, 60
+REPLICATES = 400
+ALPHA = 0.01
 FILE = Path(__file__).with_suffix(".json")
-_SMALL: dict[str, Any] = {
-    "n": PATIENTS, "treatments": ("control", "drug_a"), "covariates": GaussianCopula(p=3),
-    "effect": Modifiers(magnitude=(0.3,)),
-}  # fmt: skip
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "calibration.md"
 _BY_12: dict[str, Any] = {"horizon": 12.0, "unit": "month"}
-# Family -> what its trial is like, and the estimand whose benefit is ranked.
-FAMILIES: Mapping[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
-    "gaussian": (mr.families.Gaussian(), {}, {}),
-    "bernoulli": (mr.families.Bernoulli(), {"outcome": BinaryOutcome()}, {}),
-    "student_t": (mr.families.StudentT(), {}, {}),
-    "weibull": (mr.families.Weibull(), {"outcome": WeibullOutcome()}, {**_BY_12, "estimand": "survival"}),
-    "lognormal": (mr.families.Lognormal(), {"outcome": WeibullOutcome()}, {**_BY_12, "estimand": "rmst"}),
-    "loglogistic": (mr.families.Loglogistic(), {"outcome": WeibullOutcome()}, {**_BY_12, "estimand": "survival"}),
-    "piecewise_exponential": (
-        mr.families.PiecewiseExponential(), {"outcome": WeibullOutcome()}, {**_BY_12, "estimand": "survival"},
-    ),
+_SURVIVAL = _BY_12 | {"estimand": "survival"}
+# Family -> the family, the outcome of the template, and the estimand whose benefit is ranked.
+FAMILIES: Mapping[str, tuple[Family, str, dict[str, Any]]] = {
+    "gaussian": (mr.families.Gaussian(), "continuous", {}),
+    "student_t": (mr.families.StudentT(), "continuous", {}),
+    "bernoulli": (mr.families.Bernoulli(), "binary", {}),
+    "ordinal": (mr.families.Ordinal(), "ordinal", {"part": "moderate"}),
+    "poisson": (mr.families.Poisson(), "count", {}),
+    "negative_binomial": (mr.families.NegativeBinomial(), "count", {}),
+    "weibull": (mr.families.Weibull(), "time_to_event", _SURVIVAL),
+    "lognormal": (mr.families.Lognormal(), "time_to_event", _BY_12 | {"estimand": "rmst"}),
+    "loglogistic": (mr.families.Loglogistic(), "time_to_event", _SURVIVAL),
+    "piecewise_exponential": (mr.families.PiecewiseExponential(), "time_to_event", _SURVIVAL),
+    "cure": (mr.families.Cure(), "time_to_event", _SURVIVAL),
     "competing_risks": (
-        mr.families.CompetingRisks(), {"outcome": CompetingOutcome()}, {**_BY_12, "estimand": "cumulative_incidence", "part": "progression"},
+        mr.families.CompetingRisks(), "competing_risks", _BY_12 | {"estimand": "cumulative_incidence", "part": "first"},
     ),
 }  # fmt: skip
 PRIORS: Mapping[str, Prior] = {
     "normal": Normal(sigma=0.5), "student_t": StudentT(), "horseshoe": Horseshoe(expected_nonzero=2), "r2d2": R2D2(),
 }  # fmt: skip
+# In the place of a linear block: few trees and hinges, as sixty patients ask for.
+SEARCHES: Mapping[str, dict[str, Any]] = {
+    "trees": {"trees": Trees(blocks=("history",), prognostic=SumOfTrees(trees=20), predictive=SumOfTrees(trees=10, grow=0.5, scale=0.5))},
+    "hinges": {"hinges": Hinges(blocks=("history",), prognostic=SumOfHinges(expected=4.0, scale=0.3))},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What is known of the trial, and how the model takes it.
+
+    Parameters
+    ----------
+    what : str
+        In words, for the page.
+    cohort : mapping
+        Of `template`.
+    spec : mapping
+        Of `ModelSpec`.
+    outcomes : mapping
+        Kind of outcome -> the one of the template to take in its place; a kind that is not there has none.
+    truth : str
+        As for `sbc`.
+    """
+
+    what: str
+    cohort: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    outcomes: Mapping[str, str] | None = None
+    truth: str = "prior"
+
+
+_MISSING = {"missing": True}
+DATA: Mapping[str, Data] = {
+    "complete": Data(what="all features known; times exact or right-censored", cohort={}, spec={}),
+    "missing": Data(what="a quarter of one feature and an eighth of another missing at random; 5 imputations, the default", cohort=_MISSING, spec={}),
+    "missing_20": Data(what="the same with 20 imputations", cohort=_MISSING, spec={"missing": MultipleImputation(imputations=20)}),
+    "shifted": Data(
+        what="the same missing not at random: half a standard deviation higher than at random, and the model is told so; 5 imputations",
+        cohort=_MISSING, spec={"missing": MultipleImputation(shifts={"marker": 0.5})},
+    ),
+    "noisy": Data(
+        what="one feature read with a standard error of half its standard deviation; 5 imputations",
+        cohort={"noise": 0.5}, spec={},
+    ),
+    "entry": Data(
+        what="half of the patients come under observation late (left truncation)", cohort={}, spec={},
+        outcomes={"time_to_event": "entry", "competing_risks": "competing_entry"},
+    ),
+    "interval": Data(
+        what="events known up to the visits around them, the first interval being left-censored", cohort={}, spec={},
+        outcomes={"time_to_event": "interval"},
+    ),
+    "posterior": Data(what="around the posterior given the template's outcomes, not the prior", cohort={}, spec={}, truth="posterior"),
+}  # fmt: skip
+WHAT = {name: data.what for name, data in DATA.items()}
+_SHRINKING = ("horseshoe", "r2d2", "student_t")
+# Later families meet another prior, so that each prior meets each kind of outcome.
+_SECOND = {family: _SHRINKING[i % 3] for i, family in enumerate(FAMILIES)}
+_KINDS = ("gaussian", "bernoulli", "weibull")
+DESIGN: tuple[str, ...] = (
+    *(f"{family}/normal/complete" for family in FAMILIES),
+    *(f"{family}/normal/missing" for family in _KINDS),
+    *(f"{family}/normal/entry" for family in ("weibull", "cure")),
+    *(f"{family}/normal/interval" for family in ("weibull", "piecewise_exponential")),
+    *(f"{family}/normal/posterior" for family in ("gaussian", "weibull")),
+    *(f"{family}/{prior}/complete" for family, prior in _SECOND.items()),
+    *(f"{family}/normal/noisy" for family in _KINDS),
+    *(f"{family}/normal/shifted" for family in _KINDS),
+    *(f"{family}/trees/complete" for family in ("gaussian", "bernoulli")),
+    *(f"{family}/hinges/complete" for family in ("gaussian", "bernoulli")),
+    *(f"{family}/normal/missing_20" for family in _KINDS),
+    *(f"{family}/normal/entry" for family in ("competing_risks", "piecewise_exponential")),
+    *(f"{family}/normal/interval" for family in ("lognormal", "cure")),
+    *(f"{family}/normal/missing" for family in ("poisson", "ordinal")),
+    "bernoulli/normal/posterior", "lognormal/trees/complete", "gaussian/horseshoe/missing",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -66,49 +149,74 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pairs", nargs="*", help="family/prior; all by default")
+    parser.add_argument("cells", nargs="*", help="family/prior/data, or page; the design by default")
     parser.add_argument("--replace", action="store_true")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
-    kept: dict[str, Any] = {}
-    if FILE.is_file() and not options.replace:
-        kept = json.loads(FILE.read_text(encoding="utf-8"))["pairs"]
-    for pair in options.pairs or [f"{family}/{prior}" for prior in PRIORS for family in FAMILIES]:
-        if pair not in kept:
-            try:
-                kept[pair] = one(*pair.split("/"))
-            except MedresponseError as error:
-                print(pair, error, flush=True)
-                continue
-            print(pair, json.dumps({k: v for k, v in kept[pair].items() if k != "table"}), flush=True)
-            write(kept)
+    stored = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+    kept, seen = stored.get("cells", {}), stored.get("power") or power(ALPHA)
+    if options.cells == ["page"]:
+        write(kept, seen)
+        write_text(PAGE, page(json.loads(FILE.read_text(encoding="utf-8")), WHAT))
+        PAGE.chmod(0o644)
+        return
+    for cell in options.cells or DESIGN:
+        if cell in kept and not options.replace:
+            continue
+        try:
+            kept[cell] = one(cell)
+        except MedresponseError as error:
+            print(cell, error, flush=True)
+            continue
+        print(cell, json.dumps({k: v for k, v in kept[cell].items() if k != "table"}), flush=True)
+        write(kept, seen)
 
 
-def one(family: str, prior: str) -> dict[str, Any]:
-    """Calibrate one family under one prior."""
-    law, changes, ask = FAMILIES[family]
-    if "outcome" in changes:
-        own = changes | ({"censoring": Administrative()} if changes["outcome"].is_time else {})
-    else:
-        own = changes
-    cohort = simulate(scenario("s02_linear_rct", **{**_SMALL, **own}), seed=1).cohort
-    spec = mr.ModelSpec(family=law, blocks={"history": PRIORS[prior]}, treatment=Normal(sigma=0.5))
+def one(cell: str, *, replicates: int = REPLICATES) -> dict[str, Any]:
+    """Calibrate one cell."""
+    family, prior, name = cell.split("/")
+    law, outcome, ask = FAMILIES[family]
+    data = DATA[name]
+    if data.outcomes is not None:
+        outcome = data.outcomes[outcome]
+    cohort = template(outcome, **data.cohort)
+    parts = SEARCHES.get(prior) or {"blocks": {"history": PRIORS[prior]}}
+    spec = mr.ModelSpec(
+        **({"family": law, "blocks": {}, "treatment": Normal(sigma=0.5)} | parts | dict(data.spec))
+    )
     started = sum(os.times()[:4])
-    found = sbc(spec, cohort, replicates=REPLICATES, seed=1, **ask)
+    found = sbc(
+        spec,
+        cohort,
+        truth=data.truth,
+        replicates=replicates,
+        seed=1,
+        engine=engine(prior, name),
+        alpha=ALPHA,
+        **ask,
+    )  # type: ignore[arg-type]
     seconds = sum(os.times()[:4]) - started
-    table = found.table.with_columns(pl.selectors.float().round(4))
+    table = found.table.with_columns(pl.selectors.float().round(5))
     return {
         "passed": found.passed, "failures": list(found.failures), "quantities": table.height,
-        "least_holm": float(table["holm"].min()), "replicates": REPLICATES,  # type: ignore[arg-type]
+        "least_holm": float(table["holm"].min()), "replicates": replicates,  # type: ignore[arg-type]
         "unmixed": len(found.unmixed), "divergences": found.divergences,
         "cpu_seconds": round(seconds, 1), "table": table.to_dicts(),
     }  # fmt: skip
 
 
-def write(kept: Mapping[str, Any]) -> None:
+def engine(prior: str, data: str) -> Engine:
+    """Return the sampler of one replicate, or of one imputation of it: shorter where there are twenty."""
+    if prior in SEARCHES:
+        return mr.Gibbs(draws=100, tune=300, thin=4, chains=2)
+    return mr.Nuts(draws=50 if data == "missing_20" else 200, tune=300, chains=2)
+
+
+def write(kept: Mapping[str, Any], seen: list[dict[str, Any]]) -> None:
     """Keep what was found, with the command and versions."""
     plain = {
-        "command": "python -m benchmarks.sbc", "patients": PATIENTS, "pairs": dict(kept),
+        "command": "python -m benchmarks.sbc", "patients": PATIENTS, "alpha": ALPHA, "power": seen, "cells": dict(kept),
+        "not_run": [cell for cell in DESIGN if cell not in kept],
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions(),
     }  # fmt: skip
     write_text(FILE, json.dumps(plain, indent=1) + "\n")

@@ -30,8 +30,8 @@ class Augmented(Protocol):
         """Priors of the positive quantities that the other parameters are made of."""
         ...
 
-    def intercept_prior(self, outcome: Arrays, constants: Arrays) -> tuple[float, float]:
-        """Return mean and standard deviation of the intercept's normal prior."""
+    def intercept_prior(self, data: Arrays, constants: Arrays) -> tuple[float, float]:
+        """Return mean and standard deviation of the intercept's normal prior; `data` is what `Family.observe` returned."""
         ...
 
     def from_free(self, free: Mapping[str, float], constants: Arrays) -> dict[str, float]:

@@ -108,7 +108,7 @@ class Bernoulli:
         """Nothing but the intercept; see `Augmented`."""
         return {}
 
-    def intercept_prior(self, outcome: Arrays, constants: Arrays) -> tuple[float, float]:
+    def intercept_prior(self, data: Arrays, constants: Arrays) -> tuple[float, float]:
         """Return the crude log odds and 2."""
         return float(constants["crude"]), 2.0
 

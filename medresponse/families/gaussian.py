@@ -183,7 +183,7 @@ class Gaussian:
         """Residual standard deviation in units of the outcome's; see `Augmented`."""
         return {"residual": self.residual}
 
-    def intercept_prior(self, outcome: Arrays, constants: Arrays) -> tuple[float, float]:
+    def intercept_prior(self, data: Arrays, constants: Arrays) -> tuple[float, float]:
         """Return the outcome's mean and 2.5 of its standard deviations."""
         return float(constants["center"]), 2.5 * float(constants["spread"])
 

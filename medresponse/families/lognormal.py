@@ -115,9 +115,9 @@ class Lognormal:
         """Standard deviation of log time; see `Augmented`."""
         return {"sigma": self.sigma}
 
-    def intercept_prior(self, outcome: Arrays, constants: Arrays) -> tuple[float, float]:
+    def intercept_prior(self, data: Arrays, constants: Arrays) -> tuple[float, float]:
         """Return the log of the mean time observed per event, and 2."""
-        return float(log_time.observe(outcome)["crude_log_scale"]), 2.0
+        return float(data["crude_log_scale"]), 2.0
 
     def from_free(self, free: Mapping[str, float], constants: Arrays) -> dict[str, float]:
         """Return sigma."""

@@ -159,7 +159,7 @@ class StudentT:
         """Residual scale in spreads of the outcome, and degrees of freedom above the least; see `Augmented`."""
         return {"residual": self.residual, "freedom": self.freedom}
 
-    def intercept_prior(self, outcome: Arrays, constants: Arrays) -> tuple[float, float]:
+    def intercept_prior(self, data: Arrays, constants: Arrays) -> tuple[float, float]:
         """Return the outcome's median and 2.5 of its spreads."""
         return float(constants["center"]), 2.5 * float(constants["spread"])
 

@@ -145,12 +145,12 @@ class _Chain:
         self._rng = stream(seed, "gibbs", *job)
         self._free = {name: ScaleStep(prior) for name, prior in family.free.items()}
         self._parameters = self._from_free()
-        mean, sd = family.intercept_prior(outcome, constants)
+        mean, sd = family.intercept_prior(prepared.data[job[0]], constants)
         self._linear = LinearPart(spec, prepared, columns, treatment_idx, groups, intercept=(mean, sd))
         self._mean = self._linear.fitted
         latent, self._precision = self._augment()
         self._residual = latent - self._mean
-        unit = float(spec.family.latent_sd(outcome))
+        unit = float(prepared.data[job[0]]["latent_sd"])
         contrast = layout.contrast_matrix[treatment_idx]
         self._ensembles: list[Ensemble] = []
         self._hinges: HingeSampler | None = None

@@ -42,7 +42,7 @@ def prior_fit(
     prepared = prepare(spec, cohort, outcome=name, seed=seed)
     if spec.searches:
         sampled = prior_trees(
-            spec, prepared, cohort.outcome(name), cohort.treatment_idx, group_indices(prepared.layout, cohort),
+            spec, prepared, cohort.treatment_idx, group_indices(prepared.layout, cohort),
             draws=draws, rng=stream(seed, "prior"),
         )  # fmt: skip
     else:

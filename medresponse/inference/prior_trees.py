@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medresponse.families import Arrays, Augmented
+from medresponse.families import Augmented
 from medresponse.features import Forest
 from medresponse.inference.gibbs import (
     FOREST,
@@ -21,7 +21,7 @@ from medresponse.model import ModelSpec, Prepared, SumOfTrees
 
 
 def prior_trees(
-    spec: ModelSpec, prepared: Prepared, outcome: Arrays, treatment_idx: np.ndarray, groups: dict[str, np.ndarray], *,
+    spec: ModelSpec, prepared: Prepared, treatment_idx: np.ndarray, groups: dict[str, np.ndarray], *,
     draws: int, rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return draws by name as a chain of `sample_trees` holds them, shape (draw, ...).
@@ -33,8 +33,8 @@ def prior_trees(
     """
     family: Augmented = require_augmented(spec.family)
     layout, columns = prepared.layout, prepared.encoding.columns(prepared.codes[0])
-    unit = float(spec.family.latent_sd(outcome))
-    at = family.intercept_prior(outcome, prepared.constants)
+    unit = float(prepared.data[0]["latent_sd"])
+    at = family.intercept_prior(prepared.data[0], prepared.constants)
     linear = LinearPart(spec, prepared, columns, treatment_idx, groups, intercept=at)
     result = linear.prior_draws(draws, rng)
     intercept = result.pop("intercept")

@@ -3,7 +3,7 @@
 from medresponse.model.build import build_model
 from medresponse.model.design import Design
 from medresponse.model.hinges import Hinges, SumOfHinges
-from medresponse.model.prepare import Prepared, make_layout, prepare, with_outcome
+from medresponse.model.prepare import Prepared, drawn_features, make_layout, prepare, with_outcome
 from medresponse.model.rotation import Rotation, rotate
 from medresponse.model.spec import ModelSpec, MultipleImputation, PropensityScore
 from medresponse.model.trees import SumOfTrees, Trees
@@ -20,6 +20,7 @@ __all__ = [
     "SumOfTrees",
     "Trees",
     "build_model",
+    "drawn_features",
     "make_layout",
     "prepare",
     "rotate",

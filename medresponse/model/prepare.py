@@ -9,7 +9,7 @@ import numpy as np
 
 from medresponse.cohort import Cohort, Treatment
 from medresponse.core.errors import SpecError
-from medresponse.core.rng import stream
+from medresponse.core.rng import derive_seed, stream
 from medresponse.families import Arrays, Compressing
 from medresponse.features import (
     PROPENSITY,
@@ -96,13 +96,15 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
     encoding = fit_encoding(
         cohort, blocks=spec.used_blocks, leave_out=spec.leave_out, interactions=spec.interactions
     )
-    imputer, completed = _impute(spec, cohort, encoding, observed, seed)
+    companions = spec.family.companions(observed)
+    imputer, completed = _impute(spec, cohort, encoding, companions, spec.missing.imputations, seed)
     encoding = _with_curves(spec, encoding, cohort, completed[0])
     layout = make_layout(spec, cohort, encoding)
     constants = spec.family.learn(observed)
     groups = group_indices(layout, cohort)
     data = tuple(
-        _arrays(spec, cohort, layout, encoding.columns(one), observed, constants, groups) for one in completed
+        _arrays(spec, cohort.treatment_idx, layout, encoding.columns(one), observed, constants, groups)
+        for one in completed
     )
     return Prepared(
         encoding=encoding,
@@ -116,46 +118,96 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
     )
 
 
-def with_outcome(spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays) -> Arrays:
-    """Return the likelihood's data for other outcomes of the same patients, under the very priors of `prepared`.
+def with_outcome(
+    spec: ModelSpec,
+    prepared: Prepared,
+    cohort: Cohort,
+    observed: Arrays,
+    *,
+    seed: int,
+    beside: tuple[Cohort, Arrays] | None = None,
+) -> Prepared:
+    """Return what is fitted for other outcomes of the same patients, under the very priors of `prepared`.
 
-    What priors take from outcomes (crude rates, spreads) stays that of the cohort's own, as a prior that moved with the
+    Features that are missing or noisy are imputed again, from the other outcomes. What priors take from outcomes (crude
+    rates, spreads), encodings and the bases of curves stay those of the cohort's own, as a prior that moved with the
     simulated data would be another one each time.
 
     Parameters
     ----------
     spec : ModelSpec
     prepared : Prepared
-        Of `cohort`, with complete features.
+        Of `cohort`.
     cohort : Cohort
         Features, treatments and groups.
     observed : mapping
         Outcomes, as `Cohort.outcome` gives them.
+    seed : int
+        Of the imputations.
+    beside : (Cohort, mapping), optional
+        A second cohort of the same schema, with complete features, whose patients and outcomes are fitted together with
+        the first one's.
     """
-    layout = prepared.layout
-    columns, groups = prepared.encoding.columns(prepared.codes[0]), group_indices(layout, cohort)
-    with np.errstate(divide="ignore"):  # a crude rate of no events at all, not used
-        arrays = _arrays(spec, cohort, layout, columns, observed, prepared.constants, groups)
-    own = {"unit_information_sd", "latent_sd", *(name for name in arrays if name.startswith("crude"))}
-    return {**arrays, **{name: prepared.data[0][name] for name in own}}
+    encoding, layout = prepared.encoding, prepared.layout
+    codes = encoding.codes(cohort)
+    imputer, completed = prepared.imputer, prepared.codes
+    if len(completed) > 1 or np.isnan(codes).any():
+        companions = spec.family.companions(observed)
+        imputer, completed = _impute(spec, cohort, encoding, companions, spec.missing.imputations, seed)
+    treatment_idx, groups = cohort.treatment_idx, group_indices(layout, cohort)
+    if beside is not None:
+        other, second = beside
+        completed = np.concatenate(
+            [completed, np.tile(encoding.codes(other), (len(completed), 1, 1))], axis=1
+        )
+        treatment_idx = np.concatenate([treatment_idx, other.treatment_idx])
+        more = group_indices(layout, other)
+        groups = {name: np.concatenate([groups[name], more[name]]) for name in groups}
+        observed = {
+            name: np.concatenate([value, second[name]]) if np.ndim(value) else value
+            for name, value in observed.items()
+        }
+    own = {"unit_information_sd", "latent_sd"}
+    data = []
+    for one in completed:
+        with np.errstate(divide="ignore"):  # a crude rate of no events at all, not used
+            arrays = _arrays(
+                spec, treatment_idx, layout, encoding.columns(one), observed, prepared.constants, groups
+            )
+        names = own | {name for name in arrays if name.startswith("crude")}
+        data.append({**arrays, **{name: prepared.data[0][name] for name in names}})
+    return replace(prepared, imputer=imputer, codes=completed, data=tuple(data))
+
+
+def drawn_features(
+    spec: ModelSpec, prepared: Prepared, cohort: Cohort, *, draws: int, seed: int
+) -> np.ndarray:
+    """Draw completed codes given the features alone, without any outcome, shape (draw, patient, feature).
+
+    From the joint model that imputes features for a fit (arm by arm where it does so), its own parameters drawn given the
+    known values: the law of the missing and of the true values before outcomes are seen. Shape (1, patient, feature) where
+    every feature is known exactly.
+    """
+    nothing = np.empty((cohort.n, 0))
+    return _impute(spec, cohort, prepared.encoding, nothing, draws, derive_seed(seed, "features"))[1]
 
 
 def _impute(
-    spec: ModelSpec, cohort: Cohort, encoding: Encoding, observed: Arrays, seed: int
+    spec: ModelSpec, cohort: Cohort, encoding: Encoding, outcome: np.ndarray, imputations: int, seed: int
 ) -> tuple[LatentNormal, np.ndarray]:
     """Return the joint model of the features and the completed codes, shape (imputation, patient, feature).
 
     Each arm has a model of its own where it has patients enough. Else one model conditions on the treatment and its
     products with the outcome, without which an imputed feature would be as prognostic under one treatment as under
-    another (von Hippel 2009, Sociol Methodol 39:265).
+    another (von Hippel 2009, Sociol Methodol 39:265). `outcome` holds the family's companions, shape (patient, companion).
     """
     codes, errors = encoding.codes(cohort), encoding.errors(cohort)
     whole = not np.isnan(codes).any() and errors is None
-    outcome, treatment_idx = spec.family.companions(observed), cohort.treatment_idx
+    treatment_idx = cohort.treatment_idx
     settings: dict[str, Any] = {
         "errors": errors,
         "shifts": encoding.code_shifts(spec.missing.shifts),
-        "imputations": spec.missing.imputations,
+        "imputations": imputations,
         "rng": stream(seed, "imputation"),
     }
     if not whole and arms_suffice(encoding, treatment_idx):
@@ -173,7 +225,7 @@ def _impute(
 
 def _arrays(
     spec: ModelSpec,
-    cohort: Cohort,
+    treatment_idx: np.ndarray,
     layout: Layout,
     columns: np.ndarray,
     observed: Arrays,
@@ -181,13 +233,13 @@ def _arrays(
     groups: dict[str, np.ndarray],
 ) -> Arrays:
     """Return the likelihood's data for one completed data set."""
-    family, treatment_idx = spec.family, cohort.treatment_idx
+    family, n = spec.family, len(treatment_idx)
     arrays: dict[str, np.ndarray] = {}
-    if isinstance(family, Compressing) and cohort.n > layout.n_coefficients:
+    if isinstance(family, Compressing) and n > layout.n_coefficients:
         arrays |= family.compress(
             layout.matrix(columns, treatment_idx, groups), observed, treatment_idx, constants
         )
-        if cohort.n > 2 * layout.n_coefficients:
+        if n > 2 * layout.n_coefficients:
             arrays["estimate"], arrays["error"] = family.estimates(arrays)
     else:
         arrays |= family.observe(observed, treatment_idx, constants)

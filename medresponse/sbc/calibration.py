@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 import xarray as xr
 
 from medresponse.cohort import Cohort
+from medresponse.core.codec import to_plain
 from medresponse.core.errors import SpecError
-from medresponse.core.rng import derive_seed, stream
-from medresponse.features import group_indices
-from medresponse.inference import ChainEngine, ChainRun, Fit, Nuts, compiled, only_outcome, sample_chains
+from medresponse.core.rng import stream
+from medresponse.inference import ChainRun, Engine, Fit, Gibbs, Nuts, fit, only_outcome
+from medresponse.inference.fitting import fit_identity
 from medresponse.inference.prior import prior_fit
-from medresponse.model import ModelSpec, Prepared, prepare, with_outcome
-from medresponse.response import Responses, benefit_of, respond
+from medresponse.model import ModelSpec, Prepared, drawn_features, prepare
+from medresponse.response import Responses, respond
 from medresponse.sbc.figure import ecdf_figure
-from medresponse.sbc.outcomes import observe_as
+from medresponse.sbc.quantities import imputed_means, quantities
+from medresponse.sbc.replicates import Replicate, no_stats, refitted, simulated_outcomes, with_truth
 from medresponse.sbc.uniformity import uniformity
 
 _RHAT = 1.05  # a chain of a replicate is short; worse is no posterior
-_REFUSED = "calibration by simulation"
+_AROUND = "calibration around the posterior"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +110,11 @@ def sbc(
     cohort: Cohort,
     *,
     outcome: str | None = None,
+    truth: Literal["prior", "posterior"] = "prior",
     replicates: int = 400,
     draws: int = 99,
     seed: int,
-    engine: ChainEngine | None = None,
+    engine: Engine | None = None,
     fitted_spec: ModelSpec | None = None,
     checkpoint: str | Path | None = None,
     alpha: float = 0.01,
@@ -121,22 +124,39 @@ def sbc(
 
     Coefficients and the family's parameters are ranked, and what is reported of them: mean and standard deviation over
     patients of each benefit, the value of the best treatment for each patient, and the log-likelihood, which depends on
-    data and parameters at once and so sees errors that no parameter shows.
+    data and parameters at once and so sees errors that no parameter shows. Coefficients of sums of trees or hinges have no
+    meaning of their own; benefits and log-likelihood are of the whole.
+
+    *Missing and noisy features.* What the cohort knows of its features stays as it is. In each replicate the missing values,
+    and the true ones behind noisy readings, are drawn from the joint model of the features given what is known (without any
+    outcome, a stated shift added); outcomes are drawn from the completed features, and the replicate is fitted through the
+    same imputations as any data would be. Were the imputations drawn from the exact posterior, and as many as the draws,
+    ranks would be uniform: what they are not is what multiple imputation costs. Benefits are those of the patients as
+    completed once; the log-likelihood takes each imputation's own features; and for each feature that is imputed, the mean
+    of what is imputed is ranked among the imputations.
+
+    *Around the data* (``truth="posterior"``). The parameters are draws of the posterior given the cohort's outcomes; new
+    outcomes are drawn for the same patients and fitted together with the first ones. Ranks are uniform if inference is right
+    where the data are, whatever it does elsewhere under a vague prior.
 
     Parameters
     ----------
     spec : ModelSpec
     cohort : Cohort
-        Gives patients, treatments, sites, follow-up and exposure, and what priors take from outcomes; no feature may be
-        missing.
+        Gives patients, treatments, sites, entry, follow-up, visits and exposure (see `observe_as`), which features are
+        missing, and what priors take from outcomes.
     outcome : str, optional
+    truth : str
+        Where parameters come from: ``prior``, or ``posterior`` given the cohort's outcomes.
     replicates : int
-        400 see a bias of 0.3 posterior standard deviations of one quantity among a dozen in nine runs of ten.
+        `docs/calibration.md` says what each number sees; 400 see a bias of 0.3 posterior standard deviations of one
+        quantity among a dozen in nine runs of ten.
     draws : int
         Thinned posterior draws that the truth is ranked among.
     seed : int
-    engine : ChainEngine, optional
-        For each replicate; 2 chains of 500 + 500 by default.
+    engine : Engine, optional
+        For each replicate (and each imputation of it); by default 2 chains of 500 + 500 by `Nuts`, or of 100 after 300
+        sweeps by `Gibbs` for trees and hinges.
     fitted_spec : ModelSpec, optional
         Spec to fit with, with the same columns as `spec`: what a wrong prior would look like.
     checkpoint : path, optional
@@ -153,136 +173,74 @@ def sbc(
     Raises
     ------
     SpecError
-        For a spec or an outcome that data cannot be simulated for yet.
+        If `truth` is not known, more draws are asked for than there are, or data around the posterior are asked for of a
+        spec with trees or hinges (whose prior depends on the number of patients) or of features that are imputed.
 
     References
     ----------
-    Talts et al. (2018), arXiv:1804.06788; Modrák et al. (2025), Bayesian Anal 20:461, for data-dependent quantities.
+    Talts et al. (2018), arXiv:1804.06788; Modrák et al. (2025), Bayesian Anal 20:461, for data-dependent quantities;
+    Säilynoja et al. (2025), arXiv:2502.03279, around the data.
     """
-    if spec.searches:
-        raise SpecError(f"{_REFUSED} is for specs without trees and hinges", code="calibration")
-    name, engine = outcome or only_outcome(cohort), engine or Nuts(draws=500, tune=500, chains=2)
-    if draws > engine.draws * engine.chains:
-        raise SpecError(
-            f"draws: {draws} are more than the {engine.draws * engine.chains} of a replicate's chains"
-        )
+    if truth not in ("prior", "posterior"):
+        raise SpecError(f"truth: {truth!r} is not known; valid are prior, posterior")
+    name, engine = outcome or only_outcome(cohort), engine or _engine(spec)
     prepared = prepare(spec, cohort, outcome=name, seed=seed)
-    if len(prepared.codes) > 1:
-        raise SpecError(f"{_REFUSED} needs complete features; this cohort's are imputed", code="calibration")
-    prior = prior_fit(spec, cohort, outcome=name, draws=replicates, seed=seed)
-    outcomes = simulated_outcomes(prior, cohort, seed=seed)
+    available = engine.draws * engine.chains * len(prepared.codes)
+    if draws > available:
+        raise SpecError(f"draws: {draws} are more than the {available} of a replicate's chains")
+    around = truth == "posterior"
+    if around and (spec.searches or len(prepared.codes) > 1):
+        raise SpecError(
+            f"{_AROUND} is for specs without trees and hinges, and for complete features", code="calibration"
+        )
+    true = (
+        _truth(spec, cohort, name, replicates, seed)
+        if around
+        else prior_fit(spec, cohort, outcome=name, draws=replicates, seed=seed)
+    )
+    codes = drawn_features(spec, prepared, cohort, draws=replicates, seed=seed)
+    outcomes = simulated_outcomes(true, cohort, codes, seed=seed)
     used = fitted_spec or spec
-    runs = refits(used, prepared, cohort, outcomes, engine=engine, seed=seed, checkpoint=checkpoint)
-    responses = respond(prior, cohort, draws=None, **ask)
-    rows, unmixed = [], []
-    for i, observed in enumerate(outcomes):
-        chains = runs[i]
-        if _largest_rhat(chains) > _RHAT:
-            unmixed.append(i)
-        values = quantities(with_truth(responses, i, chains, draws), cohort, observed)
-        rng = stream(seed, "calibration", "ties", i)
-        rows.append({"replicate": i} | {q: rank(v[:-1], v[-1], rng) for q, v in values.items()})
-    divergences = sum(int(run.stats["diverging"].sum()) for chains in runs for run in chains)
+    folder = None
+    if checkpoint is not None:
+        what = {
+            "truth": truth,
+            "replicates": replicates,
+            "fitted": to_plain(used),
+            "engine": to_plain(engine),
+        }
+        folder = Path(checkpoint) / fit_identity(spec, cohort, name, what, seed)[:16]
+    runs = refitted(
+        used, prepared, cohort, outcomes, codes, engine=engine, seed=seed, checkpoint=folder,
+        beside=cohort.outcome(name) if around else None,
+    )  # fmt: skip
+    responses = respond(true, cohort, draws=None, **ask)
+    responses = replace(
+        responses, patients=replace(responses.patients, codes=codes[0], errors=None, completions={})
+    )
+    return ranked(responses, prepared, cohort, runs, draws=draws, seed=seed, alpha=alpha)
+
+
+def ranked(
+    responses: Responses, prepared: Prepared, cohort: Cohort, runs: Iterable[Replicate], *, draws: int, seed: int,
+    alpha: float,
+) -> Calibration:  # fmt: skip
+    """Rank the true values of replicates, whose parameters are the draws of the responses' fit, among posterior draws."""
+    rows, unmixed, divergences = [], [], 0
+    for run in runs:
+        divergences += sum(int(chain.stats["diverging"].sum()) for chain in run.chains)
+        if _largest_rhat(run.chains) > _RHAT:
+            unmixed.append(run.number)
+        both = replace(responses, fit=with_truth(responses.fit, run, prepared, draws))
+        rng = stream(seed, "calibration", "ties", run.number)
+        ranks = {q: rank(v[:-1], v[-1], rng) for q, v in quantities(both, cohort, run).items()}
+        for quantity, values in imputed_means(cohort, responses, run).items():
+            share = (rank(values[:-1], values[-1], rng) + rng.random()) / len(values)
+            ranks[quantity] = int(share * (draws + 1))  # among few: a uniform rank stays uniform
+        rows.append({"replicate": run.number} | ranks)
     return Calibration(
         ranks=pl.DataFrame(rows), draws=draws, unmixed=tuple(unmixed), divergences=divergences, alpha=alpha
     )
-
-
-def simulated_outcomes(prior: Fit, cohort: Cohort, *, seed: int) -> list[dict[str, np.ndarray]]:
-    """Return outcomes of the cohort's patients under each draw of the prior."""
-    assert prior.codes is not None
-    layout, columns = prior.layout, prior.encoding.columns(prior.codes[0])
-    groups, template = group_indices(layout, cohort), cohort.outcome(prior.outcome)
-    every = np.stack(
-        [
-            np.stack(
-                [
-                    layout.linear_predictor(columns, np.full(cohort.n, k), groups, own)
-                    for k in range(len(prior.treatments))
-                ]
-            )
-            for own in prior.coefficient_draws()
-        ]
-    ).transpose(3, 0, 2, 1)  # (draw, predictor, patient, treatment)
-    parameters, outcomes = prior.family_draws(), []
-    for i, eta in enumerate(every):
-        own = {name: values[i : i + 1] for name, values in parameters.items()}
-        rng = stream(seed, "calibration", "outcome", i)
-        eta = eta[0] if len(eta) == 1 else eta
-        outcomes.append(
-            observe_as(template, prior.spec.family, eta, cohort.treatment_idx, own, prior.constants, rng)
-        )
-    return outcomes
-
-
-def refits(
-    spec: ModelSpec, prepared: Prepared, cohort: Cohort, outcomes: list[dict[str, np.ndarray]], *, engine: ChainEngine, seed: int,
-    checkpoint: str | Path | None = None,
-) -> list[list[ChainRun]]:  # fmt: skip
-    """Return the chains of each replicate, compiled once."""
-    data = [with_outcome(spec, prepared, cohort, observed) for observed in outcomes]
-    design = replace(prepared.design, data=tuple(data))
-    folder = None if checkpoint is None else Path(checkpoint)
-    sampled = sample_chains(
-        compiled(spec, design, engine),
-        data,
-        engine=engine,
-        seed=derive_seed(seed, "calibration"),
-        checkpoint=folder,
-    )
-    if sampled.interrupted:
-        raise SpecError("calibration was interrupted; with a checkpoint folder it goes on where it stopped")
-    return [[run for run in sampled.chains if run.data_idx == i] for i in range(len(data))]
-
-
-def with_truth(responses: Responses, replicate: int, chains: list[ChainRun], draws: int) -> Responses:
-    """Return responses under `draws` thinned posterior draws, and last under the prior draw that made the data."""
-    prior = responses.fit
-    found = {}
-    for name, array in prior.posterior.data_vars.items():
-        if str(name) not in chains[0].posterior:
-            continue
-        joined = np.concatenate([run.posterior[str(name)] for run in chains])
-        step = np.linspace(0, len(joined) - 1, draws).round().astype(int)
-        truth = array.values[0, replicate : replicate + 1]
-        found[name] = (array.dims, np.concatenate([joined[step], truth])[None])
-    posterior = xr.Dataset(found, {"imputation": ("chain", [0])})
-    return replace(responses, fit=replace(prior, posterior=posterior))
-
-
-def quantities(
-    responses: Responses, cohort: Cohort, observed: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Return every quantity to rank, shape (draw,) each."""
-    fit, layout = responses.fit, responses.fit.layout
-    assert fit.codes is not None
-    found: dict[str, np.ndarray] = {}
-    for predictor, own in zip(fit.predictors, fit.coefficient_draws(), strict=True):
-        stem = f"{predictor}: " if predictor else ""
-        found |= {f"{stem}{label}": own[:, j] for j, label in enumerate(layout.coefficient_labels)}
-    for name, values in fit.family_draws().items():
-        flat = values.reshape(len(values), -1)
-        found |= {name if flat.shape[1] == 1 else f"{name}[{j}]": flat[:, j] for j in range(flat.shape[1])}
-    values = np.concatenate([chunk for _, chunk in responses.chunks()])
-    reference = responses.treatments.index(responses.basis.reference)
-    others = [k for k in range(len(responses.treatments)) if k != reference]
-    sign = responses.direction or 1
-    for k in others:
-        benefit = benefit_of(values, reference, [k], sign)[:, 0]
-        found[f"mean benefit, {responses.treatments[k]}"] = benefit.mean(axis=0)
-        found[f"sd of benefit, {responses.treatments[k]}"] = benefit.std(axis=0)
-    if others:
-        found["value of the best treatment"] = (sign * values).max(axis=1).mean(axis=0)
-    columns, groups = fit.encoding.columns(fit.codes[0]), group_indices(layout, cohort)
-    eta = [
-        layout.linear_predictor(columns, cohort.treatment_idx, groups, own) for own in fit.coefficient_draws()
-    ]
-    together = eta[0] if len(eta) == 1 else np.stack(eta)
-    pointwise = fit.spec.family.log_likelihood(
-        together, observed, cohort.treatment_idx, fit.family_draws(), fit.constants
-    )
-    found["log likelihood"] = pointwise.sum(axis=0)
-    return found
 
 
 def rank(posterior: np.ndarray, truth: float, rng: np.random.Generator) -> int:
@@ -291,11 +249,45 @@ def rank(posterior: np.ndarray, truth: float, rng: np.random.Generator) -> int:
     return below + int(rng.integers(equal + 1))
 
 
-def _largest_rhat(chains: list[ChainRun]) -> float:
+def _engine(spec: ModelSpec) -> Engine:
+    return Gibbs(draws=100, tune=300, chains=2) if spec.searches else Nuts(draws=500, tune=500, chains=2)
+
+
+def _truth(spec: ModelSpec, cohort: Cohort, outcome: str, replicates: int, seed: int) -> Fit:
+    """Return as many draws of the posterior given the cohort's outcomes as there are replicates."""
+    fitted = fit(spec, cohort, outcome=outcome, seed=seed)
+    if fitted.n_draws < replicates:
+        raise SpecError(
+            f"replicates: {replicates} are more than the {fitted.n_draws} draws around which to simulate"
+        )
+    chosen = np.linspace(0, fitted.n_draws - 1, replicates).round().astype(int)
+    posterior = {
+        str(name): (("chain", "draw", *array.dims[2:]), fitted.draws(str(name))[chosen][None])
+        for name, array in fitted.posterior.data_vars.items()
+    }
+    return replace(
+        fitted,
+        posterior=xr.Dataset(posterior, {"imputation": ("chain", [0])}),
+        sample_stats=no_stats(1, replicates),
+    )
+
+
+def _largest_rhat(chains: tuple[ChainRun, ...]) -> float:
+    """Return the largest R-hat of a coefficient, or of what a chain probes of trees.
+
+    Where there are several imputations, of the deviations from each one's mean, joined: chains must agree within each.
+    """
     from arviz_stats.base import array_stats
 
-    draws = np.stack(
-        [run.posterior["coefficients"].reshape(len(run.posterior["coefficients"]), -1) for run in chains]
-    )
-    moving = np.ptp(draws, axis=(0, 1)) > 0
-    return float(np.max(array_stats.rhat(draws[..., moving], chain_axis=0, draw_axis=1), initial=1.0))
+    names = ["coefficients", *(name for name in chains[0].posterior if name.startswith("probe_"))]
+    parts = []
+    for imputation in sorted({run.data_idx for run in chains}):
+        own = [run.posterior for run in chains if run.data_idx == imputation]
+        draws = np.concatenate(
+            [np.stack([one[name].reshape(len(one[name]), -1) for one in own]) for name in names], axis=2
+        )
+        parts.append(draws - draws.mean(axis=(0, 1)))
+    joined = np.concatenate(parts, axis=1)
+    moving = np.ptp(joined, axis=(0, 1)) > 0
+    found = array_stats.rhat(joined[..., moving], chain_axis=0, draw_axis=1)
+    return float(np.max(found, initial=1.0))

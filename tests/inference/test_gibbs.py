@@ -192,7 +192,8 @@ def _grid_gaussian(
 def _grid_lognormal(
     family: Lognormal, outcome: dict[str, np.ndarray], constants: Any
 ) -> tuple[np.ndarray, ...]:
-    center, sd = family.intercept_prior(outcome, constants)
+    nobody = np.zeros(len(outcome["time"]), dtype=int)
+    center, sd = family.intercept_prior(family.observe(outcome, nobody, constants), constants)
     intercept, sigma = np.meshgrid(center + np.linspace(-3, 3, 300), np.linspace(0.2, 3.0, 200))
     log = norm.logpdf(intercept, center, np.hypot(sd, 0.5 * family.latent_sd(outcome)))
     return intercept, sigma, log + lognorm.logpdf(sigma, 0.5)
@@ -201,7 +202,7 @@ def _grid_lognormal(
 def _grid_bernoulli(
     family: Bernoulli, outcome: dict[str, np.ndarray], constants: Any
 ) -> tuple[np.ndarray, ...]:
-    center, sd = family.intercept_prior(outcome, constants)
+    center, sd = family.intercept_prior({}, constants)
     intercept = center + np.linspace(-3, 3, 2000)[None]
     return (
         intercept,

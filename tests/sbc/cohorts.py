@@ -24,8 +24,8 @@ OUTCOMES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def template(outcome: str, *, patients: int = 40) -> Cohort:
-    """A randomised cohort whose outcomes give no more than follow-up and crude rates."""
+def template(outcome: str, *, patients: int = 40, missing: bool = False) -> Cohort:
+    """A randomised cohort whose outcomes give no more than follow-up and crude rates; a fifth of ages may be missing."""
     rng = np.random.default_rng(12)
     arm, age, sex = np.arange(patients) % 2, rng.normal(60, 10, patients), rng.random(patients) < 0.5
     time, end = rng.exponential(8.0, patients), rng.uniform(6.0, 18.0, patients)
@@ -36,6 +36,11 @@ def template(outcome: str, *, patients: int = 40) -> Cohort:
             "event": time <= end,
         }
     )  # fmt: skip
+    if missing:
+        unknown = np.arange(patients) % 5 == 0
+        frame = frame.with_columns(
+            pl.when(pl.Series(unknown)).then(None).otherwise(pl.col("age")).alias("age")
+        )
     read = ["id", "arm", "age", "sex", *_columns(OUTCOMES[outcome])]
     schema = from_plain(
         Schema,

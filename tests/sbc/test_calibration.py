@@ -15,12 +15,15 @@ from medresponse.families import Gaussian, Weibull
 from medresponse.inference import ChainRun
 from medresponse.priors import Normal
 from medresponse.sbc import Calibration, calibration, sbc
+from medresponse.sbc import replicates as replicates_module
+from medresponse.sbc.replicates import Replicate
 from tests.sbc.cohorts import template
 
-SPEC = mr.ModelSpec(family=Weibull(), blocks={"history": Normal()})
+CI_SIZE = 200  # what this size sees is in docs/calibration.md
+SPEC = mr.ModelSpec(family=Weibull(), blocks={"history": Normal(sigma=0.5)})
 SETTINGS: dict[str, Any] = {
-    "replicates": 100, "seed": 3, "horizon": 12.0, "unit": "month", "estimand": "survival",
-    "engine": mr.Nuts(draws=250, tune=300, chains=2),
+    "replicates": CI_SIZE, "seed": 3, "horizon": 12.0, "unit": "month", "estimand": "survival",
+    "engine": mr.Nuts(draws=100, tune=200, chains=2),
 }  # fmt: skip
 
 
@@ -29,24 +32,27 @@ def calibrate(**changes: Any) -> Calibration:
 
 
 @pytest.fixture(scope="module")
-def sound() -> tuple[Calibration, list[list[ChainRun]]]:
-    """A calibration without bugs, and its chains."""
-    kept: list[list[ChainRun]] = []
-    original = calibration.refits
+def ranked() -> tuple[Callable[[list[Replicate]], Calibration], list[Replicate]]:
+    """How replicates are ranked, and those of a calibration without bugs."""
+    kept: list[Any] = []
+    original = calibration.ranked
 
-    def keeping(*args: Any, **settings: Any) -> list[list[ChainRun]]:
-        kept.extend(original(*args, **settings))
-        return kept
+    def keeping(responses: Any, prepared: Any, cohort: Any, runs: Any, **settings: Any) -> Calibration:
+        runs = list(runs)
+        kept.extend([lambda changed: original(responses, prepared, cohort, changed, **settings), runs])
+        return original(responses, prepared, cohort, runs, **settings)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "refits", keeping)
-        return calibrate(), kept
+        patch.setattr(calibration, "ranked", keeping)
+        calibrate()
+    return kept[0], kept[1]
 
 
 @pytest.mark.sampling
-def test_a_right_model_passes(sound: tuple[Calibration, list[list[ChainRun]]]) -> None:
-    found, _ = sound
-    assert found.passed and found.ranks.height == 100
+def test_a_right_model_passes(ranked: tuple[Callable[..., Calibration], list[Replicate]]) -> None:
+    rank, runs = ranked
+    found = rank(runs)
+    assert found.passed and found.ranks.height == CI_SIZE
     assert {"contrast 1", "shape", "mean benefit, new", "sd of benefit, new", "log likelihood"} <= set(
         found.ranks.columns
     )
@@ -62,55 +68,65 @@ def half_width(run: ChainRun) -> ChainRun:
     return replace(run, posterior=middle)
 
 
+def biased(run: ChainRun) -> ChainRun:
+    """Every coefficient too high by 0.3 of its posterior standard deviations."""
+    own = run.posterior["coefficients"]
+    return replace(run, posterior={**run.posterior, "coefficients": own + 0.3 * own.std(axis=0)})
+
+
 @pytest.mark.sampling
-@pytest.mark.parametrize("bug", [flipped, half_width])
+@pytest.mark.parametrize(("bug", "replicates"), [(flipped, 50), (half_width, 50), (biased, CI_SIZE)])
 def test_a_bug_in_the_draws_turns_it_red(
     bug: Callable[[ChainRun], ChainRun],
-    sound: tuple[Calibration, list[list[ChainRun]]],
-    monkeypatch: pytest.MonkeyPatch,
+    replicates: int,
+    ranked: tuple[Callable[..., Calibration], list[Replicate]],
 ) -> None:
-    wrong = [[bug(run) for run in chains] for chains in sound[1]]
-    monkeypatch.setattr(calibration, "refits", lambda *args, **settings: wrong)
-    assert not calibrate().passed
+    rank, runs = ranked
+    wrong = [replace(one, chains=tuple(bug(run) for run in one.chains)) for one in runs[:replicates]]
+    assert not rank(wrong).passed
 
 
-def swapped_arms(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {**data, "contrast": -data["contrast"]}
+def planted(
+    monkeypatch: pytest.MonkeyPatch, wrong: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+) -> None:
+    """Let the sampler read wrong data."""
+    right = replicates_module.with_outcome
+
+    def spoiled(*args: Any, **settings: Any) -> Any:
+        found = right(*args, **settings)
+        return replace(found, data=tuple(wrong(dict(data)) for data in found.data))
+
+    monkeypatch.setattr(replicates_module, "with_outcome", spoiled)
 
 
 @pytest.mark.sampling
 def test_swapped_arms_turn_it_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = calibration.with_outcome
-    monkeypatch.setattr(calibration, "with_outcome", lambda *args: swapped_arms(dict(right(*args))))
-    found = calibrate()
-    assert "mean benefit, new" in found.failures
+    planted(monkeypatch, lambda data: {**data, "contrast": -data["contrast"]})
+    assert "mean benefit, new" in calibrate(replicates=50).failures
 
 
 @pytest.mark.sampling
 def test_dropped_censoring_turns_it_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = calibration.with_outcome
-
-    def every_time_an_event(spec: Any, prepared: Any, cohort: Any, observed: Any) -> Any:
-        everyone = np.ones(len(observed["time"]), dtype=bool)
-        return right(spec, prepared, cohort, {**observed, "event": everyone, "upper": observed["time"]})
-
-    monkeypatch.setattr(calibration, "with_outcome", every_time_an_event)
-    assert "log_scale" in calibrate().failures
+    planted(monkeypatch, lambda data: {**data, "exact": np.ones_like(data["exact"])})
+    assert "log_scale" in calibrate(replicates=50).failures
 
 
 @pytest.mark.sampling
 def test_a_doubled_prior_scale_turns_it_red() -> None:
     """Where few patients speak, posteriors are too wide."""
-    doubled = {"history": Normal(sigma=1.0)}
+    half = replace(SPEC, blocks={"history": Normal(sigma=0.25)})
     found = sbc(
-        SPEC, template("weibull", patients=16),
-        **{**SETTINGS, "fitted_spec": replace(SPEC, blocks=doubled, modifiers=doubled), "replicates": 150},
-    )  # fmt: skip
+        half, template("weibull", patients=12), **{**SETTINGS, "fitted_spec": SPEC, "replicates": 100}
+    )
     assert not found.passed
 
 
-def test_what_cannot_be_simulated_is_refused() -> None:
+def test_what_cannot_be_done_is_refused() -> None:
     cohort = template("gaussian")
-    spec = mr.ModelSpec(family=Gaussian(), blocks={"history": Normal()})
+    spec = mr.ModelSpec(family=Gaussian(), blocks={"history": Normal(sigma=0.5)})
     with pytest.raises(SpecError, match="draws: 99 are more than"):
         sbc(spec, cohort, seed=1, engine=mr.Nuts(draws=10, tune=10, chains=2))
+    with pytest.raises(SpecError, match="truth: 'data' is not known; valid are prior, posterior"):
+        sbc(spec, cohort, seed=1, truth="data")  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="around the posterior is for specs without trees"):
+        sbc(spec, template("gaussian", missing=True), seed=1, truth="posterior")

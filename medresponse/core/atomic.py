@@ -21,7 +21,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     is left behind and `path` is as it was.
     """
     final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
+    final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # names of files may be pseudonyms
     holder = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))  # mode 0700
     temporary = holder / final.name
     try:

@@ -101,7 +101,7 @@ def append(
         If the log does not end where it should; nothing is written then, so that the evidence stays as it is.
     """
     place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
     head = os.open(place / HEAD, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         with locked(head):

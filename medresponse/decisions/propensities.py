@@ -44,7 +44,7 @@ def propensities(
         return _checked(_spread(given, treatments, n), n, treatments), "as given"
     if parts[0].responses.basis.assignment == "randomised":
         shares = np.bincount(cohort.treatment_idx, minlength=len(treatments)) / n
-        return np.tile(shares, (n, 1)), "shares of the treatments, which were randomised"
+        return np.tile(shares, (n, 1)), "shares of the treatments, randomised alike for all"
     if all(part.responses.fit.encoding.propensity for part in parts):
         return np.concatenate([_own(part, cohort) for part in parts])[order], "propensity score of the fit"
     return _cross_fitted(parts[0], cohort), f"propensity score fitted here, {FOLDS} folds"

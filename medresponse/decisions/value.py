@@ -103,7 +103,8 @@ def rule_value(
         ``response`` values the response alone, ``utility`` the decision's utility, harms and burdens taken off.
     propensity : mapping or numpy.ndarray, optional
         Probability of each treatment: treatment -> probability where all patients had the same (allocation 2:1), or shape
-        (patient, treatment). Left out: the shares of the treatments in a randomised cohort; in an observational one the fit's
+        (patient, treatment). Left out: the shares of the treatments in a randomised cohort, which is wrong
+        where allocation differed by site or stratum: give them then; in an observational one the fit's
         own propensity score, or else one fitted here to the other folds' patients.
     method : str
         ``aipw`` (augmented by the predicted responses; the default) or ``ipw`` (normalised weights, no predictions).

@@ -351,7 +351,7 @@ def _logged(folder: Path) -> dict[str, str]:
 def _writable(folder: Path) -> Iterator[None]:
     """Make a folder and see that it can be written to; turn trouble with it, now or later, into one clear message."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
         yield

@@ -21,6 +21,7 @@ from medresponse.core.units import convert_time
 from medresponse.reports.answer import PROBABILITIES, Answer, Benefit, Input, OptionAnswer, Posterior
 from medresponse.reports.document import PatientReport
 from medresponse.reports.language import language
+from medresponse.reports.sections.banner import Banner
 
 NAMESPACE = UUID("3506c02b-c2f9-507e-a384-43366631033e")
 UCUM = "http://unitsofmeasure.org"
@@ -149,7 +150,7 @@ class _Maker:
 
     def _report(self, pdf: bytes | None) -> dict[str, Any]:
         document, produced = self.document, self.document.provenance.produced_utc
-        lines = [*document.stamps, document.title, *_said(document)]
+        lines = [*document.stamps, document.title, *_purpose(document), *_said(document)]
         found = {
             **self._common("DiagnosticReport", "report", lines),
             "identifier": [{"system": urn("report"), "value": hashlib.sha256(document.to_json().encode("utf-8")).hexdigest()}],
@@ -157,7 +158,7 @@ class _Maker:
         }  # fmt: skip
         if self.status == "final":
             found["resultsInterpreter"] = [{"display": self.reviewer}]
-        found["conclusion"] = " ".join([*document.stamps, *_said(document)])
+        found["conclusion"] = " ".join([*document.stamps, *_purpose(document), *_said(document)])
         if pdf is not None:
             digest = hashlib.sha1(pdf, usedforsecurity=False).digest()  # SHA-1 is what FHIR asks for here
             found["presentedForm"] = [
@@ -242,6 +243,14 @@ class _Maker:
             "code": {"coding": [{"system": urn("input"), "code": one.name}], "text": one.label},
             "subject": self._subject, **value,
         }  # fmt: skip
+
+
+def _purpose(document: PatientReport) -> Iterator[str]:
+    """Yield what the page must not be used for: a reader may see the conclusion and nothing else."""
+    banner = document.sections["banner"]
+    assert isinstance(banner, Banner)
+    yield banner.lead
+    yield banner.text
 
 
 def _said(document: PatientReport) -> Iterator[str]:

@@ -200,6 +200,15 @@ def test_a_rule_that_was_looked_at_for_no_option_is_not_said_to_be_met(
     assert next(r for name, r in alone.items() if name.startswith("Effective number")) == "– not looked at"
 
 
+def test_a_level_that_nobody_had_is_named_in_the_table_of_rules(trial: Cohort) -> None:
+    studied_ones = trial.where(pl.col("smoking").cast(pl.String) != "current")
+    smoker = trial.where(pl.col("smoking").cast(pl.String) == "current").patients[0]
+    responses = respond(trials.fake_survival_fit(studied_ones), trial, horizon=300)
+    page = plain(report(responses, trial, patient=smoker, worthwhile=0.05, reference=studied_ones))
+    row = next(r for r in page["sections"]["rules"]["rows"] if r["rule"].startswith("Standard deviations"))
+    assert row["found"].endswith("; level never studied: Smoking") and row["result"] == "▲ withheld"
+
+
 def test_a_patient_outside_the_training_range_gets_that_page(
     survival: Responses, newcomers: Cohort, trial: Cohort
 ) -> None:

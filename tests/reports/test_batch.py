@@ -68,6 +68,10 @@ def test_reports_are_written_in_the_order_asked_for_and_verify(made: Batch) -> N
     assert repr(made) == "<Batch: 3 made, 0 kept, 0 failed>"
 
 
+def test_nobody_else_can_list_the_pseudonyms(made: Batch) -> None:
+    assert {folder.stat().st_mode & 0o077 for folder in (made.folder, made.folder / "patients")} == {0}
+
+
 def test_the_same_request_keeps_what_is_there(made: Batch, survival: Responses, trial: Cohort) -> None:
     before = written(made.folder)
     later = ASKED | {"produced_utc": "2027-01-01T00:00:00+00:00"}

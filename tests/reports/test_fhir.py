@@ -230,6 +230,7 @@ def test_stamps_and_synthetic_data_are_marked_on_every_resource(survival: Respon
         assert resource["meta"]["tag"] == [TEST_DATA]
     (whole,) = of_type(bundle, "DiagnosticReport")
     assert whole["conclusion"].startswith(document.stamps[0])
+    assert "Research use only" in whole["conclusion"] and "Research use only" in whole["text"]["div"]
     for assessment in of_type(bundle, "RiskAssessment"):
         assert [n["text"] for n in assessment["note"]] == list(document.stamps)
 

@@ -72,6 +72,9 @@ def _farthest(context: ReportContext) -> RuleRow:
     limit = context.say("rules.at_most", limit=fmt.statistic(context.rules.most_beyond))
     known = len(context.applicability.missing) < context.applicability.n_inputs
     found = fmt.fixed(max(beyond.values(), default=0.0), 1) if known else "\N{EN DASH}"
+    if unseen := context.applicability.unseen_levels:
+        inputs = fmt.joined([context.feature_label(name) for name in unseen])
+        found = context.say("rules.beyond.unseen", found=found, inputs=inputs)
     return _row(context, "rules.beyond", limit, found, "input_outside", "level_unseen", looked_at=known)
 
 

@@ -162,6 +162,15 @@ def _parser() -> argparse.ArgumentParser:
         help="YAML file of when an estimate is withheld; conf/abstention/ has the default ones",
     )
     report.add_argument(
+        "--harms", type=Path, metavar="FILE", help="YAML file of harms by option, printed beside the benefit"
+    )
+    report.add_argument(
+        "--evidence",
+        type=Path,
+        metavar="FILE",
+        help="YAML file of calibration and validation results to print",
+    )
+    report.add_argument(
         "--training",
         type=Path,
         metavar="FILE",
@@ -336,8 +345,6 @@ def _score_population(options: argparse.Namespace) -> None:
 
 def _validate(options: argparse.Namespace) -> int:
     from medresponse.core.atomic import require_absent
-    from medresponse.core.codec import from_plain
-    from medresponse.core.strict_yaml import read_yaml
     from medresponse.cross_validation import validate
     from medresponse.inference.store import load_fit
     from medresponse.readers import read
@@ -346,9 +353,7 @@ def _validate(options: argparse.Namespace) -> int:
     require_absent(options.out, overwrite=options.overwrite)
     checkpoint = options.out.with_name(f".{options.out.name}.chains")
     fit = load_fit(options.fit)
-    limits = None
-    if options.limits is not None:
-        limits = from_plain(GateLimits, read_yaml(options.limits, what="limits"), path="limits")
+    limits = None if options.limits is None else _declared(GateLimits, options.limits, "limits")
     record = validate(
         fit, read(options.data, fit.schema), horizon=options.horizon, unit=options.unit, estimand=options.estimand,
         part=options.part, worthwhile=options.worthwhile, folds=options.folds, groups=options.groups,
@@ -369,12 +374,10 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from medresponse.core.codec import from_plain
     from medresponse.core.progress import Progress
-    from medresponse.core.strict_yaml import read_yaml
-    from medresponse.decisions import AbstentionRules
+    from medresponse.decisions import AbstentionRules, Harm
     from medresponse.readers import read
-    from medresponse.reports import write_index
+    from medresponse.reports import Evidence, write_index
     from medresponse.reports.batch import Outcome, write_reports
     from medresponse.reports.cohort_documents import links_in
     from medresponse.reports.language import language
@@ -383,10 +386,10 @@ def _report(options: argparse.Namespace) -> int:
     record = None if options.validation is None else ValidationRecord.load(options.validation)
     fit, cohort, responses = _score(options)
     responses = _relabelled(responses, options)
-    rules = (
-        None
-        if options.rules is None
-        else from_plain(AbstentionRules, read_yaml(options.rules, what="rules"), path="rules")
+    rules = None if options.rules is None else _declared(AbstentionRules, options.rules, "rules")
+    harms = () if options.harms is None else _declared(tuple[Harm, ...], options.harms, "harms")
+    evidence = (
+        () if options.evidence is None else _declared(tuple[Evidence, ...], options.evidence, "evidence")
     )
     training = None if options.training is None else read(options.training, fit.schema)
     wanted = options.patient or (None if options.all else _lines(options.patients))
@@ -401,6 +404,7 @@ def _report(options: argparse.Namespace) -> int:
             responses, cohort, options.out, patients=wanted, formats=options.format or ("html",), processes=options.processes,
             overwrite=options.overwrite, step=step, worthwhile=options.worthwhile, validation=record, override=options.override,
             allow_unconverged=options.allow_unconverged, language=options.language, rules=rules, reference=training,
+            harms=harms, evidence=evidence,
         )  # fmt: skip
     finally:
         if progress is not None:
@@ -415,6 +419,14 @@ def _report(options: argparse.Namespace) -> int:
     )  # fmt: skip
     print(f"{batch!r}: {index}")
     return 3 if batch.failures else 0
+
+
+def _declared[T](kind: type[T], file: Path, what: str) -> T:
+    """Return what a YAML file declares; errors name the file's entry as `what`."""
+    from medresponse.core.codec import from_plain
+    from medresponse.core.strict_yaml import read_yaml
+
+    return from_plain(kind, read_yaml(file, what=what), path=what)
 
 
 def _lines(file: Path) -> list[str]:

@@ -220,6 +220,45 @@ def test_reports_withhold_by_the_rules_given_and_count_similar_patients_in_the_t
     assert "rules.fewest_simlar: unknown entry; did you mean 'fewest_similar'" in capsys.readouterr().err
 
 
+HARMS = """
+- name: Rash
+  source: trial T1
+  rates:
+    A: {mean: 0.03, lower: 0.01, upper: 0.05}
+"""
+
+
+def test_harms_and_evidence_of_files_are_on_the_page(files, reporting):
+    (files / "harms.yaml").write_text(HARMS)
+    (files / "evidence.yaml").write_text(
+        "- {name: Calibration, value: predicted 60 and observed 58 of 100}\n"
+    )
+    assert reporting("--patient", "P01", "--harms", "@harms.yaml", "--evidence", "@evidence.yaml") == 0
+    sections = json.loads((files / "out" / "patients" / "P01.json").read_text(encoding="utf-8"))["sections"]
+    (row,) = sections["harms"]["rows"]
+    assert (row["name"], row["cells"]) == ("Rash", ["3 (1 to 5)", "not known"])
+    assert sections["evidence"]["rows"][0]["value"] == "predicted 60 and observed 58 of 100"
+    page = (files / "out" / "patients" / "P01.html").read_text(encoding="utf-8")
+    assert "Not known: this model estimates no harms" not in page and "3 (1 to 5)" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HARMS.replace("mean", "maen"), "harms[0].rates.A.maen: unknown entry; did you mean 'mean'"),
+        (HARMS.replace("0.03", "0.3"), "harms[0].rates.A: a rate needs 0 <= lower <= mean <= upper <= 1"),
+        (HARMS.replace("A:", "Z:"), "error: [unknown_treatment]"),
+        ("", "harms: expected a list, found NoneType"),
+    ],
+)
+def test_a_broken_file_of_harms_is_one_message_and_no_page(files, capsys, reporting, text, message):
+    (files / "harms.yaml").write_text(text)
+    assert reporting("--all", "--harms", "@harms.yaml") == 2
+    err = capsys.readouterr().err
+    assert message in err and len(err.splitlines()) == 1
+    assert not list((files / "out").rglob("*.html"))
+
+
 def test_a_patient_who_fails_is_named_and_the_exit_code_says_so(files, capsys, reporting):
     (files / "ids.txt").write_text("P01\nnobody\n")
     assert reporting("--patients", "@ids.txt", "--format", "json", loud=True) == 3

@@ -38,6 +38,7 @@ from medresponse.core.errors import (
     SpecError,
     UnconvergedFitError,
     UnknownPatientError,
+    UnknownTreatmentError,
     UnvalidatedError,
 )
 from medresponse.core.provenance import own_version
@@ -49,7 +50,7 @@ from medresponse.response import Responses, Studied
 
 SUMMARY = "batch.json"
 _WORTH_A_PROCESS = 12  # reports: starting a process takes as long as making a few
-_NOT_ABOUT_ONE_PATIENT = (SpecError, UnconvergedFitError, UnvalidatedError)
+_NOT_ABOUT_ONE_PATIENT = (SpecError, UnconvergedFitError, UnvalidatedError, UnknownTreatmentError)
 _FOLDER_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO}
 
 
@@ -194,7 +195,7 @@ def write_reports(
         If the folder cannot be written to, or the disk is full. What is there is whole.
     IntegrityError
         If the folder's audit log is broken.
-    SpecError, UnconvergedFitError, UnvalidatedError, DataError
+    SpecError, UnconvergedFitError, UnvalidatedError, UnknownTreatmentError, DataError
         If no report can be made for anybody: see `build_report`.
     """
     place, wanted = Path(folder), tuple(dict.fromkeys(cohort.patients if patients is None else patients))

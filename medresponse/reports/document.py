@@ -197,6 +197,8 @@ def build_report(
         If `validation` is not a passed record of this model, data and question, or has expired, and there is no `override`.
     UnknownPatientError
         If the patient is not among the responses and in the cohort.
+    UnknownTreatmentError
+        If a harm has a rate for a treatment that is not among the options.
     DataError
         If `cohort` is not what the responses were made for, or `reference` not what the model learned from.
     SpecError

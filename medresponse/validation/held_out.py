@@ -17,7 +17,7 @@ from medresponse.features import fit_propensity
 from medresponse.response import Responses, respond
 from medresponse.response.question import time_unit
 from medresponse.validation.counterparts import Counterpart, counterpart, within_intervals
-from medresponse.validation.doubt import Doubt, doubt_of
+from medresponse.validation.doubt import Doubt, doubt_of, errors_of
 from medresponse.validation.spread import Spread, few_of, refit_spread
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class HeldOut:
     predictive : Predictive or None
         None where the mean response is the whole law (a binary outcome), or counts are of unequal exposures.
     doubt : Doubt or None
-        What the posterior leaves unknown of the predictions, where one fit makes all of them.
+        What posteriors leave unknown of the predictions; None where nothing is observed.
     spread : Spread or None
         How far refits differ; None without refits.
     method : str
@@ -127,23 +127,22 @@ def held_out(
         raise DataError("a treatment was given to nobody: nothing can be validated of it", code="empty_arm")
     predicted = np.empty((cohort.n, k))
     outcome = cohort.outcome(responses.fit.outcome)
-    law = _Law(outcome, cohort, responses, seed)
+    observed = _in_unit(counterpart(responses.estimand, outcome, received), responses)
+    law, errors, reference = _Law(outcome, cohort, responses, seed), [], reference_of(responses)
     for fit, mask in zip(fits, masks, strict=True):
-        part = _asked(responses, fit, cohort.where(mask))
+        part = asked(responses, fit, cohort.where(mask))
         predicted[mask] = part.reduce(lambda v: v.mean(axis=-1))
         law.add(part, np.flatnonzero(mask), received)
-    observed = _in_unit(counterpart(responses.estimand, outcome, received), responses)
-    spread = doubt = None
-    if len(fits) == 1 and observed is not None:
-        part = _asked(responses, fits[0], cohort)
-        doubt = doubt_of(part, predicted, received, observed.weight, reference_of(responses))
+        if observed is not None:
+            errors.append(errors_of(part, predicted[mask], received[mask], observed.weight[mask], reference))
+    spread = None
     if len(fits) > 1:
         few = few_of(cohort)
-        whole, *refits = (_asked(responses, fit, few) for fit in (responses.fit, *fits))
+        whole, *refits = (asked(responses, fit, few) for fit in (responses.fit, *fits))
         spread = refit_spread(whole, refits)
     return HeldOut(
         responses=responses, fits=tuple(fits), cohort=cohort, fold=fold, received=received, predicted=predicted,
-        observed=observed, doubt=doubt,
+        observed=observed, doubt=doubt_of(errors) if errors else None,
         propensity=_propensity(cohort, responses, fold), predictive=law.found(), method=method,
         spread=spread,
     )  # fmt: skip
@@ -156,7 +155,7 @@ def _fold(masks: Sequence[np.ndarray], n: int) -> np.ndarray:
     return every.argmax(axis=0)
 
 
-def _asked(responses: Responses, fit: Fit, cohort: Cohort) -> Responses:
+def asked(responses: Responses, fit: Fit, cohort: Cohort) -> Responses:
     """Return the same question asked of another fit."""
     return respond(
         fit, cohort, horizon=responses.horizon, unit=responses.horizon_unit or None,

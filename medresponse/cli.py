@@ -362,7 +362,7 @@ def _validate(options: argparse.Namespace) -> int:
     )  # fmt: skip
     record.save(options.out, overwrite=options.overwrite)
     shutil.rmtree(checkpoint, ignore_errors=True)
-    for gate in record.gates:
+    for gate in record.every_gate:
         numbers = (
             "not measured"
             if gate.measured is None

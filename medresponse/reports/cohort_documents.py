@@ -32,8 +32,16 @@ from medresponse.validation.record import ValidationRecord
 SCHEMA_VERSION = 1
 Kind = Literal["validation_report", "model_card"]
 SECTIONS: dict[Kind, tuple[str, ...]] = {
-    "validation_report": ("validation", "evidence", "flow", "characteristics", "making", "checklist"),
-    "model_card": ("card", "validation", "evidence"),
+    "validation_report": (
+        "validation",
+        "subgroups",
+        "evidence",
+        "flow",
+        "characteristics",
+        "making",
+        "checklist",
+    ),
+    "model_card": ("card", "validation", "subgroups", "evidence"),
 }
 KINDS = tuple(SECTIONS)
 _TITLES: dict[Kind, tuple[str, str]] = {

@@ -140,7 +140,7 @@ def _problems(
         found.append("the one given measured nothing")
     if record.failures:
         found.append(
-            f"the one given failed {len(record.failures)} of {len(record.gates)} gates ({'; '.join(record.failures[:3])})"
+            f"the one given failed {len(record.failures)} of {len(record.every_gate)} gates ({'; '.join(record.failures[:3])})"
         )
     if record.expired(day):
         found.append(f"the one given expired on {record.expires}")

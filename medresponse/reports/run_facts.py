@@ -61,12 +61,13 @@ def _model(context: ReportContext) -> dict[str, str]:
 
 
 def _evaluation(context: ReportContext) -> dict[str, str]:
-    record, say, fit = context.validation, context.say, context.responses.fit
+    record, say, fit, fmt = context.validation, context.say, context.responses.fit, context.fmt
     if record is None:
         return {}
     measures = list(dict.fromkeys(say(GATE_NAMES[gate.name]) for gate in record.gates))
     learned, evaluated = (context.fmt.patients(n) for n in (fit.provenance.n_patients, record.n_patients))
     passed = sum(gate.passed for gate in record.gates)
+    groups = [gate for group in record.subgroups for gate in group.gates]
     same = record.validated_in == fit.provenance.cohort_fingerprint
     return {
         "split": record.method,
@@ -74,7 +75,15 @@ def _evaluation(context: ReportContext) -> dict[str, str]:
         "evaluation": say("run.evaluation.same" if same else "run.evaluation.other", population=record.population),
         "counts": say("run.counts", learned=learned, evaluated=evaluated),
         "performance": say("run.performance", passed=passed, gates=len(record.gates)),
+        "subgroups": say("run.subgroups", passed=sum(gate.passed for gate in groups), gates=len(groups)) if groups else "",
+        "sites": say("run.sites", sites=fmt.joined(_measured_sites(context))) if _measured_sites(context) else "",
     }  # fmt: skip
+
+
+def _measured_sites(context: ReportContext) -> list[str]:
+    sites, record = context.responses.fit.schema.sites, context.validation
+    measured = {group.column for group in record.subgroups if group.gates} if record else set()
+    return [site for site in sites if site in measured]
 
 
 def _declared(context: ReportContext) -> dict[str, str]:

@@ -21,6 +21,13 @@ def mean_error(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     return mean, float(np.sqrt((weight**2 * (values - mean) ** 2).sum() * n / (n - 1)) / weight.sum())
 
 
+def wilson(share: float, n: int, z: float) -> tuple[float, float]:
+    """Return the interval of a share of `n` that is `z` standard errors wide on each side (Wilson 1927, J Am Stat Assoc 22:209)."""
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
+    return middle - half, middle + half
+
+
 def fold_slope(
     value: np.ndarray, predicted: np.ndarray, weight: np.ndarray, fold: np.ndarray
 ) -> tuple[float, float]:

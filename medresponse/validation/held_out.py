@@ -156,7 +156,7 @@ def _fold(masks: Sequence[np.ndarray], n: int) -> np.ndarray:
 
 
 def asked(responses: Responses, fit: Fit, cohort: Cohort) -> Responses:
-    """Return the same question asked of another fit."""
+    """Return the same question asked of another fit, about any patients."""
     return respond(
         fit, cohort, horizon=responses.horizon, unit=responses.horizon_unit or None,
         estimand=responses.estimand.kind, part=responses.part or None, draws=_DRAWS,

@@ -19,11 +19,13 @@ from medresponse.validation.estimates import (
     jackknifed,
     mean_error,
     pit_distance,
+    wilson,
     within_folds,
 )
 from medresponse.validation.gates import Gate, GateLimits, judge
 from medresponse.validation.held_out import HeldOut, Predictive, reference_of
 from medresponse.validation.question import Question
+from medresponse.validation.scales import option_labels, scale_of, surprises, tolerated_benefit
 
 _NAN = float("nan")
 _GROUPS = 20  # left out one at a time for the intervals of scores
@@ -63,7 +65,7 @@ def measure(held: HeldOut, question: Question, limits: GateLimits) -> tuple[Gate
         )
     else:
         z = float(ndtri((1 + limits.level) / 2))
-        scale = _scale(held, held.observed)
+        scale = scale_of(held.responses, held.observed)
         gates += _response_gates(held, held.observed, limits, z, scale)
         gates += _benefit_gates(held, held.observed, question, limits, z, scale)
         gates += _ranking_gates(held, held.observed, limits, z)
@@ -81,22 +83,6 @@ def _sampler(held: HeldOut) -> Gate:
     return gate if gate.passed else replace(gate, reason="diagnostics")
 
 
-def _scale(held: HeldOut, observed: Counterpart) -> float:
-    """Return the unit of limits on gaps; see `GateLimits`."""
-    unit = held.responses.kind.unit
-    if unit == "probability":
-        return 1.0
-    if unit == "time":
-        return float(held.responses.horizon or _NAN)
-    mean = np.average(observed.value, weights=observed.weight)
-    return float(2 * np.sqrt(np.average((observed.value - mean) ** 2, weights=observed.weight)))
-
-
-def _labels(held: HeldOut) -> tuple[str, ...]:
-    treatment = held.responses.fit.schema.treatment
-    return tuple(treatment.label(t) for t in held.responses.treatments) if treatment else ("",)
-
-
 # Calibration of the response under the option received.
 
 
@@ -104,7 +90,7 @@ def _response_gates(
     held: HeldOut, observed: Counterpart, limits: GateLimits, z: float, scale: float
 ) -> Iterator[Gate]:
     own = held.predicted[np.arange(len(held.received)), held.received]
-    for k, label in enumerate(_labels(held)):
+    for k, label in enumerate(option_labels(held.responses)):
         arm = held.received == k
         mean, error = mean_error((own - observed.value)[arm], observed.weight[arm])
         error = np.hypot(error, held.doubt.mean[k]) if held.doubt else error
@@ -141,19 +127,11 @@ def _varies(predicted: np.ndarray, weight: np.ndarray, held: HeldOut, scale: flo
 def _benefit_gates(
     held: HeldOut, observed: Counterpart, question: Question, limits: GateLimits, z: float, scale: float
 ) -> Iterator[Gate]:
-    """Hold predicted benefits against doubly robust scores of them.
-
-    ``score_k = m_k + 1{A = k} (z - m_k) / e_k`` averages to the mean response under option k whatever the model says,
-    as long as the propensities are right (Robins, Rotnitzky & Zhao 1994, J Am Stat Assoc 89:846; for calibration of
-    benefits see Xu & Yadlowsky 2022, AISTATS).
-    """
-    treatments = held.responses.treatments
-    reference = reference_of(held.responses)
-    received = held.received[:, None] == np.arange(len(treatments))
-    surprise = np.where(received, (observed.value[:, None] - held.predicted) / held.propensity, 0.0)
+    """Hold predicted benefits against doubly robust scores of them; see `scales.surprises`."""
+    reference, surprise = reference_of(held.responses), surprises(held, observed)
     sign, even = held.responses.direction or 1, np.ones(len(held.received))
-    tolerated = limits.gap * scale if question.worthwhile is None else question.worthwhile
-    for k, label in enumerate(_labels(held)):
+    tolerated = tolerated_benefit(question, limits, scale)
+    for k, label in enumerate(option_labels(held.responses)):
         if k == reference:
             continue
         predicted = sign * (held.predicted[:, k] - held.predicted[:, reference])
@@ -226,12 +204,10 @@ def _predictive_gates(law: Predictive, limits: GateLimits) -> Iterator[Gate]:
         "predictive_distribution", distance, lower, upper, limit=(None, limits.pit), ideal=(None, 0.0)
     )
     if law.inside is not None:
-        n, share = len(law.inside), float(law.inside.mean())
-        z = float(ndtri((1 + limits.level) / 2))
-        middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)  # Wilson 1927
-        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        share = float(law.inside.mean())
+        low, high = wilson(share, len(law.inside), float(ndtri((1 + limits.level) / 2)))
         yield judge(
-            "predictive_coverage", share, middle - half, middle + half, limit=(0.9 - limits.coverage, 0.9 + limits.coverage), ideal=(0.9, 0.9),
+            "predictive_coverage", share, low, high, limit=(0.9 - limits.coverage, 0.9 + limits.coverage), ideal=(0.9, 0.9),
         )  # fmt: skip
 
 

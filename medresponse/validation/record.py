@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from medresponse.validation.gates import GATES, REASONS, Gate, GateLimits
 from medresponse.validation.held_out import HeldOut
 from medresponse.validation.measuring import measure
 from medresponse.validation.question import Question
+from medresponse.validation.subgroups import Subgroup, in_words, measure_subgroups
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,9 @@ class ValidationRecord:
     question : Question
     limits : GateLimits
     gates : tuple of Gate
+        Of all patients.
+    subgroups : tuple of Subgroup
+        Of the groups that the schema declares.
     validated_utc : str
         ISO 8601.
     expires : str
@@ -61,19 +65,26 @@ class ValidationRecord:
     gates: tuple[Gate, ...]
     validated_utc: str
     expires: str
+    subgroups: tuple[Subgroup, ...] = ()
 
     def __post_init__(self) -> None:
         date.fromisoformat(self.expires)  # ValueError says what is wrong with it
 
     @property
     def passed(self) -> bool:
-        """Whether there are gates and all are passed."""
-        return bool(self.gates) and all(gate.passed for gate in self.gates)
+        """Whether there are gates and all are passed, in every group too."""
+        return bool(self.gates) and all(gate.passed for gate in self.every_gate)
+
+    @property
+    def every_gate(self) -> tuple[Gate, ...]:
+        """The gates of all patients, then those of groups, which are named in `of`."""
+        own = (replace(gate, of=in_words(group, gate)) for group in self.subgroups for gate in group.gates)
+        return (*self.gates, *own)
 
     @property
     def failures(self) -> tuple[str, ...]:
         """Names of the gates that are not passed, with reasons."""
-        return tuple(gate.words for gate in self.gates if not gate.passed)
+        return tuple(gate.words for gate in self.every_gate if not gate.passed)
 
     @property
     def config_hash(self) -> str:
@@ -178,7 +189,7 @@ class ValidationRecord:
         """Return ``gate, of, measured, lower, upper, from, to, passed, reason``, one row a gate."""
         rows = [
             (GATES[g.name], g.of, g.measured, g.lower, g.upper, *g.limit, g.passed, REASONS[g.reason])
-            for g in self.gates
+            for g in self.every_gate
         ]
         names = ["gate", "of", "measured", "lower", "upper", "from", "to", "passed", "reason"]
         kinds = [pl.String, pl.String, *[pl.Float64] * 5, pl.Boolean, pl.String]
@@ -186,7 +197,7 @@ class ValidationRecord:
 
     def __repr__(self) -> str:
         failed = len(self.failures)
-        verdict = "passed" if self.passed else f"{failed} of {len(self.gates)} gates FAILED"
+        verdict = "passed" if self.passed else f"{failed} of {len(self.every_gate)} gates FAILED"
         return f"<ValidationRecord of {self.question.outcome}: {one_count(self.n_patients)} patients, {verdict}, until {self.expires}>"
 
 
@@ -233,6 +244,7 @@ def make_record(
         model_hash=responses.fit.provenance.spec_hash, data_hash=responses.fit.provenance.cohort_fingerprint,
         validated_in=cohort.fingerprint, population=population or cohort.schema.name, method=held.method,
         n_patients=cohort.n, question=question, limits=chosen, gates=measure(held, question, chosen),
+        subgroups=measure_subgroups(held, question, chosen),
         validated_utc=now.isoformat(timespec="seconds"), expires=(now.date() + timedelta(days=days)).isoformat(),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ def test_a_study_writes_pages_documents_and_an_index_that_leads_to_all(tmp_path:
     cohort = cohort_from_frame(trials.trial_frame(), trials.trial_schema())
     responses = respond(trials.fake_survival_fit(cohort), cohort, horizon=300)
     config = {
-        "size": {"reports": 2}, "worthwhile": 0.05, "override": "a test", "allow_unconverged": False,
+        "size": {"reports": 2}, "worthwhile": 0.05, "override": "a test", "allow_unconverged": False, "abstention": {},
         "facts": {"name": "A model", "expires": "2998-01-31", "answers": {"17": "Approved."}},
     }  # fmt: skip
     study = SimpleNamespace(config=config, folder=tmp_path / "run", figures=[], tables=[])

@@ -19,7 +19,7 @@ from medresponse.validation import ValidationRecord
 from tests.validation.closed_form import fitted, swapped, trial
 
 CONFIG = {
-    "seed": 1, "worthwhile": 0.3, "size": {"reports": 2}, "override": "an example", "allow_unconverged": False, "facts": {},
+    "seed": 1, "worthwhile": 0.3, "size": {"reports": 2}, "override": "an example", "allow_unconverged": False, "facts": {}, "abstention": {},
 }  # fmt: skip
 
 

@@ -29,6 +29,8 @@ from medresponse.reports.checklist import checklist
 from medresponse.reports.format import clean
 from medresponse.reports.language import languages
 from medresponse.response import Responses, respond
+from medresponse.validation import judge
+from medresponse.validation.subgroups import Subgroup
 from tests.reports.conftest import PRODUCED
 from tests.reports.hostile import HOSTILE
 from tests.reports.test_html import Page, look_up
@@ -98,6 +100,82 @@ def test_gaps_are_counted_and_shown_and_answers_close_them(survival: Responses, 
     answers = {item.number: "Said." for item in checklist("tripod_ai").items}
     full = sections(made("validation_report", survival, trial, facts=replace(FACTS, answers=answers)))
     assert full["checklist"]["n_reported"] == 52 and full["checklist"]["n_gaps"] == 0
+
+
+def a_group(level: str, n: int | None, *measured: float) -> Subgroup:
+    gates = tuple(
+        judge(
+            "calibration_in_the_large", value, value - 0.1, value + 0.1, limit=(-0.05, 0.05), ideal=(0.0, 0.0)
+        )
+        for value in measured
+    )
+    return Subgroup(column="smoking", level=level, label=f"Smoking: {level}", n=n, few=not n, gates=gates)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_performance_in_groups_is_shown_with_intervals_and_small_groups_are_only_counted(
+    kind: str, survival: Responses, trial: Cohort
+) -> None:
+    groups = (
+        a_group("never", 40, 0.02),
+        a_group("former", 31, 0.2),
+        a_group("current", None),
+        a_group("", None),
+    )
+    record = record_of(survival, 0.05, subgroups=groups)
+    assert not record.passed and record.failures[0].startswith(
+        "Mean response, predicted less observed, Smoking: former"
+    )
+    document = made(kind, survival, trial, validation=record)
+    found = sections(document)["subgroups"]
+    assert [(row["label"], row["n"]) for row in found["rows"]] == [
+        ("Smoking: never", "40"),
+        ("Smoking: former", "31"),
+    ]
+    assert [row["checks"][0]["raw"][0] for row in found["rows"]] == [0.02, 0.2]
+    assert found["rows"][0]["checks"][0]["measured"] == "0.02 (−0.08 to 0.12)"
+    assert "FAILED" in found["rows"][1]["checks"][0]["result"] and "1 of 2 checks passed" in found["lead"]
+    assert found["notes"] == [
+        "Smoking: 2 groups are not shown, since they or others hold 10 patients or fewer."
+    ]
+    rows = sections(document)["validation"]["rows"]
+    assert rows[-1]["name"].endswith("Smoking: former") and len(rows) == len(record.gates) + 1
+    page = document.render()
+    assert 'rowspan="1"' in page and "Smoking: never" in page
+
+
+def test_the_checklist_holds_what_groups_and_sites_were_found(survival: Responses, trial: Cohort) -> None:
+    record = record_of(survival, 0.05, subgroups=(a_group("never", 40, 0.02),))
+    found = sections(made("validation_report", survival, trial, validation=record))["checklist"]["rows"]
+    rows = {row["number"]: row for row in found}
+    assert rows["23a"]["status"] == "reported" and "1 of 1 checks passed" in rows["23a"]["answer"]
+    assert rows["23b"]["status"] == "gap"  # smoking is no site
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gates": ()}, "Not validated: no validation holds for this page."),
+        ({}, "Checked by predictions for patients left out of the model’s own data; not validated in others"),
+        (
+            {"validated_in": "cd" * 32},
+            "Checked on other patients: a made-up trial; not validated for clinical use.",
+        ),
+    ],
+)
+def test_the_card_says_no_more_than_the_record_shows(
+    changes: dict[str, Any], said: str, survival: Responses, trial: Cohort
+) -> None:
+    def status(responses: Responses) -> str:
+        record = record_of(responses, 0.05, **changes)
+        found = sections(made("model_card", responses, trial, validation=record))["card"]["facts"]
+        return str({fact["name"]: fact["values"] for fact in found}["Validated"][0])
+
+    assert status(survival).startswith(said)
+    fit = survival.fit
+    made_up = replace(survival, fit=replace(fit, provenance=replace(fit.provenance, synthetic=True)))
+    wanted = said if "gates" in changes else "Checked on made-up patients only; not validated for real ones."
+    assert status(made_up) == wanted
 
 
 def test_without_a_record_or_declarations_the_gaps_are_said_and_the_page_is_stamped(

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.reports.run_facts import run_facts
+from medresponse.reports.sections.banner import validity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,8 @@ class Card:
             say("card.model"): (found["model"],),
             say("card.data"): (found["source"], context.fmt.patients(provenance.n_patients)),
             say("card.inputs"): (found.get("predictors", say("making.adjusted.none")),),
-            say("card.performance"): (found.get("performance", ""), *([record.population, record.method] if record else ())),
+            say("card.status"): (validity(context),),
+            say("card.performance"): (found.get("performance", ""), found.get("subgroups", ""), *([record.population, record.method] if record else ())),
             say("card.limits"): facts.limits,
             say("card.contact"): (facts.contact,),
             say("card.expires"): (context.expires,),

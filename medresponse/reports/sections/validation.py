@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
 from medresponse.validation.gates import Gate
+from medresponse.validation.record import ValidationRecord
 
 # What is said, by the record's own names.
 COLUMNS = (
@@ -49,7 +50,7 @@ class GateRow:
 @register(Section, "validation")
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """The record's gates in its own order."""
+    """The record's gates in its own order; of groups of patients only those that failed."""
 
     placement: ClassVar[Placement] = "appendix"
 
@@ -68,7 +69,7 @@ class Validation:
             title=say("validation.title"), lead=_lead(context),
             caption=say("validation.caption", method=record.method) if record else "",
             columns=tuple(say(column) for column in COLUMNS) if record else (),
-            rows=tuple(_row(gate, context) for gate in record.gates) if record else (),
+            rows=tuple(gate_row(gate, context) for gate in _listed(record)) if record else (),
             note=_note(context) if record else "",
         )  # fmt: skip
 
@@ -93,7 +94,14 @@ def _note(context: ReportContext) -> str:
     return context.say("validation.note", level=level, checksum=record.checksum)
 
 
-def _row(gate: Gate, context: ReportContext) -> GateRow:
+def _listed(record: ValidationRecord) -> tuple[Gate, ...]:
+    """Return the gates of all patients, and those of groups that failed; a document on the model has the others."""
+    failed = tuple(gate for gate in record.every_gate[len(record.gates) :] if not gate.passed)
+    return (*record.gates, *failed)
+
+
+def gate_row(gate: Gate, context: ReportContext) -> GateRow:
+    """Return a gate in words and numbers, named by what it is of."""
     fmt, numbers = context.fmt, (gate.measured, gate.lower, gate.upper)
     texts = [fmt.not_known if value is None else fmt.statistic(value, 3) for value in numbers]
     exact = numbers[0] == numbers[1] == numbers[2]

@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-peers bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
+.PHONY: help demo test smoke reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-peers bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ demo: runtime ## Fit the bundled ACTG 320 trial and write patient reports (ARGS=
 
 test: dev ## Run the tests (ARGS="..." is passed on, e.g. ARGS="-m recovery")
 	@$(PY) -m pytest $(ARGS)
+
+smoke: runtime ## Fit 300 patients of every scenario, scored against the truth (ARGS="..." is passed on)
+	@$(PY) experiments/run.py experiment=scenarios size=smoke existing=replace $(ARGS)
 
 reproduce: runtime ## Re-run an experiment, compare with its recorded results: experiment=<name> [size=ci]
 	@test -n "$(experiment)" || { echo "Name the experiment: make reproduce experiment=actg320 [size=ci]" >&2; exit 2; }

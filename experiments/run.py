@@ -37,7 +37,10 @@ STUDIES = (
     "oak_poplar",
     "oak_response",
     "oak_terms",
+    "scenarios",
+    "semi_synthetic",
     "simulation",
+    "simulation_knobs",
     "transplants",
     "warfarin",
 )
@@ -56,7 +59,7 @@ def run(config: Mapping[str, Any]) -> int:
         verify_manifest(RESULTS / name)
     study = Study(config, open_folder(config))
     if not is_finished(config, study.folder):
-        importlib.import_module(f"experiments.{name}").run(study)
+        importlib.import_module(f"experiments.{config.get('study', name)}").run(study)
         study.finish()
     if config["record"]:
         print(f"recorded: {record_results(study.folder, name)}")

@@ -12,28 +12,12 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 
 from medresponse.core.codec import to_plain
-from medresponse.core.registry import is_kind, registered
-from medresponse.synthetic.mechanisms.kinds import (
-    Assignment,
-    Censoring,
-    Covariates,
-    Dropout,
-    Effect,
-    Genome,
-    Missing,
-    Outcome,
-)
-from medresponse.synthetic.scenario import Scenario, scenarios
-
-PARTS: dict[str, type] = {
-    "covariates": Covariates, "genome": Genome, "assignment": Assignment, "outcome": Outcome, "effect": Effect,
-    "censoring": Censoring, "missing": Missing, "dropout": Dropout,
-}  # fmt: skip
+from medresponse.core.registry import registered
+from medresponse.synthetic.scenario import PARTS, Scenario, scenarios
 
 
 def store() -> None:
     """Put every scenario, and every kind of every part, into Hydra's store."""
-    assert all(is_kind(kind) for kind in PARTS.values())
     config = ConfigStore.instance()
     for part, kind in PARTS.items():
         for name, cls in registered(kind).items():

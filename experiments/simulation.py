@@ -1,58 +1,193 @@
-"""One scenario over seeds and sizes: recovery, coverage, regret, and how many patients an answer takes."""
+"""Scenarios over seeds and sizes: recovery, coverage, power, regret, and how many patients an answer takes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
 
-from experiments.figures import COLOURS
+from experiments import gbsg2
+from experiments.simulation_figures import draw
 from experiments.study import Study
+from medresponse.cohort import Cohort
+from medresponse.core.atomic import write_text
 from medresponse.core.codec import from_plain
 from medresponse.core.errors import SpecError
 from medresponse.core.registry import did_you_mean, name_of
-from medresponse.core.rng import derive_seed
-from medresponse.inference import fit_many
+from medresponse.core.rng import derive_seed, stream
+from medresponse.inference import Fit, fit_many
 from medresponse.model import ModelSpec
+from medresponse.readers import read, read_example
 from medresponse.reports import IndexFigure, IndexTable, write_index
 from medresponse.response import respond
 from medresponse.synthetic.scenario import Scenario
 from medresponse.synthetic.simulation import Trial, simulate
 from medresponse.validation import Estimate, known, over_seeds, recovery
 
-RECORDED = ("root_pehe", "relative_root_pehe", "ate_bias", "regret", "gain")
+IN_UNITS = ("root_pehe", "ate_bias", "regret", "gain", "width", "average_width")
+SHARES = ("relative_root_pehe", "coverage", "average_coverage", "power", "false_heterogeneity")
+BENEFITS = {
+    "coverage": "coverage", "width": "width", "root_pehe": "error", "relative_root_pehe": "error over SD", "ate_bias": "bias",
+    "average_width": "average's width", "power": "power", "false_heterogeneity": "false heterogeneity",
+}  # fmt: skip
+POLICY = {
+    "regret": "regret",
+    "gain": "gain over best single",
+    "policy_value": "value",
+    "oracle_value": "oracle",
+}
+EACH_SEED = ("average_coverage", "power")  # yes or no
 LEVEL = 0.95
+_RESAMPLES = 200  # for the Monte Carlo error of a number of patients
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of one scenario at one size.
+
+    Parameters
+    ----------
+    label : str
+        Of the scenario in the study; empty where there is one only.
+    n : int
+        Patients.
+    seeds : int
+    unit : str
+        Of responses.
+    worthwhile : float
+        Smallest benefit worth having, in that unit.
+    table : polars.DataFrame
+        What `over_seeds` returns.
+    """
+
+    label: str
+    n: int
+    seeds: int
+    unit: str
+    worthwhile: float
+    table: pl.DataFrame
+
+    def of(self, score: str) -> dict[str, tuple[float, float]]:
+        """Return treatment, contrast or ``all`` -> mean over seeds and its Monte Carlo error, of all patients together."""
+        rows = self.table.filter(
+            (pl.col("stratum") == "all")
+            & (pl.col("score") == score)
+            & (pl.col("level").is_null() | (pl.col("level") == LEVEL))
+        )
+        return {row["of"]: (row["value"], row["mcse"] or 0.0) for row in rows.iter_rows(named=True)}
+
+    @property
+    def prefix(self) -> str:
+        """Beginning of the names of its metrics."""
+        return f"{self.label}.n{self.n}" if self.label else f"n{self.n}"
 
 
 def run(study: Study) -> None:
-    """Fit every seed at every size, score against the truth, and write tables, curves and metrics."""
-    scenario = from_plain(Scenario, study.config["scenario"], path="scenario")
-    model, size = _model(study, scenario), study.config["size"]["name"]
-    scores = {n: _scores(study, replace(scenario, n=n), model) for n in study.config["patients"][size]}
-    for n, table in scores.items():
-        _record(study, n, table)
-    _draw(study, scores, float(model["worthwhile"]))
-    shown = [
-        table.filter(pl.col("stratum") == "all").with_columns(pl.selectors.float().round(4))
-        for table in scores.values()
+    """Fit every seed of every scenario at every size, score against the truth, and write tables, curves and metrics."""
+    size = checked_size(study.config)
+    real = real_cohort(study)
+    scored = [
+        _scores(study, label, replace(scenario, n=n), real)
+        for label, scenario in scenarios_of(study.config).items()
+        for n in study.config["patients"][size]
     ]
-    for n, table in zip(scores, shown, strict=True):
-        study.table(
-            table,
-            caption=f"{n} patients, {study.config['seeds'][size]} seeds: scores with Monte Carlo errors",
-        )
+    for one in scored:
+        record(study, one)
+    groups = study.config.get("groups") or {
+        study.config["name"]: list(dict.fromkeys(s.label for s in scored))
+    }
+    for name, labels in groups.items():
+        together = [one for label in labels for one in scored if one.label == label]
+        draw(study, name, together, needed(study, together))
+    tables(study, scored)
     write_index(
-        [], study.folder, title=f"Simulation: {scenario.name}",
+        [], study.folder, title=f"Simulation: {study.config['title']}",
         intro="A model fitted to made-up patients whose true responses are known. Scores are means over seeds, in brackets and "
         "bars with their Monte Carlo standard errors.",
         overwrite=True,
         figures=[IndexFigure(title=t, caption=c, svg=svg, alt=alt) for t, c, svg, alt in study.figures],
         tables=[IndexTable(caption=caption, frame=frame) for frame, caption in study.tables],
     )  # fmt: skip
+
+
+def tables(study: Study, scored: list[Scored]) -> None:
+    """Write every score as ``scores.csv``, and keep the main ones of all patients together for the page."""
+    size = study.config["size"]["name"]
+    frames = [
+        one.table.select(pl.lit(one.label or study.config["title"]).alias("scenario"), pl.lit(one.n).alias("patients"), pl.all())
+        for one in scored
+    ]  # fmt: skip
+    write_text(study.folder / "scores.csv", pl.concat(frames).write_csv())
+    for of_benefits, scores in ((True, BENEFITS), (False, POLICY)):
+        rows = [
+            {"scenario": one.label or study.config["title"], "patients": one.n, "of": of, "unit": one.unit}
+            | {words: _text(one, score, of) for score, words in scores.items()}
+            for one in scored
+            for of in one.of(next(iter(scores)))
+            if (" - " in of) == of_benefits
+        ]
+        what = "Benefits, with 95% intervals" if of_benefits else "Treatment chosen by posterior mean"
+        study.table(
+            pl.DataFrame(rows).drop("of" if not of_benefits else []),
+            caption=f"{what}: means over {study.config['seeds'][size]} seeds (Monte Carlo standard errors); every score, by "
+            "subgroup, site and decile of the propensity, is in scores.csv",
+        )
+
+
+def _text(one: Scored, score: str, of: str) -> str:
+    found = one.of(score).get(of)
+    return "–" if found is None else f"{found[0]:.3g} ({found[1]:.1g})"
+
+
+def checked_size(config: Mapping[str, Any]) -> str:
+    """Return the name of the configured size, for which patients and seeds are stated.
+
+    Raises
+    ------
+    SpecError
+        If they are not, no number of patients is given, or fewer than two seeds: one says nothing of its own error.
+    """
+    size = str(config["size"]["name"])
+    for knob, legal in (("patients", "one or more whole numbers from 1"), ("seeds", "whole numbers from 2")):
+        found = config[knob].get(size)
+        enough = bool(found) if knob == "patients" else isinstance(found, int) and found >= 2
+        if not enough:
+            raise SpecError(f"{knob}.{size}: {found!r} found; legal are {legal}", code="knob_out_of_range")
+    return size
+
+
+def scenarios_of(config: Mapping[str, Any]) -> dict[str, Scenario]:
+    """Return label -> scenario: the study's ``scenarios``, or its one ``scenario`` under no label."""
+    if "scenarios" in config:
+        return {
+            label: from_plain(Scenario, plain, path=f"scenarios.{label}")
+            for label, plain in config["scenarios"].items()
+        }
+    return {"": from_plain(Scenario, config["scenario"], path="scenario")}
+
+
+def real_cohort(study: Study) -> Cohort | None:
+    """Return the real cohort that patients are made after, None where the study has none.
+
+    Its configuration ``cohort`` is one of conf/source: GBSG-2, an example that the package brings, or ``file``, a table of
+    one's own with its schema, both seen from ``data_root``.
+    """
+    source = study.config.get("cohort")
+    if source is None:
+        return None
+    if source["kind"] == "gbsg2":
+        cohort = gbsg2.load(replace(study, config={**study.config, "source": source}))
+    elif source["kind"] == "file":
+        folder = study.data_folder()
+        cohort = read(folder / Path(source["file"]), schema=folder / Path(source["schema_file"]))
+    else:
+        cohort = read_example(source["kind"])
+    study.cohorts[f"{cohort.schema.name}, real"] = cohort.fingerprint
+    return cohort
 
 
 def _model(study: Study, scenario: Scenario) -> Mapping[str, Any]:
@@ -79,17 +214,15 @@ def spec_for(model: Mapping[str, Any], trial: Trial) -> ModelSpec:
     return from_plain(ModelSpec, plain, path="models")
 
 
-def _scores(study: Study, scenario: Scenario, model: Mapping[str, Any]) -> pl.DataFrame:
-    """Return scores over seeds at one size."""
-    seeds = [
-        derive_seed(study.seed, "simulation", i)
-        for i in range(study.config["seeds"][study.config["size"]["name"]])
+def _scores(study: Study, label: str, scenario: Scenario, real: Cohort | None) -> Scored:
+    """Return scores over seeds of one scenario at one size."""
+    model = _model(study, scenario)
+    n_seeds = study.config["seeds"][study.config["size"]["name"]]
+    trials = [
+        simulate(scenario, seed=derive_seed(study.seed, "simulation", i), cohort=real) for i in range(n_seeds)
     ]
-    trials = [simulate(scenario, seed=seed) for seed in seeds]
-    endpoint = str(model["endpoint"])
-    sign = trials[0].truth.signs[endpoint]
     outcomes = trials[0].cohort.schema.outcomes
-    outcome = endpoint if endpoint in outcomes else next(iter(outcomes))
+    outcome = model["endpoint"] if model["endpoint"] in outcomes else next(iter(outcomes))
     cohorts = [
         t.cohort.where(pl.all_horizontal(pl.col(list(outcomes[outcome].reads)).is_not_null())) for t in trials
     ]
@@ -99,75 +232,68 @@ def _scores(study: Study, scenario: Scenario, model: Mapping[str, Any]) -> pl.Da
     )  # fmt: skip
     if len(fits) < len(trials):
         raise KeyboardInterrupt
-    study.cohorts[f"{scenario.name}, n = {scenario.n}"] = cohorts[0].fingerprint
-    study.fits[f"{scenario.n}"] = fits[-1]
+    prefix = f"{label}.n{scenario.n}" if label else f"n{scenario.n}"
+    study.cohorts[f"{label or scenario.name}, n = {scenario.n}"] = cohorts[0].fingerprint
+    study.fits[prefix] = fits[-1]
     failed = sum(not one.diagnostics.passed for one in fits)
-    study.record(f"n{scenario.n}.fits_that_fail_diagnostics", float(failed))
+    study.record(f"{prefix}.fits_that_fail_diagnostics", float(failed))
+    found = [_recovery(model, trial, one) for trial, one in zip(trials, fits, strict=True)]
+    return Scored(
+        label, scenario.n, n_seeds, found[0][1], float(model["worthwhile"]), over_seeds([t for t, _ in found])
+    )
+
+
+def _recovery(model: Mapping[str, Any], trial: Trial, fitted: Fit) -> tuple[pl.DataFrame, str]:
+    """Return one fit's scores against the truth, and the unit of its responses."""
+    endpoint, schema = str(model["endpoint"]), trial.cohort.schema
     ask: dict[str, Any] = {}
     where: dict[str, Any] = {}
     if "horizon" in model:
         where = {"horizon": model["horizon"]}
         ask = {"horizon": model["horizon"], "unit": "month", "estimand": endpoint, **model.get("ask", {})}
-    tables = []
-    for trial, one in zip(trials, fits, strict=True):
-        truth = known(
-            trial.truth, endpoint=endpoint, received=trial.cohort.treatment_idx, direction=sign,
-            groups={g: trial.cohort.table[g].cast(pl.String).to_numpy() for g in trial.cohort.schema.groups}, **where,
-        )  # fmt: skip
-        responses = respond(one, trial.cohort, **ask)
-        tables.append(recovery(responses, truth))
-    return over_seeds(tables)
-
-
-def _record(study: Study, n: int, table: pl.DataFrame) -> None:
-    keep = table.filter(
-        (pl.col("stratum") == "all")
-        & (pl.col("score").is_in(RECORDED) | (pl.col("level") == LEVEL))
-        & ~pl.col("score").str.starts_with("counterfactual")
-    )
-    for row in keep.iter_rows(named=True):
-        of = row["of"].replace(" - ", "_minus_")
-        study.record(f"n{n}.{row['score']}.{of}", Estimate(row["value"], row["mcse"], "1"))
-
-
-def _draw(study: Study, scores: Mapping[int, pl.DataFrame], worthwhile: float) -> None:
-    """Draw coverage and width against size, with the size at which an interval is as narrow as what is worthwhile."""
-    contrasts = [of for of in next(iter(scores.values()))["of"].unique(maintain_order=True) if " - " in of]
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2)
-    found = []
-    for of, colour in zip(contrasts, COLOURS, strict=False):
-        for axis, score in zip(axes, ("coverage", "width"), strict=True):
-            rows = [
-                t.row(
-                    by_predicate=(pl.col("score") == score) & (pl.col("of") == of) & (pl.col("level") == LEVEL)
-                    & (pl.col("stratum") == "all"), named=True,
-                )
-                for t in scores.values()
-            ]  # fmt: skip
-            values, errors = [r["value"] for r in rows], [r["mcse"] for r in rows]
-            axis.errorbar(
-                list(scores), values, yerr=[2 * e for e in errors], label=of, color=colour, marker="o"
-            )
-            if score == "width":
-                patients = patients_needed(list(scores), values, worthwhile)
-                found.append(f"{of}: {patients}")
-                if isinstance(patients, int):
-                    study.record(f"patients_for_worthwhile.{of.replace(' - ', '_minus_')}", float(patients))
-    axes[0].axhline(LEVEL, color="0.5", linewidth=1, linestyle="--")
-    axes[0].set(xlabel="patients", ylabel="coverage of 95% intervals for benefit", ylim=(0.5, 1.0))
-    axes[1].axhline(worthwhile, color="0.5", linewidth=1, linestyle="--")
-    axes[1].set(xlabel="patients", ylabel="mean width of these intervals")
-    axes[1].legend(frameon=False)
-    words = "; ".join(found)
-    study.figure(
-        "patients", figure, caption=f"Bars are two Monte Carlo standard errors. Patients until intervals are as narrow as a "
-        f"worthwhile difference of {worthwhile:g}: {words}.",
-        alt=f"Coverage and width of 95% intervals for benefit against the number of patients. {words}.",
+    groups = {g: trial.cohort.table[g].cast(pl.String).to_numpy() for g in (*schema.groups, *schema.sites)}
+    truth = known(
+        trial.truth, endpoint=endpoint, received=trial.cohort.treatment_idx,
+        direction=trial.truth.signs[endpoint], groups=groups, **where,
     )  # fmt: skip
+    responses = respond(fitted, trial.cohort, **ask)
+    return recovery(responses, truth), responses.unit
 
 
-def patients_needed(sizes: list[int], widths: list[float], worthwhile: float) -> int | str:
+def record(study: Study, one: Scored) -> None:
+    """Record the scores of all patients together, with their units."""
+    for score in (*IN_UNITS, *SHARES):
+        for of, (value, mcse) in one.of(score).items():
+            name = f"{one.prefix}.{score}.{of.replace(' - ', '_minus_')}"
+            if score in EACH_SEED:  # the same answer in every seed does not make its rate certain
+                rate = (value * one.seeds + 0.5) / (one.seeds + 1)
+                mcse = max(mcse, float(np.sqrt(rate * (1 - rate) / one.seeds)))
+            study.record(name, Estimate(value, mcse, one.unit if score in IN_UNITS else "1"))
+
+
+def needed(study: Study, together: list[Scored]) -> list[str]:
+    """Record, and return in words, how many patients make intervals as narrow as a worthwhile benefit."""
+    words = []
+    for label in dict.fromkeys(one.label for one in together):
+        own = [one for one in together if one.label == label]
+        for score, what in (("width", "one patient's benefit"), ("average_width", "the average benefit")):
+            for of in own[0].of("root_pehe"):
+                sizes, (widths, errors) = (
+                    [one.n for one in own],
+                    zip(*(one.of(score)[of] for one in own), strict=True),
+                )
+                patients = patients_needed(sizes, widths, own[0].worthwhile)
+                if isinstance(patients, int):
+                    name = f"{label}.patients_for_{score}" if label else f"patients_for_{score}"
+                    again = _resampled(sizes, widths, errors, own[0].worthwhile)
+                    study.record(
+                        f"{name}.{of.replace(' - ', '_minus_')}", Estimate(patients, again, "patients")
+                    )
+                words.append(f"{f'{label}, ' if label else ''}{what} of {of}: {patients}")
+    return words
+
+
+def patients_needed(sizes: list[int], widths: Any, worthwhile: float) -> int | str:
     """Return how many patients make intervals `worthwhile` wide, by a line through the logs of sizes and widths.
 
     In words if fewer than two sizes were run, intervals do not narrow, or the answer lies beyond ten times the largest.
@@ -181,3 +307,13 @@ def patients_needed(sizes: list[int], widths: list[float], worthwhile: float) ->
     if needed > 10 * max(sizes):
         return f"more than {10 * max(sizes)}"
     return round(needed)
+
+
+def _resampled(sizes: list[int], widths: Any, errors: Any, worthwhile: float) -> float:
+    """Return the standard deviation of `patients_needed` when widths vary by their Monte Carlo errors."""
+    rng = stream(0, "simulation", "patients needed")
+    drawn = np.asarray(widths) * np.exp(
+        np.asarray(errors) / np.asarray(widths) * rng.standard_normal((_RESAMPLES, len(sizes)))
+    )
+    slope, level = np.polyfit(np.log(sizes), np.log(drawn).T, 1)
+    return float(np.std(np.exp((np.log(worthwhile) - level) / slope)))

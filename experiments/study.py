@@ -20,7 +20,7 @@ from medresponse.cohort import Cohort
 from medresponse.core import audit
 from medresponse.core.atomic import sha256_of, write_text
 from medresponse.core.codec import from_plain, to_plain
-from medresponse.core.errors import OutputExistsError
+from medresponse.core.errors import OutputExistsError, SpecError
 from medresponse.core.figure import svg_of
 from medresponse.core.manifest import verify_manifest, write_manifest
 from medresponse.core.provenance import utc_now, versions
@@ -60,7 +60,10 @@ class Study:
     @property
     def seed(self) -> int:
         """Seed of everything random in the study."""
-        return int(self.config["seed"])
+        seed = self.config["seed"]
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise SpecError(f"seed: {seed!r} found; legal are whole numbers from 0", code="no_seed")
+        return seed
 
     @property
     def engine(self) -> ChainEngine:

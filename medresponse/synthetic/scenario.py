@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any
 
 from medresponse.core.errors import SpecError
@@ -23,9 +24,15 @@ from medresponse.synthetic.mechanisms.kinds import (
     Missing,
     Outcome,
 )
-from medresponse.synthetic.mechanisms.knobs import between, contradicts
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, fits
 from medresponse.synthetic.mechanisms.missing import Complete, CompleteFollowUp
 from medresponse.synthetic.mechanisms.outcomes import GaussianOutcome
+
+PARTS: Mapping[str, type] = MappingProxyType({
+    "covariates": Covariates, "genome": Genome, "assignment": Assignment, "outcome": Outcome, "effect": Effect,
+    "censoring": Censoring, "missing": Missing, "dropout": Dropout,
+})  # fmt: skip
+"""Field of a scenario -> the protocol of what it holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +134,16 @@ class Scenario:
 
     def __post_init__(self) -> None:
         between("n", self.n, 1, 10_000_000)
+        between("world", self.world, 0, 2**63 - 1)
         between("coupling", self.coupling, 0.0, 1.0)
-        if len(self.treatments) < 2 or len(set(self.treatments)) < len(self.treatments):
-            raise SpecError("treatments: legal are two or more different labels", code="knob_out_of_range")
+        for part, kind in PARTS.items():
+            fits(part, getattr(self, part), kind)
+        labels = {label.strip() for label in self.treatments}
+        if len(self.treatments) < 2 or len(labels) < len(self.treatments) or "" in labels:
+            raise SpecError(
+                "treatments: legal are two or more different labels that are not blank",
+                code="knob_out_of_range",
+            )
         self.assignment.check(self.treatments, has_sites=self.sites.n > 0)
         self.outcome.check(self.treatments)
         if not isinstance(self.censoring, Uncensored) and not self.outcome.is_time:

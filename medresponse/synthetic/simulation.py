@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,10 @@ def simulate(scenario: Scenario, *, seed: int | None = None, cohort: Cohort | No
     SpecError
         If the seed is missing, or knobs contradict each other or the cohort.
     """
-    if seed is None or seed < 0:
+    if seed is None:
         raise SpecError("seed: missing; legal are whole numbers from 0", code="no_seed")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise SpecError(f"seed: {seed!r} found; legal are whole numbers from 0", code="no_seed")
     world = world_of(scenario, cohort)
     sites = scenario.sites
     effects = world.site_effects(stream(seed, "synthetic", "sites")) if sites.n else None

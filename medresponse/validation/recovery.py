@@ -53,6 +53,9 @@ def recovery(
             Where that is zero: share of patients whose interval for benefit less the average benefit excludes zero.
         ``ate_bias``
             Average benefit, posterior mean less truth.
+        ``average_coverage``, ``average_width``, ``power``
+            Of the interval for the average benefit of these patients: 1 if it holds the truth, else 0; its width; and 1
+            if it excludes zero, else 0. Over seeds the last is power, or a rate of false positives where the truth is 0.
         ``coverage``, ``width``
             Of intervals for mean responses and benefits.
         ``crps``
@@ -199,6 +202,7 @@ def _benefit_rows(each: _Each, truth: Known, levels: tuple[float, ...]) -> _Rows
         root = float(np.sqrt(((each.benefit[:, j] - true[:, j]) ** 2).mean()))
         rows.append(_row("root_pehe", of, root))
         rows.append(_row("ate_bias", of, float(each.benefit[:, j].mean() - true[:, j].mean())))
+        rows += _average_rows(each.average[j] / truth.n, float(true[:, j].mean()), of, levels)
         if spread > 0:
             rows.append(_row("relative_root_pehe", of, root / spread))
         elif each.draws.shape[-1]:
@@ -207,6 +211,16 @@ def _benefit_rows(each: _Each, truth: Known, levels: tuple[float, ...]) -> _Rows
                 low, high = np.quantile(own, [(1 - level) / 2, (1 + level) / 2], axis=-1)
                 share = float(((low > 0) | (high < 0)).mean())
                 rows.append(_row("false_heterogeneity", of, share, level=level))
+    return rows
+
+
+def _average_rows(draws: np.ndarray, true: float, of: str, levels: tuple[float, ...]) -> _Rows:
+    rows: _Rows = []
+    for level in levels:
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        rows.append(_row("average_coverage", of, float(low <= true <= high), level=level))
+        rows.append(_row("average_width", of, float(high - low), level=level))
+        rows.append(_row("power", of, float(low > 0 or high < 0), level=level))
     return rows
 
 

@@ -1,17 +1,45 @@
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 
 from experiments.metrics import load_metrics
-from experiments.simulation import patients_needed, spec_for
-from experiments.study import RESULTS, ROOT
-from medresponse.synthetic.scenario import scenario
+from experiments.simulation import (
+    Scored,
+    needed,
+    patients_needed,
+    real_cohort,
+    record,
+    run,
+    scenarios_of,
+    spec_for,
+    tables,
+)
+from experiments.simulation_figures import draw
+from experiments.study import RESULTS, ROOT, Study
+from medresponse.core.codec import to_plain
+from medresponse.core.errors import SpecError
+from medresponse.core.registry import name_of
+from medresponse.synthetic.mechanisms.assignments import Observational
+from medresponse.synthetic.mechanisms.effects import Modifiers
+from medresponse.synthetic.mechanisms.missing import Leaving
+from medresponse.synthetic.scenario import Confounding, scenario, scenarios
 from medresponse.synthetic.simulation import simulate
+from tests.experiments.test_configs import composed
+
+TURNED = {
+    "effect": Modifiers(),
+    "confounding": Confounding(),
+    "assignment": Observational(),
+    "dropout": Leaving(),
+}
 
 
 @pytest.fixture(scope="module")
 def models():
-    return yaml.safe_load((ROOT / "conf" / "experiment" / "simulation.yaml").read_text())["models"]
+    return yaml.safe_load((ROOT / "conf" / "models" / "by_outcome.yaml").read_text())
 
 
 def test_patients_needed_follows_the_root_of_n():
@@ -32,18 +60,126 @@ def test_patients_needed_says_when_it_cannot_tell(sizes, widths, words):
     assert words in patients_needed(sizes, widths, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [("s02_linear_rct", "gaussian"), ("s05_hidden_confounder", "gaussian"), ("s06_pgx_ancestry", "binary"),
-     ("s08_survival_nonph", "weibull"), ("s09_competing_informative", "competing"), ("s11_sites_shift", "gaussian"), ("s12_tgi_dose", "tumour_growth")],
-)  # fmt: skip
-def test_the_spec_fits_the_trial(models, name, kind):
+@pytest.mark.parametrize("name", scenarios())
+def test_the_spec_fits_the_trial(models, name):
     trial = simulate(scenario(name, n=50), seed=1)
-    spec = spec_for(models[kind], trial)
+    spec = spec_for(models[name_of(type(trial.truth.scenario.outcome))], trial)
     assert set(spec.blocks) == set(trial.cohort.schema.features)
     assert spec.pooling == trial.cohort.schema.sites
     observational = trial.cohort.schema.treatment.assignment == "observational"
     assert spec.confounding == ("measured" if observational else None)
+
+
+def test_every_scenario_is_in_the_study_of_all():
+    found = scenarios_of(composed("experiment=scenarios", "size=smoke"))
+    assert found == dict(scenarios())
+
+
+def test_knobs_are_turned_one_at_a_time():
+    config = composed("experiment=simulation_knobs")
+    found = scenarios_of(config)
+    assert [found[f"hidden_{k}"].confounding.hidden for k in ("0", "30", "70")] == [0.0, 0.3, 0.7]
+    assert [found[f"dropout_{k}"].dropout.rate for k in ("20", "65")] == [0.2, 0.65]
+    assert {label for labels in config["groups"].values() for label in labels} == set(found)
+    for labels in config["groups"].values():
+        assert (
+            len(
+                {
+                    replace(found[label], name="", **TURNED)
+                    for label in labels
+                    if label != "heterogeneity_none"
+                }
+            )
+            == 1
+        )
+
+
+def scores(benefit, unit="points", worthwhile=2.0, label="", n=100):
+    rows = [(score, "b - a", "all", None if score in ("root_pehe", "ate_bias") else 0.95, value, 0.1, 8)
+            for score, value in benefit.items()]  # fmt: skip
+    rows += [
+        (score, "all", "all", None, 0.5, 0.1, 8)
+        for score in ("regret", "gain", "policy_value", "oracle_value")
+    ]
+    names = ["score", "of", "stratum", "level", "value", "mcse", "seeds"]
+    return Scored(label, n, 8, unit, worthwhile, pl.DataFrame(rows, schema=names, orient="row"))
+
+
+BENEFIT = {
+    "root_pehe": 1.5,
+    "ate_bias": 0.2,
+    "coverage": 0.9,
+    "width": 8.0,
+    "average_width": 4.0,
+    "power": 1.0,
+}
+
+
+def test_metrics_have_the_units_of_what_they_measure(tmp_path):
+    study = Study(composed("experiment=simulation"), tmp_path)
+    record(study, scores(BENEFIT))
+    units = {name: metric.unit for name, metric in study.metrics.items()}
+    assert {units[f"n100.{score}.b_minus_a"] for score in ("root_pehe", "ate_bias", "width")} == {"points"}
+    assert {units[f"n100.{score}.b_minus_a"] for score in ("coverage", "power")} == {"1"}
+    assert units["n100.regret.all"] == "points"
+    assert study.metrics["n100.power.b_minus_a"].mcse > 0  # eight of eight is not certainty
+    together = [scores(BENEFIT), scores(BENEFIT | {"width": 4.0, "average_width": 2.0}, n=400)]
+    assert "average benefit of b - a: 400" in " ".join(needed(study, together))
+    found = study.metrics["patients_for_average_width.b_minus_a"]
+    assert found.unit == "patients" and found.value == 400 and found.mcse > 0
+
+
+@pytest.mark.parametrize("sizes", [(100,), (100, 400)])
+def test_figures_and_tables_hold_every_scenario(tmp_path, sizes):
+    study = Study(composed("experiment=scenarios", "size=smoke"), tmp_path)
+    cells = [scores(BENEFIT, label=label, n=n) for label in ("one", "two") for n in sizes]
+    draw(study, "both", cells, ["words"])
+    tables(study, cells)
+    _, caption, svg, alt = study.figures[0]
+    assert "<svg" in svg and ("worthwhile benefit of 2 points" in caption) == (len(sizes) > 1)
+    assert all(f"{label} at n = {n}" in alt for label in ("one", "two") for n in sizes)
+    assert [frame.height for frame, _ in study.tables] == [len(cells), len(cells)]
+    assert pl.read_csv(tmp_path / "scores.csv").height == sum(one.table.height for one in cells)
+
+
+@pytest.mark.parametrize(
+    ("knob", "message"),
+    [
+        ("seeds.smoke=1", "seeds.smoke: 1 found; legal are whole numbers from 2"),
+        ("patients.smoke=[]", r"patients.smoke: \[\] found; legal are one or more"),
+        ("seed=null", "seed: None found; legal are whole numbers from 0"),
+        ("seed=-1", "seed: -1 found"),
+        ("patients.smoke=[0]", r"n: 0 found; legal is \[1, 1e\+07\]"),
+        ("scenario.outcome.sd=-1", r"outcome.sd: -1 found; legal is \(0, inf\)"),
+        ("scenario.effect.heterogeneity=huge", "scenario.effect.heterogeneity: .*'huge'"),
+    ],
+)
+def test_bad_input_is_refused_by_name_before_anything_is_fitted(tmp_path, knob, message):
+    study = Study(composed("experiment=simulation", "size=smoke", knob), tmp_path)
+    with pytest.raises(SpecError, match=message):
+        run(study)
+    assert not study.fits
+
+
+def test_patients_are_made_after_the_real_ones(tmp_path):
+    study = Study(composed("experiment=semi_synthetic"), tmp_path)
+    real = real_cohort(study)
+    assert real.n == 686 and "GBSG-2, real" in study.cohorts
+    for value in scenarios_of(study.config).values():
+        trial = simulate(replace(value, n=60), seed=1, cohort=real)
+        assert trial.truth.kind == "semi_synthetic"
+        assert set(trial.cohort.schema.feature_columns) == set(real.schema.feature_columns)
+
+
+def test_ones_own_cohort_is_read_from_its_file(tmp_path):
+    made = simulate(scenario("s02_linear_rct", n=80), seed=1).cohort
+    made.table.write_csv(tmp_path / "mine.csv")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(to_plain(made.schema)))
+    config = composed(
+        "experiment=semi_synthetic", "source@cohort=file", "cohort.file=mine.csv", "cohort.schema_file=mine.yaml",
+        f"data_root={tmp_path}",
+    )  # fmt: skip
+    assert real_cohort(Study(config, tmp_path)).n == 80
 
 
 def test_recorded_run_recovers_the_linear_truth_and_its_fits_converge():

@@ -57,6 +57,19 @@ def test_errors_of_benefit_by_hand():
     assert "false_heterogeneity" not in table["score"].to_list()
 
 
+def test_the_average_benefits_interval_by_hand():
+    """Draws of the average are 1.5 + t, t evenly over (-1, 1): its 80% interval is (0.7, 2.3), its 95% one (0.55, 2.45)."""
+    t = np.linspace(-1.0, 1.0, 4001)
+    means = np.zeros((2, 2, t.size))
+    means[0, 1], means[1, 1] = 1.0 + t, 2.0 + t
+    table = recovery(means, Known(mean=np.array([[0.0, 2.0], [0.0, 3.0]]), treatments=ARMS))
+    assert pick(table, "average_width", level=0.8) == pytest.approx(1.6)
+    assert [pick(table, "average_coverage", level=level) for level in (0.8, 0.95)] == [0.0, 0.0]
+    assert pick(table, "power", level=0.95) == 1.0
+    near = recovery(means - np.array([[0.0], [1.5]]), Known(mean=np.zeros((2, 2)), treatments=ARMS))
+    assert pick(near, "average_coverage", level=0.5) == 1.0 and pick(near, "power", level=0.5) == 0.0
+
+
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
 def test_width_and_coverage_of_normal_draws(level):
     rng = np.random.default_rng(1)

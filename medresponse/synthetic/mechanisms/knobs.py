@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
+from numbers import Integral, Real
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from medresponse.core.errors import SpecError
+from medresponse.core.registry import registered
 
 
 def between(
     knob: str, value: float, low: float, high: float, *, open_low: bool = False, open_high: bool = False
 ) -> None:
-    """Refuse a number outside [low, high]; an open end is itself refused.
+    """Refuse a number outside [low, high]; an open end is itself refused. Ends of type int say that the knob is whole too.
 
     Raises
     ------
     SpecError
-        Naming the knob, what was found and the legal range; NaN is outside every range.
+        Naming the knob, what was found and the legal range; NaN is outside every range, and so is what is no number.
     """
+    ends = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high or math.isinf(high) else ']'}"
+    whole = isinstance(low, int) and isinstance(high, int)
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+        kind = "whole numbers in " if whole else ""
+        raise SpecError(f"{knob}: {value!r} found; legal is {kind}{ends}", code="knob_out_of_range")
     above = value > low if open_low else value >= low
     below = value < high if open_high else value <= high
     if not (above and below):
-        ends = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high or math.isinf(high) else ']'}"
         raise SpecError(f"{knob}: {value:g} found; legal is {ends}", code="knob_out_of_range")
 
 
@@ -34,6 +42,33 @@ def one_each(knob: str, values: Sequence[object], treatments: Sequence[str], *, 
             f"{knob}: {len(values)} value(s) found, {len(wanted)} needed, for {', '.join(wanted)}",
             code="knob_out_of_range",
         )
+
+
+def fits(part: str, value: object, kind: type) -> None:
+    """Refuse a part of another kind, and words that are none of a knob's.
+
+    Raises
+    ------
+    SpecError
+        Naming the part or knob, what was found and what is legal.
+    """
+    if type(value) not in registered(kind).values():
+        raise SpecError(
+            f"{part}: {type(value).__name__} found; legal are {', '.join(sorted(registered(kind)))}",
+            code="knob_out_of_range",
+        )
+    for knob, words in _choices(type(value)).items():
+        if getattr(value, knob) not in words:
+            raise SpecError(
+                f"{part}.{knob}: {getattr(value, knob)!r} found; legal are {', '.join(map(str, words))}",
+                code="knob_out_of_range",
+            )
+
+
+@cache
+def _choices(cls: type) -> dict[str, tuple[object, ...]]:
+    """Return knob -> its words, of knobs that take one of several words."""
+    return {knob: get_args(hint) for knob, hint in get_type_hints(cls).items() if get_origin(hint) is Literal}
 
 
 def rising(knob: str, times: Sequence[float]) -> None:

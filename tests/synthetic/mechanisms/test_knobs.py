@@ -198,6 +198,17 @@ def test_incidences_and_event_free_share_sum_to_one() -> None:
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "n": (lambda: _with(n=0), r"n: 0 found; legal is \[1, 1e\+07\]"),
+    "n not whole": (lambda: _with(n=10.5), r"n: 10\.5 found; legal is whole numbers in \[1, 1e\+07\]"),
+    "n no number": (lambda: _with(n="10"), "n: '10' found; legal is"),
+    "world": (lambda: _with(world=-1), "world: -1 found; legal is"),
+    "blank": (lambda: _with(treatments=("", "b", "c")), "treatments: legal are two or more different labels"),
+    "mean": (lambda: GaussianOutcome(mean=float("inf")), r"outcome\.mean: inf found; legal is \(-inf, inf\)"),
+    "word": (lambda: _with(effect=Modifiers(heterogeneity="huge")), r"effect\.heterogeneity: 'huge' found; legal are none, med, high"),
+    "surface": (lambda: _with(outcome=GaussianOutcome(surface="cubic")), r"outcome\.surface: 'cubic' found; legal are linear, polynomial"),
+    "overlap": (lambda: _with(assignment=Observational(overlap="some")), r"assignment\.overlap: 'some' found; legal are full, one_term"),
+    "another part": (lambda: _with(assignment=GaussianOutcome()), "assignment: GaussianOutcome found; legal are observational, rct"),
+    "seed not whole": (lambda: simulate(_with(), seed=1.5), r"seed: 1\.5 found; legal are whole numbers from 0"),
+    "seed negative": (lambda: simulate(_with(), seed=-1), "seed: -1 found"),
     "root": (lambda: Observational(root=1.0), r"assignment.root: 1 found; legal is \(0, 1\)"),
     "arm never given": (lambda: Randomised(ratio=(1, 0, 1)), "assignment.ratio: 0 found"),
     "block": (lambda: _with(assignment=Randomised(block=4)), "assignment.block: 4 found; legal are multiples of 3"),

@@ -42,6 +42,7 @@ class GaussianOutcome:
 
     def __post_init__(self) -> None:
         between("outcome.explained", self.explained, 0.0, 1.0, open_high=True)
+        between("outcome.mean", self.mean, -np.inf, np.inf, open_low=True, open_high=True)
         between("outcome.sd", self.sd, 0.0, np.inf, open_low=True, open_high=True)
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import SpecError
 from medresponse.core.rng import stream
 from medresponse.synthetic.mechanisms.kinds import Scores
+from medresponse.synthetic.mechanisms.knobs import is_number
 from medresponse.synthetic.scenario import Scenario
 from medresponse.synthetic.truth import Truth
 from medresponse.synthetic.world import SiteEffects, World, first_endpoint, noise_of, world_of
@@ -62,7 +62,7 @@ def simulate(scenario: Scenario, *, seed: int | None = None, cohort: Cohort | No
     """
     if seed is None:
         raise SpecError("seed: missing; legal are whole numbers from 0", code="no_seed")
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+    if not is_number(seed, whole=True) or seed < 0:
         raise SpecError(f"seed: {seed!r} found; legal are whole numbers from 0", code="no_seed")
     world = world_of(scenario, cohort)
     sites = scenario.sites

@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from medresponse.core.errors import SpecError
 from medresponse.core.registry import registered
+
+
+def is_number(value: object, *, whole: bool = False) -> bool:
+    """Say whether a value is a real number, or a whole one; True and False are none."""
+    return isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
 
 
 def between(
@@ -25,7 +30,7 @@ def between(
     """
     ends = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high or math.isinf(high) else ']'}"
     whole = isinstance(low, int) and isinstance(high, int)
-    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+    if not is_number(value, whole=whole):
         kind = "whole numbers in " if whole else ""
         raise SpecError(f"{knob}: {value!r} found; legal is {kind}{ends}", code="knob_out_of_range")
     above = value > low if open_low else value >= low
@@ -44,7 +49,7 @@ def one_each(knob: str, values: Sequence[object], treatments: Sequence[str], *, 
         )
 
 
-def fits(part: str, value: object, kind: type) -> None:
+def fits(part: str, value: Any, kind: type) -> None:
     """Refuse a part of another kind, and words that are none of a knob's.
 
     Raises

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -70,7 +69,6 @@ def fits(part: str, value: Any, kind: type) -> None:
             )
 
 
-@cache
 def _choices(cls: type) -> dict[str, tuple[object, ...]]:
     """Return knob -> its words, of knobs that take one of several words."""
     return {knob: get_args(hint) for knob, hint in get_type_hints(cls).items() if get_origin(hint) is Literal}

@@ -1,12 +1,16 @@
+import errno
 import json
+import os
 
 import polars as pl
 import pytest
 
+import medresponse.readers
 from medresponse import cli
 from medresponse.core.errors import FitError
 from medresponse.core.estimand import ESTIMANDS
 from medresponse.inference import Gibbs, Numpyro, Nuts, PymcNuts
+from tests.hand_made import trial_of
 from tests.response_kinds import responses_of
 
 SCHEMA = """
@@ -266,6 +270,40 @@ def test_a_patient_who_fails_is_named_and_the_exit_code_says_so(files, capsys, r
     assert "failed: nobody: [unknown_patient]" in err and "2 of 2 reports, 1 failed" in err
     assert "<Batch: 1 made, 0 kept, 1 failed>" in out
     assert [p.name for p in (files / "out" / "patients").iterdir()] == ["P01.json"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_folder_that_is_full_or_read_only_is_one_message_and_nothing_is_lost(
+    files, capsys, reporting, monkeypatch, number
+):
+    def refuse(path, content):
+        raise OSError(number, os.strerror(number))
+
+    assert reporting("--patient", "P01") == 0
+    pages = {file: file.read_bytes() for file in (files / "out" / "patients").iterdir()}
+    (files / "ids.txt").write_text("P01\nP02\nP03\n")
+    with monkeypatch.context() as full:
+        full.setattr("medresponse.reports.output.write_bytes", refuse)
+        assert reporting("--patients", "@ids.txt") == 2
+    assert f"error: [output] out cannot be written to: {os.strerror(number)}." in capsys.readouterr().err
+    assert pages == {file: file.read_bytes() for file in (files / "out" / "patients").iterdir()}
+    assert reporting("--patients", "@ids.txt") == 0
+    assert "<Batch: 2 made, 1 kept, 0 failed>" in capsys.readouterr().out
+    assert run(files, "verify", "@out") == 0
+
+
+def test_training_data_that_are_not_those_of_the_fit_are_one_message(files, capsys, reporting, monkeypatch):
+    other = trial_of(seed=2)
+    mine = medresponse.readers.read
+    monkeypatch.setattr(
+        "medresponse.readers.read",
+        lambda path, *a, **o: other if path.name == "trial.csv" else mine(path, *a, **o),
+    )
+    assert reporting("--all", "--training", "@trial.csv") == 2
+    assert (
+        "[cohort_mismatch] reference is not the cohort that the model learned from" in capsys.readouterr().err
+    )
+    assert not (files / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def _decode_dataclass(kind: type, plain: Plain, path: str) -> Any:
     for key in plain:
         if key not in fields:
             raise SpecError(f"{path}.{key}: unknown entry; {did_you_mean(key, list(fields))}")
-    hints = typing.get_type_hints(kind)
+    hints = _type_hints(kind)
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in plain:
@@ -106,6 +106,11 @@ def _decode_dataclass(kind: type, plain: Plain, path: str) -> Any:
         raise SpecError(f"{path}: {error}") from error
     except SchemaError as error:
         raise SchemaError(f"{path}.{error.args[0]}", code=error.code) from error
+
+
+@functools.cache
+def _type_hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _decode_union(kind: Any, plain: Plain, path: str) -> Any:
@@ -128,7 +133,7 @@ def _decode_union(kind: Any, plain: Plain, path: str) -> Any:
 
 def _tag_of(record: Any) -> str:
     """Return the value that ``kind`` must have in one member of a union of dataclasses."""
-    tags = typing.get_args(typing.get_type_hints(record).get("kind"))
+    tags = typing.get_args(_type_hints(record).get("kind"))
     return str(tags[0]) if tags else str(record.__name__)
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -183,6 +184,20 @@ def test_a_process_that_dies_takes_only_its_own_patient_with_it(
     for outcome in alone.outcomes:  # another process writes the same bytes
         name = f"patients/{outcome.patient}.json"
         assert (alone.folder / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_a_process_whose_parent_was_killed_takes_the_request_away_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    file = tmp_path / ".request.x" / "request"
+    file.parent.mkdir()
+    file.write_bytes(b"patients")
+    parent = SimpleNamespace(join=lambda: ended.append("parent"))
+    monkeypatch.setattr(batch, "parent_process", lambda: parent)
+    monkeypatch.setattr(os, "_exit", lambda code: ended.append("process"))
+    batch._end_with_parent(file)
+    assert ended == ["parent", "process"] and not list(tmp_path.iterdir())
 
 
 def test_ten_thousand_patients_with_one_broken(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -140,6 +140,15 @@ class Wording:
     def bare_signed(self, value: float, step: float) -> str:
         """Return a difference with its sign and without its unit."""
         return self.fmt.signed(self.factor * value, step)
+
+    def sizes(self, values: Sequence[float], step: float) -> str:
+        """Return a difference or its interval without signs, for words that say to which side: ``14``, ``11 to 17``."""
+        texts = [self.fmt.amount(self.factor * abs(value), step) for value in values]
+        text = texts[0] if len(texts) == 1 else self.fmt.span(*texts)
+        if self.scale != "amount":
+            return text
+        n = rounded(self.factor * abs(values[0]), step) if len(values) == 1 else None
+        return self.fmt.with_unit(text, self.unit, n=n)
 
     def difference_step(self, lower: float, upper: float) -> float:
         """Return the rounding step of printed differences: one patient of 100, or what the interval supports."""

@@ -133,7 +133,7 @@ def test_performance_in_groups_is_shown_with_intervals_and_small_groups_are_only
         ("Smoking: former", "31"),
     ]
     assert [row["checks"][0]["raw"][0] for row in found["rows"]] == [0.02, 0.2]
-    assert found["rows"][0]["checks"][0]["measured"] == "0.02 (−0.08 to 0.12)"
+    assert found["rows"][0]["checks"][0]["measured"] == "2 (−8 to 12)"
     assert "FAILED" in found["rows"][1]["checks"][0]["result"] and "1 of 2 checks passed" in found["lead"]
     assert found["notes"] == [
         "Smoking: 2 groups are not shown, since they or others hold 10 patients or fewer."

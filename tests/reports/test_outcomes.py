@@ -35,11 +35,13 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def page_of(kind: str, *, worthwhile: float = 0.05, **options: Any) -> tuple[dict[str, Any], str]:
+def page_of(
+    kind: str, *, worthwhile: float = 0.05, code: str = "en", **options: Any
+) -> tuple[dict[str, Any], str]:
     """The sections of a page as plain data, and its HTML."""
     outcome, question = QUESTIONS[kind]
     responses, cohort = responses_of(outcome, **question, **options)
-    made = report(responses, cohort, patient="P01", worthwhile=worthwhile)
+    made = report(responses, cohort, patient="P01", worthwhile=worthwhile, language=code)
     return json.loads(made.document.to_json())["sections"], render(made.document)
 
 
@@ -149,10 +151,50 @@ def test_the_sentence_says_fewer_where_fewer_patients_have_the_event() -> None:
     sentence = page_of("probability")[0]["in_short"]["sentences"][0]
     assert re.fullmatch(
         r"With Option B, \d+ fewer of 100 patients like this one have the outcome \u201cdead\u201d than with Option A: "
-        r"\d+ of 100 against \d+ of 100 \(95% interval \u2212\d+ to \u2212\d+ per 100\)\.", sentence,
+        r"\d+ of 100 against \d+ of 100 \(95% interval \d+ to \d+ fewer\)\.", sentence,
     )  # fmt: skip
     unclear = page_of("probability", effect=0.0)[0]["in_short"]["sentences"][0]
     assert "too uncertain to say whether more or fewer patients like this one have the outcome" in unclear
+
+
+# Kind, effect, language -> how the sentence ends, with the sizes of the difference and of its interval's ends.
+CLEAR = [
+    ("probability", -0.8, "en", r"With Option B, (\d+) fewer of 100 .* \(95% interval (\d+) to (\d+) fewer\)\."),
+    ("probability", 0.8, "en", r"With Option B, (\d+) more of 100 .* \(95% interval (\d+) to (\d+) more\)\."),
+    ("probability", -0.8, "es", r".* habrá (\d+) menos con .* \(intervalo de credibilidad del 95\D%: (\d+) a (\d+) menos\)\."),
+    ("cured", 0.8, "en", r"With Option B, (\d+) fewer of 100 .* \(95% interval (\d+) to (\d+) fewer\)\."),
+    ("rate", -0.8, "en", r".* are fewer than .* \(by ([\d.]+), 95% interval ([\d.]+) to ([\d.]+)\)\."),
+    ("rate", 0.8, "es", r".* más Attacks que .* \(diferencia de ([\d,]+); .*: ([\d,]+) a ([\d,]+)\)\."),
+    ("rmst", -0.8, "en", r".* is higher than .* \(by ([\d.]+) months, 95% interval ([\d.]+) to ([\d.]+) months\)\."),
+    ("time_lost", -0.8, "en", r".* is lower than .* \(by ([\d.]+) months, 95% interval ([\d.]+) to ([\d.]+) months\)\."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "effect", "code", "pattern"), CLEAR)
+def test_the_sentence_and_the_difference_are_one_number(
+    kind: str, effect: float, code: str, pattern: str
+) -> None:
+    found = page_of(kind, code=code, effect=effect)[0]
+    sentence = found["in_short"]["sentences"][0]
+    match = re.fullmatch(pattern, sentence)
+    assert match is not None, sentence
+    estimate = found["differences"]["comparisons"][0]["estimate"]
+    sign, (size, near, far) = "+" if estimate["mean"] > 0 else "\u2212", match.groups()
+    ends = (near, far) if estimate["mean"] > 0 else (far, near)
+    assert re.match(rf"{re.escape(sign + size)}\b", estimate["text"])
+    assert re.findall(r"[+\u2212][\d.,]+", estimate["interval"]) == [sign + end for end in ends]
+
+
+def test_an_interval_that_includes_0_is_said_to_both_sides() -> None:
+    for kind, lower, higher in (("probability", "fewer", "more"), ("time_lost", "lower", "higher")):
+        found = page_of(kind, effect=0.0)[0]
+        sentence = found["in_short"]["sentences"][0]
+        pattern = rf"the 95% interval, ([\d.]+)(?: months)? {lower} to ([\d.]+)(?: months)? {higher}, includes 0\)\."
+        match = re.search(pattern, sentence)
+        assert match is not None, sentence
+        # Less is better, so the benefit is the other way round.
+        interval = found["differences"]["comparisons"][0]["estimate"]["interval"]
+        assert re.match(rf"\u2212{match[2]} to \+{match[1]}\b", interval)
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ def test_the_answer_is_a_spanish_sentence(spanish_report: Report) -> None:
     )
     assert re.fullmatch(
         "Tratamiento A frente a Atención habitual: demasiado incierto para decir si habrá más o menos pacientes como este libres "
-        r"de recaída a 300 días; estimación: \d+ de 100 frente a \d+ de 100 \(diferencia \+\d+ por 100; el intervalo de "
-        "credibilidad del 95\u00a0%, \u2212\\d+ a \\+\\d+, incluye el 0\\)\\.",
+        r"de recaída a 300 días; estimación: \d+ de 100 frente a \d+ de 100 \(diferencia: \d+ más de cada 100; el intervalo de "
+        "credibilidad del 95\u00a0%, \\d+ menos a \\d+ más, incluye el 0\\)\\.",
         found["in_short"]["sentences"][0],
     )
     assert spanish_report.document.flags == ("faltan 2 de 4 variables",)

@@ -467,10 +467,17 @@ def objects(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
         yield from objects(item, f"{path}.{key}".lstrip("."))
 
 
+def gate_factor(case: Case, name: str) -> float:
+    """What a gate's numbers are multiplied by: those of responses as they are on the page, shares by 100, slopes and ratios by 1."""
+    if name in ("calibration_in_the_large", "calibration_curve", "benefit_in_the_large"):
+        return case.factor
+    return 1.0 if name in ("sampler", "calibration_slope", "benefit_slope", "interval_width") else 100.0
+
+
 def test_every_text_is_its_number_rounded(case: Case) -> None:
     language, checked = case.plain["language"], 0
     for path, found in objects(case.plain):
-        factor = 1.0 if "time_gained" in path or ".validation." in path else case.factor
+        factor = 1.0 if "time_gained" in path else case.factor
         if {"mean", "lower", "upper", "text"} <= set(found):
             assert prints(found["text"], factor * found["mean"], language), path
             between = found.get("interval", found["text"])
@@ -496,8 +503,9 @@ def test_every_text_is_its_number_rounded(case: Case) -> None:
                 for j in (0, 1):
                     assert prints(text, own * found["raw"][2 + 2 * i + j], language, at=j), path
         elif {"raw", "measured"} <= set(found):
+            own = gate_factor(case, case.record.gates[int(path.rsplit(".", 1)[1])].name)
             assert all(
-                prints(found["measured"], raw, language, at=i) for i, raw in enumerate(found["raw"])
+                prints(found["measured"], own * raw, language, at=i) for i, raw in enumerate(found["raw"])
             ), path
         elif {"raw", "text"} <= set(found) and found["raw"]:
             texts = [value for _, value, _ in read(found["text"], language)]
@@ -538,6 +546,7 @@ def test_headlines_and_the_sentence_in_short_repeat_the_estimates(case: Case) ->
             v for _, v, _ in read(labels, language)
         }
         assert said <= known, sentence
+        assert not re.search(r"[+\N{MINUS SIGN}]\d", sentence), "signs mean benefit on the rest of the page"
 
 
 def test_figures_are_drawn_from_the_jsons_numbers(cases: dict[str, Case]) -> None:

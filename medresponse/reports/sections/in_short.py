@@ -8,10 +8,9 @@ from typing import ClassVar, Self
 
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
-from medresponse.reports.format import capital
+from medresponse.reports.format import capital, rounded
 from medresponse.reports.predictive import predictive_of
 from medresponse.reports.withheld import short_reason
-from medresponse.reports.wording import Estimate, Wording
 
 
 @register(Section, "in_short")
@@ -64,6 +63,7 @@ _SINGLE = {"are": "in_short.single.are", "have": "in_short.single.have"}
 
 
 def _comparison(context: ReportContext, k: int) -> str:
+    """Say which option has more, and by how much: sizes and sides in words, since signs mean benefit elsewhere on the page."""
     wording, labels = context.wording, context.option_labels
     gain = wording.difference(context.values[k] - context.values[context.reference_idx])
     own, other = (wording.absolute(context.values[j]) for j in (k, context.reference_idx))
@@ -72,20 +72,34 @@ def _comparison(context: ReportContext, k: int) -> str:
         # The long unit of events stands once.
         "own": wording.bare(own.mean) if wording.scale == "events" else own.text,
     }  # fmt: skip
+    step = wording.difference_step(gain.lower, gain.upper)
     if wording.spans_zero(gain):
-        difference = _bare(wording, gain)
-        return context.say(_UNCLEAR[wording.noun], difference=difference, interval=gain.interval, **parts)
-    key = (_FEWER if gain.mean < 0 else _MORE)[wording.noun]
-    if wording.scale == "per_100":
-        count = wording.fmt.count_of_100(abs(gain.mean))
-        return context.say(key, count=count, interval=gain.interval, **parts)
-    return context.say(key, difference=_bare(wording, gain), interval=gain.interval, **parts)
+        mean, lower, upper = (_sided(context, value, step) for value in (gain.mean, gain.lower, gain.upper))
+        interval = wording.fmt.span(lower, upper)
+        return context.say(_UNCLEAR[wording.noun], difference=mean, interval=interval, **parts)
+    bounds = sorted((gain.lower, gain.upper), key=abs)
+    return context.say(
+        (_FEWER if gain.mean < 0 else _MORE)[wording.noun], difference=wording.sizes([gain.mean], step),
+        interval=wording.sizes(bounds, step), **parts,
+    )  # fmt: skip
 
 
-def _bare(wording: Wording, gain: Estimate) -> str:
-    if wording.scale != "events":
-        return gain.text
-    return wording.bare_signed(gain.mean, wording.difference_step(gain.lower, gain.upper))
+_SIDES = {
+    ("amount", False): "in_short.side.lower",
+    ("amount", True): "in_short.side.higher",
+    ("counted", False): "in_short.side.fewer",
+    ("counted", True): "in_short.side.more",
+}
+
+
+def _sided(context: ReportContext, value: float, step: float) -> str:
+    """Return ``3 fewer``, ``0`` or ``9 more``."""
+    wording = context.wording
+    size, number = wording.sizes([value], step), rounded(wording.factor * value, step)
+    if not number:
+        return size
+    scale = "amount" if wording.scale == "amount" else "counted"
+    return context.say(_SIDES[scale, number > 0], size=size)
 
 
 def _alone(context: ReportContext, k: int) -> str:

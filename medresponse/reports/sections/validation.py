@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.format import step_for
 from medresponse.validation.gates import Gate
 from medresponse.validation.record import ValidationRecord
 
@@ -34,11 +35,14 @@ RESULTS = {
     "not_measured": "validation.gate.not_measured",
     "diagnostics": "validation.gate.diagnostics",
 }
+# What is measured in the responses' unit, and shares of patients or of error; slopes and ratios have no unit.
+_OF_RESPONSES = {"calibration_in_the_large", "calibration_curve", "benefit_in_the_large"}
+_SHARES = {"predictive_distribution", "predictive_coverage", "concordance", "skill"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateRow:
-    """One gate: raw numbers, and the texts printed."""
+    """One gate: numbers as the record has them, and the texts printed, on the scale of the page."""
 
     name: str
     raw: tuple[float | None, ...]
@@ -102,23 +106,40 @@ def _listed(record: ValidationRecord) -> tuple[Gate, ...]:
 
 def gate_row(gate: Gate, context: ReportContext) -> GateRow:
     """Return a gate in words and numbers, named by what it is of."""
-    fmt, numbers = context.fmt, (gate.measured, gate.lower, gate.upper)
-    texts = [fmt.not_known if value is None else fmt.statistic(value, 3) for value in numbers]
-    exact = numbers[0] == numbers[1] == numbers[2]
-    measured = texts[0] if exact else f"{texts[0]} ({fmt.span(texts[1], texts[2])})"
+    factor, unit = _scale(gate, context)
     name = context.say(GATE_NAMES[gate.name])
+    if unit:
+        name = context.say("validation.gate.in", name=name, unit=unit)
     return GateRow(
-        name=f"{name}: {gate.of}" if gate.of else name, raw=numbers, measured=measured, limit=_limit(gate, context),
-        result=context.say(RESULTS[gate.reason]),
+        name=f"{name}: {gate.of}" if gate.of else name, raw=(gate.measured, gate.lower, gate.upper),
+        measured=_measured(gate, context, factor), limit=_limit(gate, context, factor), result=context.say(RESULTS[gate.reason]),
     )  # fmt: skip
 
 
-def _limit(gate: Gate, context: ReportContext) -> str:
-    (low, high), write = gate.limit, context.fmt.statistic
+def _scale(gate: Gate, context: ReportContext) -> tuple[float, str]:
+    """Return what a gate's numbers are multiplied by to be printed, and the unit that they have then."""
+    if gate.name in _OF_RESPONSES:
+        return context.wording.factor, context.wording.difference_unit
+    return (100.0, context.say("unit_per_100")) if gate.name in _SHARES else (1.0, "")
+
+
+def _measured(gate: Gate, context: ReportContext, factor: float) -> str:
+    fmt = context.fmt
+    if gate.measured is None or gate.lower is None or gate.upper is None:
+        return fmt.not_known
+    value, lower, upper = (factor * number for number in (gate.measured, gate.lower, gate.upper))
+    if lower == upper:
+        return fmt.statistic(value, 3)
+    step = step_for(lower, upper)
+    texts = [fmt.amount(number, step) for number in (value, lower, upper)]
+    return f"{texts[0]} ({fmt.span(texts[1], texts[2])})"
+
+
+def _limit(gate: Gate, context: ReportContext, factor: float) -> str:
+    fmt = context.fmt
+    low, high = (None if end is None else fmt.statistic(factor * end, 3) for end in gate.limit)
     if low is None:
-        return context.say(
-            "validation.at_most", value=context.fmt.not_known if high is None else write(high, 3)
-        )
+        return context.say("validation.at_most", value=high or fmt.not_known)
     if high is None:
-        return context.say("validation.at_least", value=write(low, 3))
-    return write(low, 3) if low == high else context.fmt.span(write(low, 3), write(high, 3))
+        return context.say("validation.at_least", value=low)
+    return low if low == high else fmt.span(low, high)

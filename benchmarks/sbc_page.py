@@ -70,9 +70,9 @@ where the model is; whether the model is right for the patients is another quest
 Below are 400 replicates of each cell (family/prior/data) on a small made-up trial: sixty patients, two arms, three features,
 normal treatment effects. `spread` is the standard deviation of the ranks over that of uniform ones: above 1, posteriors are
 too narrow. A mean rank above 0.5: they are too low. A cell fails if the smallest p, after Holm's correction for all its
-quantities, is below 0.01; so would one calibrated cell in a hundred. Two short chains a fit (300 + 200): a replicate is
-*unmixed* if R-hat of a coefficient exceeds 1.05, and is counted with the others all the same. Divergences are over all
-replicates of 400 kept draws each."""
+quantities, is below 0.01; so would one calibrated cell in a hundred. Two short chains a fit, of 300 + 200
+draws, or for each of several imputations of 200 + 50: a replicate is *unmixed* if R-hat of a coefficient exceeds 1.05, and is
+counted with the others all the same. Divergences are summed over all kept draws (160,000 for complete features)."""
 _POWER = """Share of runs in which a wrong posterior of one quantity among thirteen turns the verdict red, by simulated ranks (1,000
 runs each; Monte Carlo error at most 0.016), for the test of the empirical distribution and the mean rank together, which is
 the one in force, and for the first alone. Posteriors narrower by a fifth need more than 400 replicates; with 200, the size that

@@ -84,4 +84,6 @@ def _from_graph(spec: ModelSpec, prepared: Prepared, *, draws: int, seed: int) -
             scales = [f"{stem}{grouping.stem}_{part}" for part in parts]
             wanted += [v for v in scales if v in model.named_vars]
     sampled = pm.draw([model[v] for v in wanted], draws=draws, random_seed=derive_seed(seed, "prior") % 2**32)
+    if draws == 1:  # which PyMC returns without their dimension
+        sampled = [values[None] for values in sampled]
     return dict(zip(wanted, sampled, strict=True))

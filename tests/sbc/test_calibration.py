@@ -32,8 +32,8 @@ def calibrate(**changes: Any) -> Calibration:
 
 
 @pytest.fixture(scope="module")
-def ranked() -> tuple[Callable[[list[Replicate]], Calibration], list[Replicate]]:
-    """How replicates are ranked, and those of a calibration without bugs."""
+def sound() -> tuple[Calibration, Callable[[list[Replicate]], Calibration], list[Replicate]]:
+    """A calibration without bugs, how it ranks replicates, and those."""
     kept: list[Any] = []
     original = calibration.ranked
 
@@ -44,14 +44,15 @@ def ranked() -> tuple[Callable[[list[Replicate]], Calibration], list[Replicate]]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "ranked", keeping)
-        calibrate()
-    return kept[0], kept[1]
+        found = calibrate()
+    return found, kept[0], kept[1]
 
 
 @pytest.mark.sampling
-def test_a_right_model_passes(ranked: tuple[Callable[..., Calibration], list[Replicate]]) -> None:
-    rank, runs = ranked
-    found = rank(runs)
+def test_a_right_model_passes(
+    sound: tuple[Calibration, Callable[..., Calibration], list[Replicate]],
+) -> None:
+    found, _, _ = sound
     assert found.passed and found.ranks.height == CI_SIZE
     assert {"contrast 1", "shape", "mean benefit, new", "sd of benefit, new", "log likelihood"} <= set(
         found.ranks.columns
@@ -79,9 +80,9 @@ def biased(run: ChainRun) -> ChainRun:
 def test_a_bug_in_the_draws_turns_it_red(
     bug: Callable[[ChainRun], ChainRun],
     replicates: int,
-    ranked: tuple[Callable[..., Calibration], list[Replicate]],
+    sound: tuple[Calibration, Callable[..., Calibration], list[Replicate]],
 ) -> None:
-    rank, runs = ranked
+    _, rank, runs = sound
     wrong = [replace(one, chains=tuple(bug(run) for run in one.chains)) for one in runs[:replicates]]
     assert not rank(wrong).passed
 

@@ -41,10 +41,10 @@ def test_missing_features_are_drawn_given_the_known_ones_and_no_outcome() -> Non
     """Known values stand; the missing have about the mean and spread of the known, whatever the outcomes."""
     cohort = template("gaussian", missing=True)
     prepared = prepare(SPEC, cohort, outcome="outcome", seed=1)
-    drawn = drawn_features(SPEC, prepared, cohort, draws=200, seed=1)
+    drawn = drawn_features(SPEC, prepared, cohort, draws=50, seed=1)
     codes = prepared.encoding.codes(cohort)
     known = ~np.isnan(codes)
-    assert drawn.shape == (200, *codes.shape)
+    assert drawn.shape == (50, *codes.shape)
     assert (drawn[:, known] == codes[known]).all()
     age = drawn[:, np.isnan(codes[:, 0]), 0]
     assert age.mean() == pytest.approx(0.0, abs=0.4) and age.std() == pytest.approx(1.0, abs=0.3)
@@ -105,7 +105,7 @@ def test_a_posterior_around_the_data_is_the_conjugate_one(monkeypatch: pytest.Mo
 
 
 def around(**changes: Any) -> Calibration:
-    settings: dict[str, Any] = {"truth": "posterior", "replicates": 80, "seed": 2, "engine": SHORT}
+    settings: dict[str, Any] = {"truth": "posterior", "replicates": 60, "seed": 2, "engine": SHORT}
     return sbc(SPEC, template("gaussian"), **settings | changes)
 
 

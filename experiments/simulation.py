@@ -31,9 +31,10 @@ from medresponse.validation import Estimate, known, over_seeds, recovery
 IN_UNITS = ("root_pehe", "ate_bias", "regret", "gain", "width", "average_width")
 SHARES = ("relative_root_pehe", "coverage", "average_coverage", "power", "false_heterogeneity")
 BENEFITS = {
-    "coverage": "coverage", "width": "width", "root_pehe": "error", "relative_root_pehe": "error over SD", "ate_bias": "bias",
-    "average_width": "average's width", "power": "power", "false_heterogeneity": "false heterogeneity",
+    "coverage": "coverage", "width": "width", "root_pehe": "error", "relative_root_pehe": "error / SD",
+    "false_heterogeneity": "false heterogeneity",
 }  # fmt: skip
+AVERAGES = {"ate_bias": "bias", "average_coverage": "coverage", "average_width": "width", "power": "power"}
 POLICY = {
     "regret": "regret",
     "gain": "gain over best single",
@@ -78,7 +79,14 @@ class Scored:
             & (pl.col("score") == score)
             & (pl.col("level").is_null() | (pl.col("level") == LEVEL))
         )
-        return {row["of"]: (row["value"], row["mcse"] or 0.0) for row in rows.iter_rows(named=True)}
+        return {row["of"]: (row["value"], self._error(score, row)) for row in rows.iter_rows(named=True)}
+
+    def _error(self, score: str, row: Mapping[str, Any]) -> float:
+        error = row["mcse"] or 0.0
+        if score not in EACH_SEED:
+            return error
+        rate = (row["value"] * self.seeds + 0.5) / (self.seeds + 1)  # one answer in all seeds is no certainty
+        return max(error, float(np.sqrt(rate * (1 - rate) / self.seeds)))
 
     @property
     def prefix(self) -> str:
@@ -107,7 +115,7 @@ def run(study: Study) -> None:
     write_index(
         [], study.folder, title=f"Simulation: {study.config['title']}",
         intro="A model fitted to made-up patients whose true responses are known. Scores are means over seeds, in brackets and "
-        "bars with their Monte Carlo standard errors.",
+        "bars with their Monte Carlo standard errors; those by subgroup, site and decile of the propensity are in scores.csv.",
         overwrite=True,
         figures=[IndexFigure(title=t, caption=c, svg=svg, alt=alt) for t, c, svg, alt in study.figures],
         tables=[IndexTable(caption=caption, frame=frame) for frame, caption in study.tables],
@@ -122,19 +130,22 @@ def tables(study: Study, scored: list[Scored]) -> None:
         for one in scored
     ]  # fmt: skip
     write_text(study.folder / "scores.csv", pl.concat(frames).write_csv())
-    for of_benefits, scores in ((True, BENEFITS), (False, POLICY)):
+    for what, shown in (
+        ("Each patient's benefit, with 95% intervals", BENEFITS),
+        ("The average benefit, with 95% intervals", AVERAGES),
+        ("Treatment chosen by posterior mean", POLICY),
+    ):
+        first = next(iter(shown))
         rows = [
-            {"scenario": one.label or study.config["title"], "patients": one.n, "of": of, "unit": one.unit}
-            | {words: _text(one, score, of) for score, words in scores.items()}
+            {"scenario": one.label or study.config["title"], "patients": one.n, "of": of.replace(" - ", "\u00a0−\u00a0"), "unit": one.unit}
+            | {words: _text(one, score, of) for score, words in shown.items() if any(s.of(score) for s in scored)}
             for one in scored
-            for of in one.of(next(iter(scores)))
-            if (" - " in of) == of_benefits
-        ]
-        what = "Benefits, with 95% intervals" if of_benefits else "Treatment chosen by posterior mean"
+            for of in one.of(first)
+            if (" - " in of) == (shown is not POLICY)
+        ]  # fmt: skip
         study.table(
-            pl.DataFrame(rows).drop("of" if not of_benefits else []),
-            caption=f"{what}: means over {study.config['seeds'][size]} seeds (Monte Carlo standard errors); every score, by "
-            "subgroup, site and decile of the propensity, is in scores.csv",
+            pl.DataFrame(rows).drop("of" if shown is POLICY else []),
+            caption=f"{what}: means over {study.config['seeds'][size]} seeds (Monte Carlo standard errors)",
         )
 
 
@@ -265,9 +276,6 @@ def record(study: Study, one: Scored) -> None:
     for score in (*IN_UNITS, *SHARES):
         for of, (value, mcse) in one.of(score).items():
             name = f"{one.prefix}.{score}.{of.replace(' - ', '_minus_')}"
-            if score in EACH_SEED:  # the same answer in every seed does not make its rate certain
-                rate = (value * one.seeds + 0.5) / (one.seeds + 1)
-                mcse = max(mcse, float(np.sqrt(rate * (1 - rate) / one.seeds)))
             study.record(name, Estimate(value, mcse, one.unit if score in IN_UNITS else "1"))
 
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 # Score -> words of the axis, and the value that a dashed line marks.
 PANELS: dict[str, tuple[str, float | None]] = {
-    "coverage": ("coverage of 95% intervals for benefit", LEVEL),
+    "coverage": ("coverage of 95% intervals\nfor benefit", LEVEL),
     "width": ("mean width of these intervals, {unit}", None),
-    "average_width": ("width of the 95% interval\nfor the average benefit, {unit}", None),
-    "power": ("share of seeds whose interval for\nthe average benefit excludes 0", None),
-    "root_pehe": ("error of individual benefits\n(root mean square), {unit}", None),
-    "relative_root_pehe": ("the same over SD of true benefits", 1.0),
-    "false_heterogeneity": ("share of patients whose benefit\nis called unlike the average", 1 - LEVEL),
+    "average_width": ("width of 95% intervals\nfor the average benefit, {unit}", None),
+    "power": ("power for the average benefit", None),
+    "root_pehe": ("root mean square error\nof benefits, {unit}", None),
+    "relative_root_pehe": ("this error over the SD\nof true benefits", 1.0),
+    "false_heterogeneity": ("share of patients called\nunlike the average", 1 - LEVEL),
 }
 _UNITLESS = ("coverage", "relative_root_pehe", "power", "false_heterogeneity")
 

@@ -32,6 +32,7 @@ log = logging.getLogger("medresponse.experiments")
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
+OF_THE_RUN = ("action", "existing", "record", "output")  # entries of a configuration that move no result
 BATCHES = 20  # of posterior draws, for Monte Carlo errors: 5 a chain of a fit without imputation
 
 
@@ -223,14 +224,16 @@ def is_finished(config: Mapping[str, Any], folder: Path) -> bool:
 
 
 def record_results(folder: Path, name: str) -> Path:
-    """Copy metrics and manifest of a finished run to the repository's recorded results."""
+    """Copy metrics, manifest and what can move a result of the configuration to the repository's recorded results."""
     verify_manifest(folder)
     target = RESULTS / name
     target.mkdir(parents=True, exist_ok=True)
     facts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     metrics = (folder / "metrics.json").read_text(encoding="utf-8")
     write_text(target / "metrics.json", metrics)
-    write_text(target / "config.yaml", (folder / "config.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    kept = {key: value for key, value in config.items() if key not in OF_THE_RUN}
+    write_text(target / "config.yaml", yaml.safe_dump(kept, sort_keys=False))
     write_manifest(target, extra={k: v for k, v in facts.items() if k != "files"})
     for file in target.iterdir():
         file.chmod(0o644)  # aggregates only: nothing here is about one patient
@@ -249,7 +252,5 @@ def code_hash() -> str:
 
 def config_hash(config: Mapping[str, Any]) -> str:
     """Return the SHA-256 of what in a configuration can move a result."""
-    moving = {
-        key: value for key, value in config.items() if key not in ("action", "existing", "record", "output")
-    }
+    moving = {key: value for key, value in config.items() if key not in OF_THE_RUN}
     return hashlib.sha256(json.dumps(moving, sort_keys=True).encode()).hexdigest()

@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test smoke reproduce lab notebooks bench bench-recovery bench-wide bench-acic bench-peers bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
+.PHONY: help demo test smoke reproduce lab notebooks bench bench-costs bench-fits bench-recovery bench-wide bench-acic bench-peers bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ bench-reports: dev ## Time reports of 500 patients as HTML and as PDF (three min
 
 bench-sbc: runtime ## Calibrate families, priors and missing data by simulation, 400 replicates each (two hours)
 	@$(PY) -m benchmarks.sbc $(ARGS)
+
+bench-fits: runtime ## Time fits beside PyMC, NumPyro and rstanarm (ten minutes; ARGS="--quick starts" takes some rows)
+	@$(PY) -m benchmarks.fits $(ARGS)
+
+bench-costs: dev ## Measure what fits cost, where no row is there, and fit the law of `plan` (five minutes)
+	@$(PY) -m benchmarks.costs $(ARGS)
 
 bench-scale: runtime ## Time scores of up to a million patients, beside PyMC (eight minutes; ARGS="peer million" for some rows)
 	@$(PY) -m benchmarks.scale $(ARGS)

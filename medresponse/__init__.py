@@ -29,6 +29,7 @@ _PUBLIC = {
     "check_prior": "medresponse.prior_check",
     "compare_specs": "medresponse.comparison",
     "compare_fits": "medresponse.comparison",
+    "plan": "medresponse.inference",
     "fit": "medresponse.inference",
     "save_fit": "medresponse.inference",
     "load_fit": "medresponse.inference",
@@ -91,6 +92,7 @@ __all__ = [
     "load_schema",
     "model",
     "pairwise",
+    "plan",
     "priors",
     "read",
     "read_example",
@@ -131,7 +133,7 @@ if TYPE_CHECKING:
     from medresponse.comparison import compare_fits, compare_specs
     from medresponse.cross_validation import validate
     from medresponse.decisions import decide
-    from medresponse.inference import Gibbs, Numpyro, Nuts, PymcNuts, fit, load_fit, save_fit
+    from medresponse.inference import Gibbs, Numpyro, Nuts, PymcNuts, fit, load_fit, plan, save_fit
     from medresponse.model import Hinges, ModelSpec, SumOfHinges, SumOfTrees, Trees
     from medresponse.prior_check import check_prior
     from medresponse.readers import read, read_example

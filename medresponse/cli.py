@@ -76,18 +76,20 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="fit a model and save it")
     _data(fit)
-    fit.add_argument("--spec", type=Path, required=True, help="YAML file of a ModelSpec")
-    fit.add_argument("--outcome", help="which outcome of the schema, if it has several")
+    _sampled(fit)
     fit.add_argument("--seed", type=int, required=True)
-    fit.add_argument(
-        "--engine", choices=("nuts", "pymc", "numpyro"), help="default nuts; the others are slower, and check it"
-    )  # fmt: skip
-    for name, default in (("draws", "1000, or 500 with trees or hinges"), ("tune", "1000"), ("chains", "4")):
-        fit.add_argument(f"--{name}", type=int, help=f"default {default}")
-    fit.add_argument("--target-accept", type=float, help="default 0.95; not with trees or hinges")
-    fit.add_argument("--thin", type=int, help="sweeps per kept draw, default 4; with trees or hinges alone")
     _out(fit, "folder for the fit")
     fit.set_defaults(run=_fit)
+
+    plan = commands.add_parser(
+        "plan", help="predict time and memory of a fit, and of scoring, before it is run"
+    )
+    _data(plan)
+    _sampled(plan)
+    plan.add_argument(
+        "--for-patients", type=int, metavar="N", help="predict for so many instead of the file's"
+    )
+    plan.set_defaults(run=_plan)
 
     respond = commands.add_parser("respond", help="write every patient's response under every treatment")
     _scored(respond)
@@ -211,6 +213,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _sampled(parser: argparse.ArgumentParser) -> None:
+    """Add what a fit is asked by, apart from its data and its seed."""
+    parser.add_argument("--spec", type=Path, required=True, help="YAML file of a ModelSpec")
+    parser.add_argument("--outcome", help="which outcome of the schema, if it has several")
+    parser.add_argument(
+        "--engine", choices=("nuts", "pymc", "numpyro"), help="default nuts; the others are slower, and check it"
+    )  # fmt: skip
+    for name, default in (("draws", "1000, or 500 with trees or hinges"), ("tune", "1000"), ("chains", "4")):
+        parser.add_argument(f"--{name}", type=int, help=f"default {default}")
+    parser.add_argument("--target-accept", type=float, help="default 0.95; not with trees or hinges")
+    parser.add_argument(
+        "--thin", type=int, help="sweeps per kept draw, default 4; with trees or hinges alone"
+    )
+
+
 def _data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="CSV or Parquet file, one row a patient")
     parser.add_argument("--schema", type=Path, required=True, help="YAML file that declares every column")
@@ -287,6 +304,22 @@ def _fit(options: argparse.Namespace) -> int:
         return 130
     shutil.rmtree(checkpoint, ignore_errors=True)
     return 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from medresponse.core.codec import from_plain
+    from medresponse.core.strict_yaml import read_yaml
+    from medresponse.inference import plan
+    from medresponse.model import ModelSpec
+    from medresponse.readers import read
+
+    spec = from_plain(ModelSpec, read_yaml(options.spec, what="spec"), path="spec")
+    found = plan(
+        spec, read(options.data, options.schema), outcome=options.outcome, engine=_engine(options, spec),
+        patients=options.for_patients,
+    )  # fmt: skip
+    print(repr(found))
+    return 0 if found.fits else 1
 
 
 def _engine(options: argparse.Namespace, spec: ModelSpec) -> Engine:

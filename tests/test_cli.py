@@ -130,7 +130,9 @@ def test_help_names_every_verb(capsys):
         cli.main(["--help"])
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    assert all(verb in out for verb in ("check", "fit", "respond", "score", "report", "document", "verify"))
+    assert all(
+        verb in out for verb in ("check", "plan", "fit", "respond", "score", "report", "document", "verify")
+    )
 
 
 @pytest.mark.parametrize("verb", ["respond", "score", "report", "document"])
@@ -358,6 +360,17 @@ def test_a_spec_is_fitted_with_its_own_engine(files, monkeypatch, spec, asked, e
 def test_a_setting_of_the_other_engine_or_out_of_range_is_refused(files, capsys, spec, asked, message):
     assert fitting(files, spec, *asked) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("free", "code"), [(None, 0), (10, 1)])
+def test_a_plan_says_what_a_fit_takes_and_whether_it_fits(files, capsys, monkeypatch, free, code):
+    monkeypatch.setattr("medresponse.inference.planning.available_memory", lambda: free)
+    (files / "spec.yaml").write_text("family: {kind: lognormal}\nblocks: {history: {kind: normal}}\n")
+    command = ("plan", "@trial.csv", "--schema", "@schema.yaml", "--spec", "@spec.yaml", "--draws", "500")
+    assert run(files, *command, "--for-patients", "5000") == code
+    out = capsys.readouterr().out
+    assert "5,000 patients, 1 columns" in out and "(500 + 1000)" in out
+    assert ("DOES NOT FIT" in out) == bool(code)
 
 
 def fitting(folder, spec, *asked):

@@ -6,6 +6,7 @@ from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.fitting import compiled, engine_for, fit, fit_many, only_outcome
 from medresponse.inference.gibbs import Gibbs
 from medresponse.inference.numpyro_nuts import Numpyro
+from medresponse.inference.planning import Plan, plan
 from medresponse.inference.pymc_nuts import PymcNuts
 from medresponse.inference.store import load_fit, save_fit
 
@@ -19,6 +20,7 @@ __all__ = [
     "Limits",
     "Numpyro",
     "Nuts",
+    "Plan",
     "PymcNuts",
     "Support",
     "compiled",
@@ -28,6 +30,7 @@ __all__ = [
     "fit_many",
     "load_fit",
     "only_outcome",
+    "plan",
     "sample_chains",
     "save_fit",
 ]

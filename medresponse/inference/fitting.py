@@ -32,6 +32,7 @@ from medresponse.inference.engines import (
 )
 from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
+from medresponse.inference.planning import check_memory
 from medresponse.inference.power_scaling import power_scaled
 from medresponse.model import Design, ModelSpec, Prepared, build_model, prepare, rotate
 
@@ -77,6 +78,8 @@ def fit(
         If spec and cohort do not go together.
     FitError
         If sampling fails.
+    MemoryLimitError
+        If it cannot fit in memory, as `plan` predicts; the message says what would.
     """
     (fitted,) = fit_many(
         spec, [cohort], outcome=outcome, engine=engine, seed=seed, checkpoint=checkpoint, limits=limits
@@ -106,6 +109,7 @@ def fit_many(
     fits = []
     for cohort in cohorts:
         name = outcome or only_outcome(cohort)
+        check_memory(spec, cohort, name, sampler)
         prepared = prepare(spec, cohort, outcome=name, seed=seed)
         identity = fit_identity(spec, cohort, name, to_plain(sampler), seed)
         folder = Path(checkpoint) / identity[:16] if checkpoint is not None else None

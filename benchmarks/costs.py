@@ -1,0 +1,117 @@
+"""Measure what fits cost and fit the law that `plan` predicts by: `make bench-costs`; kept in medresponse/inference/costs.json.
+
+Each row is a process of its own: CPU seconds of preparing, compiling, sampling and finishing, microseconds of one gradient, and
+the peak of memory beyond what a process holds once it has imported everything. Rows marked as checks take no part in the law.
+Rows that are kept in benchmarks/costs.json are not measured again (remove the file to measure all); ``python -m benchmarks.costs
+law`` only fits the law to them, and writes the tables of docs/scaling.md.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROWS = Path(__file__).with_name("costs.json")
+LAW = Path(__file__).resolve().parents[1] / "medresponse" / "inference" / "costs.json"
+SHORT = {"draws": 200, "tune": 200, "chains": 2}
+# Family, patients, genomic features, kept draws a chain; True where the row only checks the law.
+PLAN = [
+    ("gaussian", 1_000, 50, 200, False), ("gaussian", 8_000, 50, 1000, False), ("gaussian", 3_000, 50, 500, True),
+    ("bernoulli", 500, 50, 200, False), ("bernoulli", 3_000, 50, 200, False), ("bernoulli", 1_000, 50, 400, True),
+    ("gaussian", 1_000, 10, 200, False), ("weibull", 500, 50, 200, False), ("weibull", 3_000, 50, 200, False),
+    ("weibull", 1_000, 50, 400, True),
+]  # fmt: skip
+
+
+def main(arguments: list[str]) -> None:
+    """Measure every row that is not there yet, then fit the law; with a row's settings measure it and print it."""
+    from medresponse.core.atomic import write_text
+    from medresponse.core.provenance import versions
+
+    if arguments and arguments != ["law"]:
+        print(json.dumps(_row(*json.loads(arguments[0]))))
+        return
+    rows = json.loads(ROWS.read_text(encoding="utf-8"))["rows"] if ROWS.is_file() else []
+    known = [tuple(row["asked"]) for row in rows]
+    for asked in [] if arguments else [one for one in PLAN if one not in known]:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.costs", json.dumps(asked)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SystemExit(done.stderr[-2000:])
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        print(rows[-1], flush=True)
+        facts = {"processor": platform.machine(), "cores": os.cpu_count(), "versions": versions()}
+        write_text(
+            ROWS, json.dumps({"command": "make bench-costs", "machine": facts, "rows": rows}, indent=1) + "\n"
+        )
+        ROWS.chmod(0o644)
+    from benchmarks.costs_docs import write
+    from benchmarks.costs_law import fit_law
+
+    law = fit_law(rows)
+    write_text(LAW, json.dumps(law, indent=1) + "\n")
+    LAW.chmod(0o644)
+    write(rows, law)
+    print(json.dumps(law["checks"], indent=1))
+
+
+def _row(family: str, n: int, genomic: int, draws: int, check: bool) -> dict[str, Any]:
+    from benchmarks.fits import _kernel_time
+    from benchmarks.trial import flagship, trial
+    from medresponse.families import Compressing
+    from medresponse.inference import Nuts, compiled, fitting, sample_chains
+    from medresponse.model import prepare
+
+    spec, engine = flagship(family), Nuts(**SHORT | {"draws": draws})
+    cohort = trial(n, family=family, genomic=genomic)
+    small = trial(400, family=family, genomic=genomic)
+    fitting.make_support(prepare(spec, small, outcome="y", seed=1))  # imports
+    import arviz_stats.base  # noqa: F401
+    import nutpie  # noqa: F401
+
+    clock, before = [time.process_time()], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    prepared = prepare(spec, cohort, outcome="y", seed=1)
+    clock.append(time.process_time())
+    model = compiled(spec, prepared.design, engine)
+    clock.append(time.process_time())
+    gradient = _kernel_time(model._kernel, prepared.data[0])["median"]
+    clock.append(time.process_time())
+    after_compiling = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sampled = sample_chains(model, prepared.data, engine=engine, seed=1)
+    clock.append(time.process_time())
+    fitted = fitting._assemble(spec, cohort, "y", engine, 1, prepared, sampled, None, "0")
+    fitted = fitting._with_influence(fitted, cohort)
+    clock.append(time.process_time())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    steps = float(fitted.sample_stats["n_steps"].mean())
+    spent = np.diff(clock)
+    layout = prepared.layout
+    return {
+        "asked": [family, n, genomic, draws, check], "family": family, "n": n, "columns": len(layout.columns),
+        "coefficients": layout.n_coefficients, "contrasts": layout.n_contrasts, "compressed": isinstance(spec.family, Compressing),
+        "iterations": (engine.draws + engine.tune) * engine.chains, "kept": engine.draws * engine.chains,
+        "quantities": sum(int(np.prod(a.shape[2:])) for a in fitted.posterior.data_vars.values()),
+        "prepare": spent[0], "compile": spent[1], "gradient_us": gradient, "sample": spent[3], "finish": spent[4], "steps": steps,
+        "megabytes": (peak - before) / 1024, "megabytes_after_compiling": (after_compiling - before) / 1024,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

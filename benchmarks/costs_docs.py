@@ -1,0 +1,103 @@
+"""The tables of docs/scaling.md on fits, written from what `benchmarks.costs` and `benchmarks.fits` kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medresponse.core.atomic import write_text
+
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
+FITS = Path(__file__).with_name("fits.json")
+BEGIN, END = "<!-- printed by benchmarks.costs -->", "<!-- end of what benchmarks.costs printed -->"
+PARTS = {
+    "prepare_s": "preparing, CPU s", "compile_s": "compiling, CPU s", "gradient_us": "one gradient, microseconds",
+    "finish_s": "diagnostics and influence, CPU s", "megabytes": "memory, MB",
+}  # fmt: skip
+WORDS = {
+    "once": "{:.3g}", "coefficients": "{:.3g} x coefficients", "triangle": "{:.3g} x coefficients^2 (compressed)",
+    "features": "{:.3g} x patients (2,000 where none lacks anything) x columns",
+    "compression": "{:.3g} x patients x coefficients^2 (compressed)", "kept": "{:.3g} x draws x coefficients",
+    "influence": "{:.3g} x patients x draws, at most 1,000", "support": "{:.3g} x patients x columns^2",
+    "arrays": "{:.3g} x MB of arrays, as counted",
+}  # fmt: skip
+
+
+def write(rows: list[dict[str, Any]], law: Mapping[str, Any]) -> None:
+    """Put the tables where the markers are."""
+    text = DOCS.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    tables = [_measured(rows), _law(law), _checks(law)]
+    if FITS.is_file():
+        tables.append(_peers(json.loads(FITS.read_text(encoding="utf-8"))["rows"]))
+    write_text(DOCS, "\n\n".join([head + BEGIN, *tables, END + tail]))
+    DOCS.chmod(0o644)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _measured(rows: list[dict[str, Any]]) -> str:
+    head = [
+        "family", "patients", "coefficients", "chains x (kept + discarded)", "preparing", "compiling", "sampling", "finishing",
+        "us a gradient", "MB",
+    ]  # fmt: skip
+    body = []
+    for row in sorted(rows, key=lambda row: (row["family"], row["coefficients"], row["n"])):
+        kept, all_ = row["kept"] // 2, row["iterations"] // 2
+        body.append(
+            [
+                row["family"], f"{row['n']:,}", str(row["coefficients"]), f"2 x ({kept} + {all_ - kept})",
+                *(f"{row[name]:.1f}" for name in ("prepare", "compile", "sample", "finish")), f"{row['gradient_us']:.0f}",
+                f"{row['megabytes']:.0f}",
+            ]
+        )  # fmt: skip
+    return _table(head, body)
+
+
+def _law(law: Mapping[str, Any]) -> str:
+    body = []
+    for part, words in PARTS.items():
+        pieces = [
+            WORDS.get(
+                name, "{:.3g} x patients x columns x treatments (" + name.removeprefix("design, ") + ")"
+            ).format(weight)
+            for name, weight in law[part].items()
+            if weight > 0
+        ]
+        body.append([words, " + ".join(pieces)])
+    steps, spread = law["gradients_per_iteration"], law["gradients_per_iteration_range"]
+    words = ", ".join(
+        f"{name} {steps[name]:.0f} ({low:.0f} to {high:.0f})" for name, (low, high) in spread.items()
+    )
+    return _table(["part", "law"], [*body, ["gradients an iteration", words]])
+
+
+def _checks(law: Mapping[str, Any]) -> str:
+    body = []
+    for check in law["checks"]:
+        family, n, genomic, draws, _ = check["asked"]
+        pairs = [check[what] for what in ("CPU s without compiling", "microseconds a gradient", "MB")]
+        body.append(
+            [f"{family}, {n:,} patients, {genomic + 10} features, {draws} draws"]
+            + [f"{pair['predicted']:.3g} / {pair['measured']:.3g}" for pair in pairs]
+        )
+    return _table(
+        ["not used for the law: predicted / measured", "CPU s without compiling", "us a gradient", "MB"], body
+    )
+
+
+def _peers(rows: Mapping[str, Any]) -> str:
+    body = []
+    for name, row in rows.items():
+        for what, value in row.items():
+            if isinstance(value, dict) and "median" in value:
+                body.append([name, what, f"{value['median']:.3g} ({value['min']:.3g} to {value['max']:.3g})"])
+            elif what.startswith("ratio") or what.startswith("CPU s of 200"):
+                body.append([name, what, f"{value:.3g}"])
+    return _table(["row of benchmarks.fits", "figure", "median (range)"], body)

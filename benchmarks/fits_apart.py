@@ -1,0 +1,77 @@
+"""What `benchmarks.fits` measures in processes of their own; prints one line of JSON."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import json
+import sys
+import time
+from typing import Any
+
+from benchmarks.fits import _compiled, _data, _nutpie, _p5, effects_of
+from benchmarks.plain import plain_model
+from benchmarks.trial import flagship, outcome, trial
+
+STARTED = time.perf_counter()
+SHORT = {"draws": 300, "tune": 300, "chains": 2}
+
+
+def compile_alone() -> dict[str, float]:
+    """From nothing to a compiled model: imports, preparing, compiling."""
+    _compiled(500, 1)
+    return {"compile": time.process_time(), "wall": time.perf_counter() - STARTED}
+
+
+def refits(count: int) -> dict[str, Any]:
+    """Fit `count` simulated outcomes of one design."""
+    import numpy as np
+
+    from benchmarks.trial import numbers
+    from medresponse.inference import Nuts, compiled, sample_chains
+    from medresponse.model import prepare
+    from medresponse.model.prepare import with_outcome
+
+    spec, cohort = flagship(), trial(500)
+    prepared = prepare(spec, cohort, outcome="y", seed=1)
+    model = compiled(spec, prepared.design, Nuts())
+    compile_cpu, eta, each = time.process_time(), numbers(500, genomic=50, seed=1)["eta"], []
+    for i in range(count):
+        began = time.process_time()
+        observed = {"value": outcome("continuous", eta, np.random.default_rng(i))["y"]}
+        data = [with_outcome(spec, prepared, cohort, observed)]
+        sample_chains(model, data, engine=Nuts(**SHORT, target_accept=0.9), seed=i)
+        each.append(time.process_time() - began)
+    return {"compile": compile_cpu, "sample": sum(each), "each": each}
+
+
+def plain(seed: int) -> dict[str, float]:
+    """Compile and fit the plain model once."""
+    import nutpie
+
+    model = plain_model(*_data(500, seed))
+    began = time.process_time()
+    compiled = nutpie.compile_pymc_model(model)
+    compile_cpu = time.process_time() - began
+    cpu, *_ = _nutpie(compiled, seed, SHORT)
+    return {"compile": compile_cpu, "sample": cpu}
+
+
+def whole(seed: int) -> dict[str, float]:
+    """Everything of a fit in a new process, and its sampling alone."""
+    from medresponse.inference import Nuts, sample_chains
+
+    prepared, model = _compiled(500, seed)
+    began = time.perf_counter()
+    sampled = sample_chains(model, prepared.data, engine=Nuts(draws=400, tune=400, chains=2), seed=seed)
+    sampling, wall = time.perf_counter() - began, time.perf_counter() - STARTED
+    return {"wall": wall, "sample_wall": sampling, "p5": _p5(effects_of(prepared.layout, sampled.chains))}
+
+
+if __name__ == "__main__":
+    what, *rest = sys.argv[1:]
+    work = {"compile": compile_alone, "refits": refits, "plain": plain, "whole": whole}[what]
+    print(json.dumps(work(*map(int, rest))))

@@ -1,0 +1,134 @@
+"""What a fit costs: a law in numbers of patients, coefficients and draws, fitted to recorded measurements.
+
+The measurements and the command that makes them are in ``benchmarks`` (`make bench-costs`); the law's coefficients are kept in
+``costs.json`` beside this file. Seconds are CPU seconds of all threads on the machine that the file names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(__file__).with_name("costs.json")
+_INFLUENCE_DRAWS = 1000  # as in `fitting`
+_FEATURE_MODEL_PATIENTS = 2_000  # as in `model.prepare`
+_MEGABYTE = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """Everything that the cost of a fit is taken to depend on.
+
+    Parameters
+    ----------
+    family : str
+        Registered name.
+    n : int
+        Patients.
+    columns, coefficients, contrasts : int
+        Feature columns, coefficients with those of groups, contrasts of treatments.
+    compressed : bool
+        Whether rows are compressed, so that a gradient does not depend on `n`.
+    imputations, chains, draws, tune : int
+        Chains for each imputation, iterations a chain.
+    """
+
+    family: str
+    n: int
+    columns: int
+    coefficients: int
+    contrasts: int
+    compressed: bool
+    imputations: int
+    chains: int
+    draws: int
+    tune: int
+
+    @property
+    def iterations(self) -> int:
+        """Iterations over all chains, with those discarded."""
+        return self.imputations * self.chains * (self.draws + self.tune)
+
+    @property
+    def kept(self) -> int:
+        """Draws kept over all chains."""
+        return self.imputations * self.chains * self.draws
+
+
+def terms(size: Size) -> dict[str, dict[str, float]]:
+    """Return what each part of the law is linear in, by part.
+
+    Arrays are counted: three copies of the columns and as many in kernels as chains run, four of a design that is compressed, ten
+    numbers a coefficient and draw, two of the pointwise log-likelihood.
+    """
+    n, columns, b = float(size.n), float(size.columns), float(size.coefficients)
+    cells, design = size.imputations * n * columns, n * b * size.compressed
+    influence = n * min(_INFLUENCE_DRAWS, size.chains * size.draws)
+    learned = n if size.imputations > 1 else min(n, _FEATURE_MODEL_PATIENTS)
+    arrays = 3 * cells + size.chains * n * columns + 4 * design + 10 * size.kept * b + 2 * influence
+    return {
+        "prepare_s": {"once": 1.0, "features": learned * columns, "compression": design * b},
+        "compile_s": {"once": 1.0, "coefficients": b},
+        "gradient_us": {
+            "once": 1.0, "coefficients": b, "triangle": b**2 * size.compressed,
+            f"design, {size.family}": n * columns * (1 + size.contrasts) * (not size.compressed),
+        },
+        "finish_s": {"once": 1.0, "kept": size.kept * b, "influence": influence, "support": n * columns**2},
+        "megabytes": {"once": 1.0, "arrays": 8e-6 * arrays},
+    }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a fit is predicted to take: CPU seconds by part, and megabytes beyond a process that has imported everything.
+
+    `unmeasured` where the family's own cost was never measured, and the dearest family's is taken.
+    """
+
+    prepare: float
+    compile: float
+    sample: float
+    finish: float
+    megabytes: float
+    unmeasured: bool
+
+    @property
+    def seconds(self) -> float:
+        """CPU seconds in all."""
+        return self.prepare + self.compile + self.sample + self.finish
+
+    @property
+    def bytes(self) -> int:
+        """Peak of memory in bytes."""
+        return int(self.megabytes * _MEGABYTE)
+
+
+@cache
+def recorded() -> Mapping[str, Any]:
+    """Return the law's coefficients."""
+    law: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return law
+
+
+def predict(size: Size, law: Mapping[str, Any] | None = None) -> Cost:
+    """Return what a fit of this size costs by a law, the recorded one by default."""
+    law = recorded() if law is None else law
+    each = law["gradients_per_iteration"]
+    designs = {name: value for name, value in law["gradient_us"].items() if name.startswith("design")}
+    own = f"design, {size.family}"
+    known = size.family in each and (size.compressed or designs.get(own, 0.0) > 0)
+    fallback = {own: max(designs.values(), default=0.0)} if not known else {}
+
+    def part(name: str) -> float:
+        weights = {**law[name], **(fallback if name == "gradient_us" else {})}
+        return float(sum(weights.get(term, 0.0) * value for term, value in terms(size)[name].items()))
+
+    steps = each[size.family] if known else max(each.values())
+    return Cost(
+        prepare=part("prepare_s"), compile=part("compile_s"), sample=1e-6 * part("gradient_us") * steps * size.iterations,
+        finish=part("finish_s"), megabytes=part("megabytes"), unmeasured=not known,
+    )  # fmt: skip

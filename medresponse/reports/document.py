@@ -37,10 +37,11 @@ from medresponse.reports.wording import wording_of
 from medresponse.response import Responses, Studied, applicability_of, measure, studied
 from medresponse.validation.record import ValidationRecord
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SECTIONS = (
     "identity", "banner", "in_short", "question", "abstention", "expected_response", "differences", "survival", "incidence", "outcomes", "harms", "moved",
-    "trust", "not_said", "inputs", "rules", "numbers", "evidence", "validation", "making", "flow", "glossary",
+    "trust", "not_said", "inputs", "rules", "numbers", "assumptions", "evidence", "validation", "making", "flow", "references",
+    "glossary",
 )  # fmt: skip
 
 

@@ -325,10 +325,16 @@ def of_100(case: Case, rest: list[str]) -> float:
     return 100 * [*shares, 1 - sum(shares)][i]
 
 
+def left_to_chance(case: Case, rest: list[str]) -> float:
+    """Share of the variance of one outcome of 0 or 1 that is within draws: the mean of p(1 - p) over the whole."""
+    p = case.values[int(rest[0])]
+    return float((p * (1 - p)).mean() / (p.mean() * (1 - p.mean())))
+
+
 N = r"(\d+)"
 # Path -> what the number there must be; in order, the first that matches.
 ACCOUNTS: tuple[tuple[str, Handler], ...] = (
-    (r"schema_version", lambda c, r: 4.0),
+    (r"schema_version", lambda c, r: 5.0),
     (r"rules\.(most_beyond|most_distance|fewest_similar|least_alike|similar_share|least_propensity|most_missing|widest)",
      lambda c, r: float(getattr(c.made.document.rules, r[0]))),
     (r"answer\.horizon", lambda c, r: float(c.responses.horizon or np.nan)),
@@ -361,6 +367,7 @@ ACCOUNTS: tuple[tuple[str, Handler], ...] = (
      lambda c, r: moved(c, int(r[0]), int(r[1]), r[2])),
     (rf"sections\.trust\.points\.{N}\.raw\.{N}", trusted),
     (rf"sections\.numbers\.rows\.{N}\.raw\.{N}", lambda c, r: table_of_numbers(c)[int(r[0])][int(r[1])]),
+    (rf"sections\.numbers\.spread\.{N}", left_to_chance),
     (rf"sections\.outcomes\.bars\.{N}\.counts\.{N}", of_100),
     (rf"sections\.validation\.rows\.{N}\.raw\.{N}", gate),
 )  # fmt: skip

@@ -149,7 +149,11 @@ def _fake_fit(
     benefit: float,
     diagnostics: Diagnostics,
 ) -> Fit:
-    spec = ModelSpec(family=family, blocks={block: Normal(sigma=0.5) for block in cohort.schema.features})
+    treatment = cohort.schema.treatment
+    chosen = treatment is not None and treatment.assignment == "observational"
+    spec = ModelSpec(
+        family=family, blocks={block: Normal(sigma=0.5) for block in cohort.schema.features}, confounding="measured" if chosen else None
+    )  # fmt: skip
     outcome = next(iter(cohort.schema.outcomes))
     layout = prepare(spec, cohort, outcome=outcome, seed=1).layout
     rng = stream(1, "fake posterior")

@@ -2,6 +2,7 @@
 
 from medresponse.reports.sections import (
     abstention,
+    assumptions,
     banner,
     card,
     characteristics,
@@ -22,6 +23,7 @@ from medresponse.reports.sections import (
     numbers,
     outcomes,
     question,
+    references,
     rules,
     subgroups,
     survival,
@@ -31,6 +33,7 @@ from medresponse.reports.sections import (
 
 __all__ = [
     "abstention",
+    "assumptions",
     "banner",
     "card",
     "characteristics",
@@ -51,6 +54,7 @@ __all__ = [
     "numbers",
     "outcomes",
     "question",
+    "references",
     "rules",
     "subgroups",
     "survival",

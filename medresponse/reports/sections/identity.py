@@ -23,6 +23,8 @@ class Identity:
         What time zero means.
     produced_utc, software, model, spec_hash, cohort, cohort_fingerprint : str
         When the page was made, by what, and the first 12 characters of the hashes of the fit and its cohort.
+    language : str
+        Of the page, by its own name.
     use : str
     """
 
@@ -36,6 +38,7 @@ class Identity:
     spec_hash: str
     cohort: str
     cohort_fingerprint: str
+    language: str
     use: str
 
     @classmethod
@@ -54,5 +57,6 @@ class Identity:
             spec_hash=provenance.spec_hash[:12],
             cohort=provenance.cohort_name,
             cohort_fingerprint=provenance.cohort_fingerprint[:12],
+            language=context.language.locale.get_display_name() or context.language.code,
             use=context.say("identity.use"),
         )

@@ -30,7 +30,14 @@ class NumberRow:
 @register(Section, "numbers")
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Responses, differences and times gained, with what spread remains for one person."""
+    """Responses, differences and times gained, with what spread remains for one person.
+
+    Parameters
+    ----------
+    spread : tuple of float
+        Where the response is a probability, a shown option each: the share of the variance of one patient's outcome that
+        would remain if the average were known.
+    """
 
     placement: ClassVar[Placement] = "appendix"
 
@@ -38,6 +45,7 @@ class Numbers:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[NumberRow, ...]
+    spread: tuple[float, ...]
     note: str
 
     @classmethod
@@ -52,7 +60,7 @@ class Numbers:
         say = context.say
         return cls(
             title=say("numbers.title"), caption=say("numbers.caption", draws=say("count.draws", n=context.values.shape[1])),
-            columns=tuple(say(key) for key in _COLUMNS), rows=tuple(rows), note=_note(context),
+            columns=tuple(say(key) for key in _COLUMNS), rows=tuple(rows), spread=_spread(context), note=_note(context),
         )  # fmt: skip
 
 
@@ -98,7 +106,30 @@ def _text(value: float, raw: tuple[float, ...], wording: Wording, signed: bool) 
     return wording.bare(value)
 
 
+def _spread(context: ReportContext) -> tuple[float, ...]:
+    """Return how much of one outcome's variance is how patients differ.
+
+    An outcome that happens with probability p has variance ``E[p] (1 - E[p])`` over all that is possible, of which
+    ``Var(p)`` is what the data leave unknown of p (law of total variance).
+    """
+    if context.wording.scale != "per_100":
+        return ()
+    shares = []
+    for k in context.shown:
+        mean, unknown = float(context.values[k].mean()), float(context.values[k].var())
+        whole = mean * (1 - mean)
+        shares.append(1 - unknown / whole if whole > 0 else 0.0)  # where p is 0 or 1, nothing varies
+    return tuple(shares)
+
+
 def _note(context: ReportContext) -> str:
+    spread = _spread(context)
+    if spread:
+        labels = [context.option_labels[k] for k in context.shown]
+        values = "; ".join(
+            f"{label}: {context.fmt.percent(share)}" for label, share in zip(labels, spread, strict=True)
+        )
+        return context.say("numbers.note.outcome", values=values)
     person = predictive_of(context)
     if not person:
         return context.say("numbers.note")

@@ -15,6 +15,8 @@ from medresponse.features.readings import Readings, truncated
 BURN_IN = 100
 THINNING = 25
 SWEEPS_NEW = 20
+CHAINS_NEW = 4  # of a new patient, and the sweeps between states of one that are kept
+APART_NEW = 2
 
 
 def fit_dense(
@@ -61,20 +63,81 @@ def complete_dense(
     generators: list[np.random.Generator],
     shifts: Mapping[int, float],
 ) -> np.ndarray:
-    """Return completions (patient, imputation, each, feature) of readings that repeat each patient's row."""
-    n, (imputations, q) = len(generators), mean.shape
-    results = np.empty((n, imputations, each, len(readings.slices)))
-    uniforms = np.stack([g.random((imputations, SWEEPS_NEW + 1, each, q)) for g in generators])
+    """Return completions (patient, imputation, each, feature) of new patients.
+
+    A patient has `chains_new(each)` chains, and `readings` as many rows in turn. Of each chain, states `APART_NEW` sweeps apart
+    are kept after `SWEEPS_NEW`; then what is missing is drawn anew, jointly, from its normal distribution given all other
+    latents: one factorisation for patients who lack the same features. Patients of whom only exact numbers are known
+    (`needs_chain`), who come by themselves, have nothing to sweep, and independent draws.
+    """
+    chains = chains_new(each)
+    n, (imputations, q), kept = len(generators), mean.shape, -(-each // chains)
+    sweeps = SWEEPS_NEW + APART_NEW * (kept - 1) if needs_chain(readings).any() else 0
+    results = np.empty((n, imputations, kept, chains, len(readings.slices)))
+    uniforms = np.stack([g.random((imputations, 1 + sweeps, chains, q)) for g in generators], axis=2)
+    normals = np.stack([g.standard_normal((imputations, kept, chains, q)) for g in generators], axis=2)
+    patterns = _missing_together(readings)
     for m in range(imputations):
-        sampler = _Dense(readings, np.empty((n * each, 0)))
-        noise = iter(uniforms[:, m].transpose(1, 0, 2, 3).reshape(SWEEPS_NEW + 1, n * each, q))
-        sampler.start(next(noise))
-        precision = np.linalg.inv(covariance[m])
-        for uniform in noise:
-            sampler.sweep(mean[m], precision, uniform)
+        sampler, precision = _Dense(readings, np.empty((n * chains, 0))), np.linalg.inv(covariance[m])
+        noise = uniforms[m].reshape(1 + sweeps, n * chains, q)
+        sampler.start(noise[0])
+        states = np.empty((kept, n * chains, q))
+        states[:] = sampler.z
+        for sweep in range(1, 1 + sweeps):
+            sampler.sweep(mean[m], precision, noise[sweep])
+            state, between = divmod(sweep - SWEEPS_NEW, APART_NEW)
+            if state >= 0 and not between:
+                states[state] = sampler.z
+        _draw_missing(states, mean[m], precision, patterns, normals[m].reshape(states.shape))
         spread = np.sqrt(np.diagonal(covariance[m]))
-        results[:, m] = readings.completed(sampler.z, spread=spread, shifts=shifts).reshape(n, each, -1)
-    return results
+        for state, z in enumerate(states):
+            codes = readings.completed(z, spread=spread, shifts=shifts)
+            results[:, m, state] = codes.reshape(n, chains, -1)
+    return results.reshape(n, imputations, kept * chains, -1)[:, :, :each]
+
+
+def chains_new(each: int) -> int:
+    """Return how many chains give a new patient's completions under one parameter draw."""
+    return min(each, CHAINS_NEW)
+
+
+def needs_chain(readings: Readings) -> np.ndarray:
+    """Say of which rows a known value leaves its latent open: a level, or a reading with error. Shape (row,)."""
+    discrete = np.concatenate([readings.ordered, np.array(readings.categorical, dtype=int)])
+    return (~readings.missing[:, discrete]).any(axis=1) | (readings.information > 0).any(axis=1)
+
+
+def _missing_together(readings: Readings) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return rows that lack the same features, with the latents of these, for every pattern."""
+    lacking = np.repeat(readings.missing, readings.widths, axis=1)
+    patterns, own = np.unique(lacking, axis=0, return_inverse=True)
+    return [
+        (np.flatnonzero(own == k), np.flatnonzero(pattern))
+        for k, pattern in enumerate(patterns)
+        if pattern.any()
+    ]
+
+
+def _draw_missing(
+    states: np.ndarray,
+    mean: np.ndarray,
+    precision: np.ndarray,
+    patterns: list[tuple[np.ndarray, np.ndarray]],
+    normals: np.ndarray,
+) -> None:
+    """Draw missing latents of states (state, row, latent) given the others, in place."""
+    for rows, latents in patterns:
+        others = states[:, rows] - mean
+        others[..., latents] = 0.0
+        covariance = np.linalg.inv(precision[np.ix_(latents, latents)])
+        location = mean[latents] - _rows_times(others, precision[:, latents] @ covariance)
+        noise = _rows_times(normals[:, rows][..., latents], np.linalg.cholesky(covariance).T)
+        states[:, rows[:, None], latents] = location + noise
+
+
+def _rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return ``rows @ matrix`` with digits that do not depend on how many rows there are, as those of BLAS may."""
+    return np.stack([(rows * column).sum(axis=-1) for column in matrix.T], axis=-1)
 
 
 def _draw_parameters(z: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -100,6 +163,9 @@ class _Dense:
         self.readings = readings
         self.z = np.zeros((len(readings.codes), readings.n_latents + companions.shape[1]))
         self.z[:, readings.n_latents :] = companions
+        self._bounds = {
+            i: readings.bounds(i, readings.slices[i].start, self.z) for i in readings.ordered.tolist()
+        }
 
     def start(self, uniform: np.ndarray) -> None:
         """Start from independent draws within the bounds that the known values set."""
@@ -116,7 +182,7 @@ class _Dense:
                 continue
             for j in range(self.readings.slices[i].start, self.readings.slices[i].stop):
                 location = self._location(slice(None), j, mean, precision)
-                bounds = self.readings.bounds(i, j, self.z)
+                bounds = self._bounds.get(i) or self.readings.bounds(i, j, self.z)
                 self.z[:, j] = truncated(location, 1.0 / np.sqrt(precision[j, j]), *bounds, uniform[:, j])
 
     def _draw_continuous(self, i: int, mean: np.ndarray, precision: np.ndarray, uniform: np.ndarray) -> None:

@@ -43,7 +43,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medresponse.features.encoding import Encoding
-from medresponse.features.latent_dense import SWEEPS_NEW, complete_dense, fit_dense
+from medresponse.features.latent_dense import SWEEPS_NEW, chains_new, complete_dense, fit_dense, needs_chain
 from medresponse.features.latent_factor import complete_low_rank, fit_low_rank
 from medresponse.features.readings import Readings, checked_shifts
 
@@ -153,11 +153,18 @@ class LatentNormal:
                 shifts=shifts,
             )
         assert self.covariance is not None
-        repeated = None if errors is None else np.repeat(errors, each, axis=0)
-        readings = Readings(encoding, np.repeat(codes, each, axis=0), repeated)
-        return complete_dense(
-            self.mean, self.covariance, readings, each=each, generators=generators, shifts=shifts
-        )
+        results = np.empty((len(codes), self.imputations, each, codes.shape[1]))
+        chained = needs_chain(Readings(encoding, codes, errors))
+        for rows in (np.flatnonzero(chained), np.flatnonzero(~chained)):
+            if not len(rows):
+                continue
+            repeated = np.repeat(rows, chains_new(each))
+            own = None if errors is None else errors[repeated]
+            results[rows] = complete_dense(
+                self.mean, self.covariance, Readings(encoding, codes[repeated], own), each=each,
+                generators=[generators[row] for row in rows], shifts=shifts,
+            )  # fmt: skip
+        return results
 
 
 def fit_latent_normal(

@@ -177,6 +177,29 @@ def test_missing_continuous_values_follow_the_gaussian_conditional(missing: tupl
     np.testing.assert_array_equal(completed[:, known], np.tile(codes[0, known], (draws, 1)))
 
 
+def test_missing_values_that_go_together_are_drawn_together_beside_a_known_level() -> None:
+    """A chain that drew one at a time would need hundreds of sweeps to tell how close they are."""
+    rho, draws = 0.995, 4000
+    pair = np.array([[1.0, rho, 0.0], [rho, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    encoding = Encoding(features=(continuous("x"), continuous("y"), discrete("b", "binary", (0.5, 0.5))))
+    codes = np.array([[np.nan, np.nan, 1.0]])
+    model = LatentNormal(np.zeros((1, 3)), pair[None])
+    x, y = model.complete(encoding, codes, each=draws, generators=generators(1))[0, :, :2].T
+    assert np.corrcoef(x, y)[0, 1] == pytest.approx(rho, abs=4 * (1 - rho**2) / np.sqrt(draws))
+    assert x.std() == pytest.approx(1.0, abs=4 / np.sqrt(2 * draws))
+    assert abs(np.corrcoef(x[:-4], x[4:])[0, 1]) < 4 / np.sqrt(draws)  # states of a chain
+
+
+def test_whether_others_have_levels_changes_no_draw_of_a_patient() -> None:
+    """Patients of whom only numbers are known need no chain; who else is there does not decide it."""
+    encoding, model, codes = mixed_model()
+    codes = np.array([[0.4, np.nan, np.nan], [np.nan, 1.0, np.nan], [0.4, np.nan, 1.0]])
+    together = model.complete(encoding, codes, each=6, generators=generators(3))
+    for i in range(3):
+        alone = model.complete(encoding, codes[[i]], each=6, generators=generators(1, first=i))
+        np.testing.assert_array_equal(alone[0], together[i])
+
+
 def test_a_known_binary_level_shifts_a_missing_value_by_the_truncated_normal_mean() -> None:
     """E[x | z > c] = rho * phi(c) / (1 - Phi(c)) for standard normals of correlation rho, c the cut point."""
     rho, share, draws = 0.7, 0.8, 20_000

@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test smoke reproduce lab notebooks bench bench-costs bench-fits bench-recovery bench-wide bench-acic bench-peers bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
+.PHONY: help demo test smoke reproduce lab notebooks bench bench-costs bench-fits bench-recovery bench-wide bench-acic bench-gates bench-peers bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-peers: dev ## Scenarios and GBSG-2 patients, beside peers in an environmen
 	@.venv-peers/bin/python benchmarks/peers/scenarios.py outputs/scenarios
 	@$(PY) -m benchmarks.scenarios run outputs/scenarios $(ARGS)
 	@$(PY) -m benchmarks.scenarios table outputs/scenarios
+
+bench-gates: runtime ## Count clean and broken models that fail a validation (four minutes of CPU)
+	@$(PY) -m benchmarks.gates $(ARGS)
 
 bench-reports: dev ## Time reports of 500 patients as HTML and as PDF (three minutes)
 	@$(PY) -m benchmarks.reports $(ARGS)

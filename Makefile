@@ -43,6 +43,7 @@ bench-acic: runtime ## Ten ACIC 2016 instances, beside peers in an environment o
 	@.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
 	@.venv-peers/bin/python benchmarks/peers/run.py outputs/acic
 	@$(PY) -m benchmarks.acic run outputs/acic $(ARGS)
+	@$(PY) -m benchmarks.acic converge outputs/acic 6
 	@$(PY) -m benchmarks.acic table outputs/acic
 
 bench-peers: dev ## Scenarios and GBSG-2 patients, beside peers in an environment of their own (an hour)

@@ -74,6 +74,7 @@ PAGE = """# Scenarios and GBSG-2 patients beside other tools
 
 Printed by `python -m benchmarks.scenarios page` from `benchmarks/scenarios.json`; `make bench-peers` makes that file again.
 {patients} patients a data set, two treatments, effects scored in sample against the true conditional effects; means over {seeds}.
+The command runs ten data sets with three seeds each; below are those that are recorded.
 Scenarios are those of the package without their third treatment; `gbsg2_score` and `gbsg2_survival` keep the covariates of
 GBSG-2 patients (resampled), everything after them is made. Scores are in points of a score whose standard deviation is 10,
 in probability of an event (`s06`), and in event-free months of the first 24 (`s08`, `gbsg2_survival`).
@@ -90,7 +91,16 @@ BCF and BART (one model for both arms `_s`, one an arm `_t`; two chains of 150 +
 forest and linear double machine learning, gradient boosting, and scikit-survival's Cox model with every product of feature and
 treatment, random survival forests and boosting, one an arm. CPU seconds are without compiling, on a machine that did other work.
 
-{tables}"""
+{tables}
+## What to hold against it
+
+One seed a data set ranks methods loosely. On both sets of GBSG-2 patients `hinges` has the smallest error of effects, and among the
+larger errors of the average effect. On `gbsg2_survival` no method is much better than giving everybody the average effect (`over
+sd(tau)` near 1), and **the intervals of all specs of this package cover less than they state** (about four in five where 95 in 100
+are meant); the peers for times give no interval to compare. On `gbsg2_score` the linear spec passes every diagnostic, and its
+intervals still miss a third of the effects: convergence is not a good model. No fit of `hinges` or `trees` passes; the peers'
+chains, as short as ours, agree about as well. BART with a model an arm covers, with intervals twice as wide as others'.
+"""
 
 
 def page() -> str:
@@ -402,12 +412,16 @@ def other_crps(found: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray]) 
 
 
 def table(folder: Path) -> None:
-    """Score everything found, print the table and write it."""
+    """Score the data sets that every spec has been fitted to, print the table and write it."""
     from medresponse.core.atomic import write_text
     from medresponse.core.provenance import versions
 
     paths = [path for path in sorted(folder.glob("*/*.npz")) if path.parent.name != "data"]
-    every = pl.DataFrame([score(path, np.load(folder / "data" / path.name)) for path in paths])
+    complete = {path.name for path in paths if path.parent.name == "stacked"}
+    paths = [path for path in paths if path.name in complete]
+    every = pl.DataFrame(
+        [score(path, np.load(folder / "data" / path.name)) for path in paths], infer_schema_length=None
+    )
     every = every.sort("setting", "method", "seed")
     print(markdown(summary(every)))
     plain = {
@@ -432,7 +446,7 @@ def summary(every: pl.DataFrame) -> pl.DataFrame:
             pl.col("other_crps").mean().alias("CRPS of outcome"),
             pl.col("cpu_seconds").mean().alias("CPU s"),
             pl.col("effect_rhat").max().alias("R-hat of effects"),
-            pl.col("passed").sum().alias("fits that pass"),
+            pl.when(pl.col("passed").count() > 0).then(pl.col("passed").sum()).alias("fits that pass"),
         )
         .sort("setting", "sqrt(PEHE) mean")
     )

@@ -114,7 +114,8 @@ def score(
     )  # fmt: skip
     at_once = cores or available_cores()
     if cluster in (None, LOCAL):
-        check_memory(asked.fit, cores=at_once, processes=1 if cluster is None else at_once)
+        processes = 1 if cluster is None else at_once
+        check_memory(asked.fit, cores=at_once, processes=processes, interpolates=summaries.interpolates)
     unfinished = Unfinished(Path(out), _question(summaries), overwrite=overwrite)
     parts = _parts(patients, fit, unfinished)
     with _workers(summaries, cluster, at_once) as workers:

@@ -7,9 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from medresponse.core.estimand import ESTIMANDS
 from medresponse.core.links import Link, Linked
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Responses
+from medresponse.response.scoring.interpolated import Interpolated
 from medresponse.response.scoring.kernels import COMPARISONS, MOMENTS, comparisons, moments
 from medresponse.response.scoring.predictors import Line, Tile
 from medresponse.response.scoring.values import Values, values_at
@@ -72,6 +74,14 @@ class Summaries:
         """Compute what all tiles share."""
         for line in self._lines:
             line.prepare()
+        if self.interpolates:
+            self._interpolated.prepare()
+
+    @property
+    def interpolates(self) -> bool:
+        """Whether responses are read off polynomials: restricted mean times, which are costly, by a single linear predictor."""
+        mean_time = ESTIMANDS[self.asked.estimand.kind].unit == "time"
+        return mean_time and self._link is None and len(self.asked.fit.predictors) == 1
 
     @cached_property
     def _link(self) -> Link | None:
@@ -103,18 +113,32 @@ class Summaries:
                 values.offset * self.asked.factor, values.scale * self.asked.factor, values.relative
             )
         eta = np.stack([center.astype(np.float32)[..., None] + deviation for center, deviation in parts])
-        return self._held(eta[0] if len(eta) == 1 else eta, self._parameters)
+        if not self.interpolates:
+            return self._held(self._responses(eta[0] if len(eta) == 1 else eta, self._parameters))
+        read, holds = self._interpolated.at(eta[0])
+        if not holds.all():
+            read[~holds] = self._responses(eta[0][~holds], self._parameters)
+        return self._held(read)
 
     def _exact(self, tile: Tile, keep: np.ndarray) -> Values:
         fit, few = self.asked.fit, tile.rows_where(keep)
         parts = [eta for _, eta in linear_predictors(fit, few, seed=self.asked.seed)]
-        return self._held(np.concatenate(parts, axis=-3), fit.family_draws())
+        return self._held(self._responses(np.concatenate(parts, axis=-3), fit.family_draws()))
 
-    def _held(self, eta: np.ndarray, parameters: dict[str, np.ndarray]) -> Values:
-        """Return the family's responses as a patient's mean, in units of the largest distance from it."""
+    def _responses(self, eta: np.ndarray, parameters: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the family's responses in the digits of eta."""
         asked, fit = self.asked, self.asked.fit
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            values = asked.factor * fit.spec.family.response(asked.estimand, eta, parameters, fit.constants)
+            return asked.factor * fit.spec.family.response(asked.estimand, eta, parameters, fit.constants)
+
+    @cached_property
+    def _interpolated(self) -> Interpolated:
+        fit, exact = self.asked.fit, self.asked.fit.family_draws()
+        return Interpolated(lambda eta: self._responses(eta, exact), len(fit.treatments), fit.n_draws)
+
+    def _held(self, values: np.ndarray) -> Values:
+        """Return responses as a patient's mean, in units of the largest distance from it."""
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             offset = values.mean(axis=(1, 2), dtype=float)
             relative = values - offset[:, None, None].astype(values.dtype)
             scale = np.abs(relative).max(axis=(1, 2)).astype(float)

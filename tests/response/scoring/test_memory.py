@@ -38,6 +38,7 @@ def test_more_draws_treatments_or_threads_take_more(linear: Fit) -> None:
     assert (
         bytes_needed(linear, draws=2000, cores=1) > base and bytes_needed(linear, draws=1000, cores=4) > base
     )
+    assert bytes_needed(linear, draws=1000, cores=1, interpolates=True) > base
 
 
 def test_a_control_groups_limit_counts_where_it_is_less(monkeypatch: pytest.MonkeyPatch) -> None:

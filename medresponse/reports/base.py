@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 import numpy as np
 
 from medresponse.cohort import Cohort
+from medresponse.core.registry import name_of
 from medresponse.decisions import AbstentionRules, Verdict
 from medresponse.decisions.harms import Harm
 from medresponse.reports.facts import ModelFacts
@@ -145,6 +146,13 @@ class ReportContext:
             if treatment
             else (self.say("option.only"),)
         )
+
+    @property
+    def family_label(self) -> str:
+        """Words for the model's family; the name of its class where the catalogue has none."""
+        kind = type(self.responses.fit.spec.family)
+        key = f"family.{name_of(kind)}"
+        return self.say(key) if key in self.language.entries else kind.__name__
 
     @property
     def sign(self) -> int:

@@ -44,7 +44,7 @@ def _data(context: ReportContext) -> dict[str, str]:
 
 def _model(context: ReportContext) -> dict[str, str]:
     fit, say, fmt = context.responses.fit, context.say, context.fmt
-    family, provenance = type(fit.spec.family).__name__, fit.provenance
+    family, provenance = context.family_label, fit.provenance
     blocks = [f"{block} ({type(prior).__name__})" for block, prior in fit.spec.blocks.items()]
     what, pooled = context.wording.what, fit.spec.pooling
     return {

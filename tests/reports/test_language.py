@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from medresponse.core.errors import SpecError
+from medresponse.core.registry import registered
 from medresponse.core.units import check_unit
+from medresponse.families import Family
 from medresponse.reports import Report
 from medresponse.reports import language as module
 from medresponse.reports.html import render
@@ -74,9 +76,12 @@ def test_the_percent_sign_stands_as_the_cldr_has_it(code: str) -> None:
 def test_no_key_is_missing_and_none_is_unused() -> None:
     assert keys_in_code() <= set(FORMS["en"])
     for key in set(FORMS["en"]) - strings_in_code():
-        kind, _, unit = key.partition(".")
-        assert kind == "unit", f"{key} is used nowhere"
-        check_unit(unit, where=key)
+        kind, _, name = key.partition(".")
+        assert kind in ("unit", "family"), f"{key} is used nowhere"
+        if kind == "unit":
+            check_unit(name, where=key)
+    families = {key.removeprefix("family.") for key in FORMS["en"] if key.startswith("family.")}
+    assert families == set(registered(Family))
 
 
 def test_plural_forms_follow_the_number() -> None:

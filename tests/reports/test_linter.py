@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from medresponse.reports import Report, write_index
+from medresponse.cohort import Cohort
+from medresponse.reports import Report, build_cohort_document, save_cohort_document, write_index
+from medresponse.reports.cohort_documents import KINDS
 from medresponse.reports.html import render
+from medresponse.reports.language import languages
+from medresponse.response import Responses
+from tests.reports.conftest import PRODUCED
 from tests.reports.linter import faults
+from tests.reports.validated import RULES, report
 
 CLEAN = (
     '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>t</title><style>p { margin: 0 }</style></head><body>'
@@ -47,7 +56,7 @@ def test_every_planted_fault_is_found(part: str, instead: str, fault: str) -> No
     assert fault in faults(CLEAN.replace(part, instead, 1))
 
 
-@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report"])
+@pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report", "spanish_report"])
 def test_patient_pages_are_clean(name: str, request: pytest.FixtureRequest) -> None:
     made: Report = request.getfixturevalue(name)
     assert faults(render(made.document)) == []
@@ -61,3 +70,25 @@ def test_the_index_is_clean_but_for_its_one_script(
     )
     # The search, which the page's policy knows by its hash.
     assert faults(page.read_text(encoding="utf-8")) == ["an element script"]
+
+
+@pytest.mark.parametrize("code", languages())
+def test_abstention_pages_and_cohort_documents_are_clean(
+    code: str, survival: Responses, trial: Cohort, tmp_path: Path
+) -> None:
+    rules = replace(RULES, fewest_similar=1e6)
+    made = report(
+        survival, trial, patient="T-001", worthwhile=0.05, rules=rules, produced_utc=PRODUCED, language=code
+    )
+    assert all(headline.withheld for headline in made.document.headlines)
+    assert faults(render(made.document)) == []
+    for kind in KINDS:
+        document = build_cohort_document(
+            kind, survival, trial, worthwhile=0.05, produced_utc=PRODUCED, language=code
+        )
+        save_cohort_document(document, tmp_path)
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert len(pages) == len(KINDS)
+    assert {page.name: faults(page.read_text(encoding="utf-8")) for page in pages} == {
+        page.name: [] for page in pages
+    }

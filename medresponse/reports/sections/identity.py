@@ -52,7 +52,7 @@ class Identity:
             produced_utc=f"{context.produced_utc[:16].replace('T', ' ')} UTC",
             software=f"medresponse {own_version()}",
             model=context.say(
-                "identity.fitted", family=type(fit.spec.family).__name__, date=provenance.created_utc[:10]
+                "identity.fitted", family=context.family_label, date=provenance.created_utc[:10]
             ),
             spec_hash=provenance.spec_hash[:12],
             cohort=provenance.cohort_name,

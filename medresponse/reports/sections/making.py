@@ -57,9 +57,7 @@ def _facts(context: ReportContext) -> tuple[Fact, ...]:
     entries = {
         say("making.data"): say("making.data.value", name=p.cohort_name, source=p.cohort_source),
         say("making.fingerprint"): p.cohort_fingerprint,
-        say("making.model"): say(
-            "making.model.value", family=type(fit.spec.family).__name__, hash=p.spec_hash
-        ),
+        say("making.model"): say("making.model.value", family=context.family_label, hash=p.spec_hash),
         say("making.sampler"): say(
             "making.sampler.value", sampler=p.sampler, seed=str(p.seed), draws=draws, chains=chains
         ),

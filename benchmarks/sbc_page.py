@@ -51,7 +51,7 @@ def page(kept: Mapping[str, Any], what: Mapping[str, str]) -> str:
         own = {cell: found for cell, found in cells.items() if cell.endswith(f"/{name}")}
         if own:
             parts.append(f"### {words[0].upper()}{words[1:]} (`{name}`)\n\n{_table(own)}")
-    parts.append(f"## Not uniform\n\n{_failures(cells, red)}")
+    parts.append(f"## Not uniform\n\n{_failures(cells, red)}\n\n{_IMPUTED}")
     parts.append(f"## What was not run\n\n{_not_run(kept['not_run'])}")
     parts.append(f"## What a number of replicates sees\n\n{_POWER}\n\n{_power_table(kept['power'])}")
     return "\n\n".join(parts) + "\n"
@@ -73,6 +73,13 @@ too narrow. A mean rank above 0.5: they are too low. A cell fails if the smalles
 quantities, is below 0.01; so would one calibrated cell in a hundred. Two short chains a fit, of 300 + 200
 draws, or for each of several imputations of 200 + 50: a replicate is *unmixed* if R-hat of a coefficient exceeds 1.05, and is
 counted with the others all the same. Divergences are summed over all kept draws (160,000 for complete features)."""
+_IMPUTED = """*Where features are imputed*, two things stand between a posterior and the one of all unknowns together, and the ranks
+measure what both come to. The joint model of features and outcome, from which imputations are drawn, has vague priors of its
+own, the spec's play no part in it, and each arm is imputed by itself: in small trials imputed values go with the outcome somewhat
+less well than true ones, which leaves more to the residual. And a few imputations are pooled, not hundreds: the
+log-likelihood, of each imputation's own features, shows it by its spread. A feature's shift (`missing.shifts`) is
+added to values that were drawn given outcomes as if there were none; an outcome that is not gaussian enters as a normal companion
+([model](model.md)). Mean codes of what is imputed are ranked too (`imputed mean`)."""
 _POWER = """Share of runs in which a wrong posterior of one quantity among thirteen turns the verdict red, by simulated ranks (1,000
 runs each; Monte Carlo error at most 0.016), for the test of the empirical distribution and the mean rank together, which is
 the one in force, and for the first alone. Posteriors narrower by a fifth need more than 400 replicates; with 200, the size that
@@ -85,7 +92,7 @@ def _summary(cells: Mapping[str, Any], red: Sequence[str]) -> str:
     worst = sorted(diverging, key=lambda cell: -diverging[cell])[:5]
     seconds = sum(found["cpu_seconds"] for found in cells.values())
     lines = [
-        f"{len(cells) - len(red)} of {len(cells)} cells are uniform; {len(red)} are not"
+        f"{len(cells) - len(red)} of {len(cells)} cells are uniform; not uniform: {len(red)}"
         + (f" ({', '.join(f'`{cell}`' for cell in red)}; see below)" if red else "")
         + f". {len(diverging)} had divergences"
         + (f", most of all {', '.join(f'`{cell}` ({diverging[cell]})' for cell in worst)}" if worst else "")

@@ -189,3 +189,13 @@ def test_recorded_run_recovers_the_linear_truth_and_its_fits_converge():
         roots = [metrics[f"n{n}.root_pehe.{of}"] for n in sizes]
         assert roots == sorted(roots, reverse=True)
         assert all(0.85 < metrics[f"n{n}.coverage.{of}"] < 1.0 for n in sizes)
+
+
+def test_recorded_semi_synthetic_trials_are_covered_and_treatment_by_indication_is_not():
+    """A linear model's intervals hold in patients made after real ones, and not where steps decide who is treated."""
+    metrics = {name: m.value for name, m in load_metrics(RESULTS / "semi_synthetic" / "metrics.json").items()}
+    for of in ("drug_a_minus_control", "drug_b_minus_control"):
+        for made in ("resampled", "learned"):
+            assert 0.85 < metrics[f"trial_{made}.n686.coverage.{of}"] < 1.0
+            assert metrics[f"trial_{made}.n686.average_coverage.{of}"] >= 0.8
+        assert metrics[f"indication_resampled.n686.ate_bias.{of}"] < -0.5

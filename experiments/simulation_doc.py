@@ -1,0 +1,106 @@
+"""Print the recorded simulations as Markdown: `python -m experiments.simulation_doc > docs/simulation.md`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from experiments.metrics import load_metrics
+from experiments.study import RESULTS
+from medresponse.validation import Estimate
+
+STUDIES = {
+    "simulation": "How many patients an answer takes",
+    "simulation_knobs": "One knob at a time",
+    "semi_synthetic": "Patients made after a real cohort",
+}
+ABOUT = {
+    "simulation": "`s02_linear_rct`, the model's own world: linear prognosis, effects that vary by half their average.",
+    "simulation_knobs": "Heterogeneity from none at all (`s01_null_rct`) to as large as the average effect; a cause of treatment and "
+    "outcome that nobody recorded (`s05_hidden_confounder`) of 0, 0.3 and 0.7 standard deviations; overlap lacking in a box "
+    "(`s04_exp_poor_overlap`) or not; drop-out tied to the response (`s10_missing_mnar`, features complete) of 20% and 65%, fitted to those who stayed.",
+    "semi_synthetic": "Baseline features of GBSG-2 (686 patients), its rows resampled or drawn from a Gaussian copula learned from it; "
+    "treatment and outcome as in `s02_linear_rct` (trial), `s03_step_confounded` (indication) and `s08_survival_nonph` (survival).",
+}
+COLUMNS = {
+    "coverage": "coverage", "width": "width", "root_pehe": "error", "relative_root_pehe": "error / SD", "ate_bias": "bias",
+    "average_coverage": "average's coverage", "average_width": "average's width", "power": "power",
+    "false_heterogeneity": "false heterogeneity",
+}  # fmt: skip
+_NAME = re.compile(r"(?:(?P<label>\w+)\.)?n(?P<n>\d+)\.(?P<score>\w+)\.(?P<of>\w+_minus_\w+)")
+_NEEDED = re.compile(r"(?:(?P<label>\w+)\.)?patients_for_(?P<score>\w+)\.(?P<of>\w+_minus_\w+)")
+
+
+def recorded() -> dict[str, str]:
+    """Return name -> title of the studies that have recorded results."""
+    return {name: title for name, title in STUDIES.items() if (RESULTS / name / "metrics.json").is_file()}
+
+
+def page() -> str:
+    """Return the page."""
+    parts = [
+        "# Simulations where the truth is known",
+        "Printed by `python -m experiments.simulation_doc` from `experiments/results/`. The model is linear, with pooled normal priors "
+        "(`conf/models/by_outcome.yaml`). Means over seeds, Monte Carlo standard errors in brackets. *Coverage* and *width* are of "
+        "95% intervals for each patient's benefit; *error* is the root mean square of posterior mean less true benefit, *error / SD* "
+        "the same over the standard deviation of true benefits (above 1, the average benefit for everybody would have been "
+        "nearer); *bias* is of the average benefit; *power* the share of seeds whose interval for the average benefit excludes "
+        "zero; *false heterogeneity* the share of patients whose benefit is called unlike the average where all are alike.",
+    ]
+    for name, title in recorded().items():
+        metrics = load_metrics(RESULTS / name / "metrics.json")
+        manifest = json.loads((RESULTS / name / "manifest.json").read_text(encoding="utf-8"))
+        failed = int(sum(m.value for key, m in metrics.items() if key.endswith("fits_that_fail_diagnostics")))
+        parts += [
+            f"## {title}", ABOUT[name],
+            f"`{manifest['command']}`. Fits that fail a diagnostic, and are scored all the same: {failed}.",
+            _scores(metrics), *_needed(metrics),
+        ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _scores(metrics: Mapping[str, Estimate]) -> str:
+    rows: dict[tuple[str, int, str], dict[str, Estimate]] = {}
+    for name, metric in metrics.items():
+        found = _NAME.fullmatch(name)
+        if found:
+            key = (found["label"] or "", int(found["n"]), found["of"].replace("_minus_", " - "))
+            rows.setdefault(key, {})[found["score"]] = metric
+    columns = {
+        score: words for score, words in COLUMNS.items() if any(score in found for found in rows.values())
+    }
+    lines = ["| scenario | patients | benefit of | unit | " + " | ".join(columns.values()) + " |"]
+    lines.append("|---" * (4 + len(columns)) + "|")
+    for (label, n, of), found in sorted(rows.items(), key=lambda item: item[0]):
+        cells = [_text(found.get(score)) for score in columns]
+        lines.append(f"| {label or '–'} | {n} | {of} | {found['width'].unit} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _needed(metrics: Mapping[str, Estimate]) -> list[str]:
+    """Return in words how many patients make intervals as narrow as a worthwhile benefit, where that is told."""
+    words = []
+    for name, metric in sorted(metrics.items()):
+        found = _NEEDED.fullmatch(name)
+        if found:
+            whose = "the average benefit" if found["score"] == "average_width" else "one patient's benefit"
+            label = f"{found['label']}: " if found["label"] else ""
+            words.append(
+                f"- {label}{whose} of {found['of'].replace('_minus_', ' - ')}: {metric.value:.0f} ({metric.mcse:.1g})"
+            )
+    if not words:
+        return []
+    return [
+        "Patients until 95% intervals are as narrow as a worthwhile benefit (2 points of a score whose standard deviation is 10), "
+        "by a line through the logs of widths and sizes; none is given beyond ten times the largest size:",
+        "\n".join(words),
+    ]
+
+
+def _text(metric: Estimate | None) -> str:
+    return "–" if metric is None else f"{metric.value:.3g} ({metric.mcse:.1g})"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from medresponse import reports
 from medresponse.cohort import Cohort, cohort_from_frame
 from medresponse.inference import Fit
 from medresponse.reports import Report, write_index
@@ -19,7 +20,7 @@ from medresponse.reports.output import file_stem
 from medresponse.response import Responses, respond
 from tests.reports import trials
 from tests.reports.conftest import PRODUCED
-from tests.reports.validated import report
+from tests.reports.validated import RULES, record_of, report
 
 AGES = range(21, 90)
 
@@ -56,12 +57,13 @@ def pages(fit: Fit, rows: list[dict[str, object]], trial: Cohort) -> dict[str, R
     """A report of each patient, all made from one cohort."""
     cohort = cohort_of(rows, trial)
     responses = respond(fit, cohort, horizon=300)
+    record = record_of(respond(fit, trial, horizon=300), 0.05)  # one, whoever is asked about
     return {
-        patient: report(
-            responses, cohort, patient=patient, worthwhile=0.05, reference=trial, produced_utc=PRODUCED
+        patient: reports.report(
+            responses, cohort, patient=patient, worthwhile=0.05, reference=trial, produced_utc=PRODUCED, validation=record, rules=RULES
         )
         for patient in cohort.patients
-    }
+    }  # fmt: skip
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.special import kolmogi
-from scipy.stats import chi2, kendalltau
 
 _NAN = float("nan")
 _WIDEST = 3.0  # band of censored PIT values, over that of as many that are all known
@@ -72,6 +71,10 @@ def calibration_index(
     if len(predicted) <= basis.shape[1]:
         return _NAN, _NAN
     errors = np.sqrt(np.einsum("ij,jk,ik->i", basis, meat, basis)) / root
+    from scipy.stats import (
+        chi2,
+    )  # here: a second to import, which reports of a saved record need not wait for
+
     band = np.sqrt(chi2.ppf(level, basis.shape[1]))
     index = float(np.average(np.abs(fitted - predicted), weights=weight))
     return index, float(band * np.average(errors, weights=weight))
@@ -109,6 +112,8 @@ def concordance(predicted: np.ndarray, value: np.ndarray) -> float:
         return _NAN
     if alike >= pairs:
         return 0.5
+    from scipy.stats import kendalltau  # here, as above
+
     tau = float(kendalltau(predicted, value, variant="b").statistic)
     return 0.5 + 0.5 * tau * np.sqrt((pairs - tied) * (pairs - alike)) / (pairs - tied)
 

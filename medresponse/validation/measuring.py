@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import chi2
 
 from medresponse.core.rng import stream
 from medresponse.validation.counterparts import Counterpart
@@ -215,6 +214,8 @@ def _width(held: HeldOut, limits: GateLimits) -> Gate:
     assert held.spread is not None
     ratio, degrees = held.spread.ratio, held.spread.degrees
     tail = (1 - limits.level) / 2
+    from scipy.stats import chi2  # here: reports of a saved record need not wait for it
+
     low, high = (ratio * np.sqrt(degrees / chi2.ppf(p, degrees)) for p in (1 - tail, tail))
     return judge(
         "interval_width", ratio, float(low), float(high), limit=(None, limits.width), ideal=(None, 1.0)

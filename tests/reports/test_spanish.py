@@ -76,7 +76,7 @@ def test_the_answer_is_a_spanish_sentence(spanish_report: Report) -> None:
     )
     assert re.fullmatch(
         "Tratamiento A frente a Atención habitual: demasiado incierto para decir si habrá más o menos pacientes como este libres "
-        r"de recaída a 300 días; estimación: \d+ de 100 frente a \d+ de 100 \(diferencia: \d+ más de cada 100; el intervalo de "
+        r"de recaída a 300 días; estimación: \d+ de 100 frente a \d+ de 100 \(diferencia: \d+ más por cada 100; el intervalo de "
         "credibilidad del 95\u00a0%, \\d+ menos a \\d+ más, incluye el 0\\)\\.",
         found["in_short"]["sentences"][0],
     )

@@ -85,7 +85,7 @@ def test_where_no_folder_can_be_written_kernels_are_compiled_all_the_same(
 
     expected = moments(relative())
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="medresponse"):
         found = made_afresh()
     assert "not kept" in caplog.text
     np.testing.assert_array_equal(found, expected)
@@ -101,6 +101,6 @@ def test_where_the_folder_is_full_kernels_are_compiled_all_the_same(
 
     monkeypatch.setattr(IndexDataCacheFile, "save", full)
     monkeypatch.setattr(IndexDataCacheFile, "load", lambda *_: None)
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="medresponse"):
         made_afresh()
     assert "not kept" in caplog.text

@@ -55,6 +55,8 @@ def read_numbers(column: pl.Series) -> Numbers:
 def read_text(column: pl.Series) -> pl.Series:
     """Return a column in canonical text; blank text and NaN are null."""
     plain = _plain(column)
+    if plain.dtype.is_integer():
+        return plain.cast(pl.String)  # as `canonical_text` writes them
     values = plain.fill_nan(None) if plain.dtype.is_float() else plain
     written = values.unique().drop_nulls().to_list()
     spelled = [canonical_text(value) for value in written]

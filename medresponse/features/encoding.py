@@ -80,12 +80,13 @@ class FeatureEncoding:
             return (_transformed(self.name, self.transform, values) - self.center) / self.scale
         return values.to_physical().cast(pl.Float64).to_numpy()
 
-    def columns(self, codes: np.ndarray) -> np.ndarray:
-        """Return columns of shape (..., n_columns) from codes of shape (...)."""
-        if self.type == "continuous":
-            return codes[..., None]
-        if self.type != "categorical":
-            return ((codes - self.center) / self.scale)[..., None]
+    @property
+    def line(self) -> tuple[float, float]:
+        """Centre and scale by which codes become the one column (not categorical); codes of a continuous feature are it."""
+        return (0.0, 1.0) if self.type == "continuous" else (self.center, self.scale)
+
+    def indicators(self, codes: np.ndarray) -> np.ndarray:
+        """Return the columns (..., level but the baseline) of a categorical feature from codes of shape (...)."""
         others = [i for i in range(len(self.levels)) if i != self.baseline]
         return np.stack([(codes == i) - self.shares[i] for i in others], axis=-1)
 
@@ -234,7 +235,7 @@ class Encoding:
         """Return columns of shape (..., column) from codes of shape (..., feature)."""
         if not self.features:
             return np.empty((*codes.shape[:-1], 0))
-        main = np.concatenate([f.columns(codes[..., i]) for i, f in enumerate(self.features)], axis=-1)
+        main = self._main(codes)
         if not (self.interactions or self.propensity or self.curves):
             return main
         parts = [main]
@@ -247,6 +248,20 @@ class Encoding:
         return np.concatenate(
             [linear, *(c.basis.columns(linear[..., c.column]) for c in self.curves)], axis=-1
         )
+
+    def _main(self, codes: np.ndarray) -> np.ndarray:
+        """Return the columns of single features: all features of one column at once, which is most of them."""
+        one = np.array([feature.type != "categorical" for feature in self.features])
+        center, scale = np.array([f.line for f in self.features if f.type != "categorical"]).reshape(-1, 2).T
+        if one.all():
+            return (codes - center) / scale
+        widths = [len(feature.column_labels) for feature in self.features]
+        starts = np.cumsum([0, *widths])
+        main = np.empty((*codes.shape[:-1], starts[-1]))
+        main[..., starts[:-1][one]] = (codes[..., one] - center) / scale
+        for i in np.flatnonzero(~one):
+            main[..., starts[i] : starts[i + 1]] = self.features[i].indicators(codes[..., i])
+        return main
 
     def position_of(self, name: str) -> int:
         """Return the position of the one column of a feature, or of the propensity score.

@@ -96,10 +96,16 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    from experiments.choices import check_choices
     from experiments.scenario_groups import store
 
     # Recorded numbers should not depend on what this machine has compiled before.
     os.environ.setdefault("MEDRESPONSE_KERNELS", "reproducible")
     store()
     logging.getLogger("medresponse").setLevel(logging.INFO)
+    try:
+        check_choices(sys.argv[1:])
+    except SpecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     main()

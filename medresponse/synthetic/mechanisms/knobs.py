@@ -27,7 +27,7 @@ def between(
     SpecError
         Naming the knob, what was found and the legal range; NaN is outside every range, and so is what is no number.
     """
-    ends = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high or math.isinf(high) else ']'}"
+    ends = _ends(low, high, open_low, open_high)
     whole = isinstance(low, int) and isinstance(high, int)
     if not is_number(value, whole=whole):
         kind = "whole numbers in " if whole else ""
@@ -36,6 +36,32 @@ def between(
     below = value < high if open_high else value <= high
     if not (above and below):
         raise SpecError(f"{knob}: {value:g} found; legal is {ends}", code="knob_out_of_range")
+
+
+def _ends(low: float, high: float, open_low: bool, open_high: bool) -> str:
+    return f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high or math.isinf(high) else ']'}"
+
+
+def each_between(
+    knob: str,
+    values: Sequence[float],
+    low: float,
+    high: float,
+    *,
+    n: int | None = None,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> None:
+    """Refuse what is no sequence (of `n` where given), and a number of it outside the range, as `between` does."""
+    if not isinstance(values, tuple | list) or n not in (None, len(values)):
+        numbers = "numbers" if n is None else f"{n} numbers"
+        ends = _ends(low, high, open_low, open_high)
+        raise SpecError(
+            f"{knob}: {values!r} found; legal is a list of {numbers}, each in {ends}",
+            code="knob_out_of_range",
+        )
+    for value in values:
+        between(f"{knob}, each", value, low, high, open_low=open_low, open_high=open_high)
 
 
 def one_each(knob: str, values: Sequence[object], treatments: Sequence[str], *, active: bool) -> None:
@@ -76,8 +102,16 @@ def _choices(cls: type) -> dict[str, tuple[object, ...]]:
 
 def rising(knob: str, times: Sequence[float]) -> None:
     """Refuse times that are not one or more, above 0 and rising."""
-    if not times or not times[0] > 0 or any(not later > earlier for earlier, later in pairwise(times)):
-        raise SpecError(f"{knob}: legal are one or more rising times above 0", code="knob_out_of_range")
+    if (
+        not isinstance(times, tuple | list)
+        or not times
+        or not all(is_number(time) for time in times)
+        or not times[0] > 0
+        or any(not later > earlier for earlier, later in pairwise(times))
+    ):
+        raise SpecError(
+            f"{knob}: {times!r} found; legal are one or more rising times above 0", code="knob_out_of_range"
+        )
 
 
 def contradicts(knob: str, why: str) -> SpecError:

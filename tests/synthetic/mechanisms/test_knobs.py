@@ -16,7 +16,7 @@ from medresponse.synthetic.mechanisms.assignments import Observational, Randomis
 from medresponse.synthetic.mechanisms.censoring import Administrative, Informative
 from medresponse.synthetic.mechanisms.covariates import FittedCopula, GaussianCopula, RealResample
 from medresponse.synthetic.mechanisms.effects import LossOfFunction, Modifiers
-from medresponse.synthetic.mechanisms.genomes import BaldingNichols
+from medresponse.synthetic.mechanisms.genomes import BaldingNichols, StarAlleles
 from medresponse.synthetic.mechanisms.missing import AtRandom, Leaving
 from medresponse.synthetic.mechanisms.outcomes import (
     BinaryOutcome,
@@ -210,17 +210,22 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "seed not whole": (lambda: simulate(_with(), seed=1.5), r"seed: 1\.5 found; legal are whole numbers from 0"),
     "seed negative": (lambda: simulate(_with(), seed=-1), "seed: -1 found"),
     "root": (lambda: Observational(root=1.0), r"assignment.root: 1 found; legal is \(0, 1\)"),
-    "arm never given": (lambda: Randomised(ratio=(1, 0, 1)), "assignment.ratio: 0 found"),
+    "arm never given": (lambda: Randomised(ratio=(1, 0, 1)), r"assignment.ratio, each: 0 found; legal is \[1, 1000\]"),
     "block": (lambda: _with(assignment=Randomised(block=4)), "assignment.block: 4 found; legal are multiples of 3"),
     "strata": (lambda: _with(assignment=Randomised(strata=("site",))), "assignment.strata"),
     "censored all": (lambda: Informative(rate=1.0), r"censoring.rate: 1 found; legal is \(0, 1\)"),
     "censored": (lambda: _with(censoring=Administrative()), "censoring: legal is none"),
     "variance": (lambda: WeibullOutcome(frailty=-0.1), r"outcome.frailty: -0.1 found; legal is \[0, 3\]"),
     "explained": (lambda: GaussianOutcome(explained=float("nan")), "outcome.explained: nan found"),
-    "horizons": (lambda: WeibullOutcome(horizons=(12.0, 6.0)), "outcome.horizons: legal are"),
+    "horizons": (lambda: WeibullOutcome(horizons=(12.0, 6.0)), r"outcome.horizons: \(12.0, 6.0\) found; legal are"),
     "doses": (lambda: _with(outcome=TumourGrowthOutcome(doses=(5.0, 10.0, 20.0))), "outcome.doses: legal are 0 for"),
     "delay": (lambda: WeibullOutcome(delay=3.0, shapes=(1.0, 2.0)), "outcome.delay"),
     "magnitude": (lambda: simulate(_with(effect=Modifiers(magnitude=(0.1,))), seed=1), r"effect.magnitude: 1 value\(s\) found, 2 needed"),
+    "no list": (lambda: Modifiers(magnitude=0.3), r"effect.magnitude: 0.3 found; legal is a list of numbers, each in \[-5, 5\]"),
+    "no times": (lambda: WeibullOutcome(horizons=12.0), "outcome.horizons: 12.0 found; legal are one or more rising"),
+    "shares": (lambda: StarAlleles(shares=(1.0,)), r"genome.shares: \(1.0,\) found; legal is a list of 2 numbers"),
+    "no shares": (lambda: BaldingNichols(shares=1.0), "genome.shares: 1.0 found"),
+    "no ratio": (lambda: Randomised(ratio=2), "assignment.ratio: 2 found"),
     "treatments": (lambda: _with(treatments=("a",)), "treatments: legal are two or more"),
     "seed": (lambda: simulate(_with()), "seed: missing"),
     "no gene": (lambda: simulate(_with(effect=LossOfFunction()), seed=1), "needs the genome star_alleles"),

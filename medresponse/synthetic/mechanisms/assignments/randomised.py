@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medresponse.core.errors import SpecError
 from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Assignment
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, one_each
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, one_each
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
 
@@ -35,12 +34,7 @@ class Randomised:
 
     def __post_init__(self) -> None:
         between("assignment.block", self.block, 2, 1000)
-        if self.ratio and min(self.ratio) < 1:
-            raise SpecError(
-                f"assignment.ratio: {min(self.ratio)} found; legal are whole numbers from 1: every treatment is given to "
-                "somebody",
-                code="knob_out_of_range",
-            )
+        each_between("assignment.ratio", self.ratio, 1, 1000)  # every treatment is given to somebody
 
     @property
     def randomised(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.genomes.star_alleles import CYP2C19, LOST
 from medresponse.synthetic.mechanisms.kinds import Effect, Scores
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, one_each
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, one_each
 
 
 @register(Effect, "loss_of_function")
@@ -31,8 +31,7 @@ class LossOfFunction:
     interaction: float = 1.29
 
     def __post_init__(self) -> None:
-        for size in self.magnitude:
-            between("effect.magnitude, each", size, -5.0, 5.0)
+        each_between("effect.magnitude", self.magnitude, -5.0, 5.0)
         between("effect.interaction", self.interaction, 1.0, 5.0)
 
     def check(self, treatments: tuple[str, ...], names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Effect, Scores
-from medresponse.synthetic.mechanisms.knobs import between, one_each
+from medresponse.synthetic.mechanisms.knobs import between, each_between, one_each
 
 RATIOS = MappingProxyType({"none": 0.0, "med": 0.5, "high": 1.0})
 """Heterogeneity -> standard deviation of the effect over its average size."""
@@ -40,8 +40,7 @@ class Modifiers:
     on: Literal["covariates", "genome"] = "covariates"
 
     def __post_init__(self) -> None:
-        for size in self.magnitude:
-            between("effect.magnitude, each", size, -5.0, 5.0)
+        each_between("effect.magnitude", self.magnitude, -5.0, 5.0)
         between("effect.terms", self.terms, 1, 20)
 
     def check(self, treatments: tuple[str, ...], names: Sequence[str]) -> None:

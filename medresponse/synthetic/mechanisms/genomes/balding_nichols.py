@@ -12,7 +12,7 @@ from medresponse.cohort.feature import Feature
 from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.column import Column, Values, standardised
 from medresponse.synthetic.mechanisms.kinds import Genome
-from medresponse.synthetic.mechanisms.knobs import between
+from medresponse.synthetic.mechanisms.knobs import between, each_between
 
 _RARE = 0.05  # frequencies lie between this and one less this, in the ancestral population
 
@@ -52,7 +52,7 @@ class BaldingNichols:
         between("genome.block", self.block, 1, 1_000)
         between("genome.linkage", self.linkage, 0.0, 1.0, open_high=True)
         between("genome.fst", self.fst, 0.0, 0.5, open_low=True)
-        between("genome.shares, each", min(self.shares, default=0.0), 0.0, 1.0, open_low=True)
+        each_between("genome.shares", self.shares, 0.0, 1.0, open_low=True)
         between("genome.shares, their sum", round(sum(self.shares), 9), 1.0, 1.0)
 
     def columns(self, world: Callable[[], np.random.Generator]) -> tuple[Column, ...]:

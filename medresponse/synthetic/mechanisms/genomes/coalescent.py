@@ -17,7 +17,7 @@ from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.column import Column, Values
 from medresponse.synthetic.mechanisms.genomes.balding_nichols import ancestry_column, draw_ancestry
 from medresponse.synthetic.mechanisms.kinds import Genome
-from medresponse.synthetic.mechanisms.knobs import between, contradicts
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between
 
 POPULATIONS = ("african", "european", "east_asian")
 """Whom the model's three populations stand for: Yoruba, Utah residents of European ancestry, Han Chinese."""
@@ -63,7 +63,7 @@ class Coalescent:
         between("genome.block", self.block, 1, 1_000)
         between("genome.length", self.length, 1_000, 1_000_000)
         between("genome.founders", self.founders, 50, 10_000)
-        between("genome.shares, each", min(self.shares), 0.0, 1.0)
+        each_between("genome.shares", self.shares, 0.0, 1.0, n=3)
         between("genome.shares, their sum", round(sum(self.shares), 9), 1.0, 1.0)
 
     @property

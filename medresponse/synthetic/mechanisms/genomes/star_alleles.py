@@ -13,7 +13,7 @@ from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.column import Column, Values, standardised
 from medresponse.synthetic.mechanisms.genomes.balding_nichols import ancestry_column, draw_ancestry
 from medresponse.synthetic.mechanisms.kinds import Genome
-from medresponse.synthetic.mechanisms.knobs import between
+from medresponse.synthetic.mechanisms.knobs import between, each_between
 
 ANCESTRIES = ("european", "east_asian")
 CYP2C19 = ("poor", "intermediate", "normal", "rapid", "ultrarapid")
@@ -49,7 +49,7 @@ class StarAlleles:
     shares: tuple[float, float] = (0.6, 0.4)
 
     def __post_init__(self) -> None:
-        between("genome.shares, each", min(self.shares), 0.0, 1.0, open_low=True)
+        each_between("genome.shares", self.shares, 0.0, 1.0, n=2, open_low=True)
         between("genome.shares, their sum", round(sum(self.shares), 9), 1.0, 1.0)
 
     def columns(self, world: Callable[[], np.random.Generator]) -> tuple[Column, ...]:

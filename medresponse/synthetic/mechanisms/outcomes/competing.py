@@ -13,7 +13,7 @@ from scipy.special import log_ndtr
 
 from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between, rising
+from medresponse.synthetic.mechanisms.knobs import between, each_between, rising
 from medresponse.synthetic.mechanisms.quadrature import over_normal, over_time
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
@@ -55,8 +55,7 @@ class CompetingOutcome:
 
     def __post_init__(self) -> None:
         between("outcome.shape", self.shape, 0.2, 5.0)
-        for scale in self.scales:
-            between("outcome.scales, each", scale, 0.0, np.inf, open_low=True, open_high=True)
+        each_between("outcome.scales", self.scales, 0.0, np.inf, n=2, open_low=True, open_high=True)
         between("outcome.frailty", self.frailty, 0.0, 3.0)
         between("outcome.prognosis", self.prognosis, 0.0, 3.0)
         rising("outcome.horizons", self.horizons)

@@ -13,7 +13,7 @@ from scipy.special import expit, logit, ndtr
 
 from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, one_each, rising
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, one_each, rising
 from medresponse.synthetic.mechanisms.quadrature import over_normal
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
@@ -75,7 +75,7 @@ class TumourGrowthOutcome:
         between("outcome.adverse", self.adverse, 0.0, 1.0, open_low=True, open_high=True)
         between("outcome.harm", self.harm, 0.0, 5.0)
         between("outcome.prognosis", self.prognosis, 0.0, 3.0)
-        between("outcome.doses, each", min(self.doses, default=-1.0), 0.0, np.inf)
+        each_between("outcome.doses", self.doses, 0.0, np.inf)
         rising("outcome.visits", self.visits)
 
     @property

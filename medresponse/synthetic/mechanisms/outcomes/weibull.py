@@ -13,7 +13,7 @@ from scipy.special import log_ndtr
 
 from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, one_each, rising
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, one_each, rising
 from medresponse.synthetic.mechanisms.quadrature import over_normal, over_time
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
@@ -57,8 +57,7 @@ class WeibullOutcome:
     horizons: tuple[float, ...] = (12.0, 24.0)
 
     def __post_init__(self) -> None:
-        for shape in self.shapes:
-            between("outcome.shapes, each", shape, 0.2, 5.0)
+        each_between("outcome.shapes", self.shapes, 0.2, 5.0)
         between("outcome.scale", self.scale, 0.0, np.inf, open_low=True, open_high=True)
         between("outcome.delay", self.delay, 0.0, np.inf, open_high=True)
         between("outcome.frailty", self.frailty, 0.0, 3.0)

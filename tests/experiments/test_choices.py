@@ -1,0 +1,47 @@
+import pytest
+
+from experiments.choices import check_choices
+from experiments.scenario_groups import store
+from medresponse.core.errors import SpecError
+from medresponse.synthetic.scenario import scenarios
+
+store()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("scenario=s99", "scenario: no 's99'; valid are: " + ", ".join(scenarios())),
+        (
+            "scenario/assignment=cluster",
+            "scenario/assignment: no 'cluster'; valid are: observational, rct, s01_null_rct",
+        ),
+        ("scenario@scenarios.one=s1", "scenario: no 's1'"),
+        ("size=tiny", "size: no 'tiny'; valid are: ci, full, smoke"),
+        ("+spec=[actg175,none_such]", "spec: no 'none_such'; valid are: actg175"),
+    ],
+)
+def test_what_a_group_does_not_have_is_refused_with_its_choices(override, message):
+    with pytest.raises(SpecError) as refused:
+        check_choices(["experiment=simulation", override])
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_an_experiment_must_be_named():
+    with pytest.raises(SpecError, match="experiment: missing; valid are: abstention"):
+        check_choices(["size=smoke"])
+    with pytest.raises(SpecError, match="experiment: no 'simulaton'; valid are: abstention"):
+        check_choices(["experiment=simulaton"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["experiment=simulation", "scenario=s02_linear_rct", "scenario/assignment=rct", "seed=3", "patients.smoke=[20]"],
+        ["experiment=semi_synthetic", "source@cohort=file", "size=ci", "~spec", "--config-path=elsewhere"],
+        ["--help"],
+        ["experiment=simulation", "scenario={"],
+    ],
+)  # fmt: skip
+def test_all_else_is_left_to_hydra(arguments):
+    check_choices(arguments)

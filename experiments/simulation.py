@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from experiments import gbsg2
+from experiments.side_by_side import side_by_side
 from experiments.simulation_figures import draw
 from experiments.study import Study
 from medresponse.cohort import Cohort
@@ -94,17 +96,44 @@ class Scored:
         return f"{self.label}.n{self.n}" if self.label else f"n{self.n}"
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """One scenario at one size: its scores, and what the study keeps of its cohorts and fits.
+
+    Parameters
+    ----------
+    scored : Scored
+    cohort, fingerprint : str
+        Name and fingerprint of the first seed's cohort.
+    sampler : str
+    failed : int
+        Fits that fail a diagnostic.
+    """
+
+    scored: Scored
+    cohort: str
+    fingerprint: str
+    sampler: str
+    failed: int
+
+
 def run(study: Study) -> None:
     """Fit every seed of every scenario at every size, score against the truth, and write tables, curves and metrics."""
     size = checked_size(study.config)
     real = real_cohort(study)
-    scored = [
-        _scores(study, label, replace(scenario, n=n), real)
+    cells = [
+        (label, replace(scenario, n=n))
         for label, scenario in scenarios_of(study.config).items()
         for n in study.config["patients"][size]
     ]
-    for one in scored:
-        record(study, one)
+    work = partial(_fitted, study.config, study.folder, real)
+    scored = []
+    for one in side_by_side(work, cells, workers=study.config.get("workers", 1)):
+        study.cohorts[one.cohort] = one.fingerprint
+        study.samplers.add(one.sampler)
+        study.record(f"{one.scored.prefix}.fits_that_fail_diagnostics", float(one.failed))
+        record(study, one.scored)
+        scored.append(one.scored)
     groups = study.config.get("groups") or {
         study.config["name"]: list(dict.fromkeys(s.label for s in scored))
     }
@@ -225,8 +254,11 @@ def spec_for(model: Mapping[str, Any], trial: Trial) -> ModelSpec:
     return from_plain(ModelSpec, plain, path="models")
 
 
-def _scores(study: Study, label: str, scenario: Scenario, real: Cohort | None) -> Scored:
+def _fitted(
+    config: Mapping[str, Any], folder: Path, real: Cohort | None, cell: tuple[str, Scenario]
+) -> Fitted:
     """Return scores over seeds of one scenario at one size."""
+    study, (label, scenario) = Study(config, folder), cell
     model = _model(study, scenario)
     n_seeds = study.config["seeds"][study.config["size"]["name"]]
     trials = [
@@ -243,15 +275,13 @@ def _scores(study: Study, label: str, scenario: Scenario, real: Cohort | None) -
     )  # fmt: skip
     if len(fits) < len(trials):
         raise KeyboardInterrupt
-    prefix = f"{label}.n{scenario.n}" if label else f"n{scenario.n}"
-    study.cohorts[f"{label or scenario.name}, n = {scenario.n}"] = cohorts[0].fingerprint
-    study.fits[prefix] = fits[-1]
-    failed = sum(not one.diagnostics.passed for one in fits)
-    study.record(f"{prefix}.fits_that_fail_diagnostics", float(failed))
     found = [_recovery(model, trial, one) for trial, one in zip(trials, fits, strict=True)]
-    return Scored(
-        label, scenario.n, n_seeds, found[0][1], float(model["worthwhile"]), over_seeds([t for t, _ in found])
-    )
+    table = over_seeds([t for t, _ in found])
+    scored = Scored(label, scenario.n, n_seeds, found[0][1], float(model["worthwhile"]), table)
+    return Fitted(
+        scored, f"{label or scenario.name}, n = {scenario.n}", cohorts[0].fingerprint, fits[-1].provenance.sampler,
+        sum(not one.diagnostics.passed for one in fits),
+    )  # fmt: skip
 
 
 def _recovery(model: Mapping[str, Any], trial: Trial, fitted: Fit) -> tuple[pl.DataFrame, str]:

@@ -32,7 +32,13 @@ log = logging.getLogger("medresponse.experiments")
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
-OF_THE_RUN = ("action", "existing", "record", "output")  # entries of a configuration that move no result
+OF_THE_RUN = (
+    "action",
+    "existing",
+    "record",
+    "output",
+    "workers",
+)  # entries of a configuration that move no result
 BATCHES = 20  # of posterior draws, for Monte Carlo errors: 5 a chain of a fit without imputation
 
 
@@ -55,6 +61,7 @@ class Study:
     tables: list[tuple[pl.DataFrame, str]] = field(default_factory=list)
     fits: dict[str, Fit] = field(default_factory=dict)
     cohorts: dict[str, str] = field(default_factory=dict)
+    samplers: set[str] = field(default_factory=set)  # of fits that are not kept
     started: float = field(default_factory=time.perf_counter)
     code: str = field(default_factory=lambda: code_hash())  # as it was when the run began
 
@@ -157,7 +164,7 @@ class Study:
             "code_sha256": self.code,
             "data_sha256": self.cohorts,
             "seed": self.seed,
-            "sampler": sorted({fit.provenance.sampler for fit in self.fits.values()}),
+            "sampler": sorted(self.samplers | {fit.provenance.sampler for fit in self.fits.values()}),
             "engine": to_plain(self.engine),
             "compile_cache": "the user's PyTensor folder, kept between runs",
             "versions": versions(),

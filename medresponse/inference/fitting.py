@@ -34,7 +34,7 @@ from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
 from medresponse.inference.planning import check_memory
 from medresponse.inference.power_scaling import power_scaled
-from medresponse.model import Design, ModelSpec, Prepared, build_model, prepare, rotate
+from medresponse.model import Design, ModelSpec, Prepared, PropensityScore, build_model, prepare, rotate
 
 log = logging.getLogger("medresponse.inference")
 
@@ -181,6 +181,8 @@ _SUPPORT_RIDGE = 1e-3
 
 def compiled(spec: ModelSpec, design: Design, engine: ChainEngine) -> Startable:
     """Return the compiled model: from this process if its graph is there already, else from disk, else compiled."""
+    if not isinstance(spec.confounding, PropensityScore):
+        spec = replace(spec, confounding=None)  # words on what is measured change no graph
     identity = json.dumps([to_plain(spec), _graph_key(design)], sort_keys=True)
     key = f"{type(engine).__name__} {identity}"
     if key not in _COMPILED:

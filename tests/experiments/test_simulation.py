@@ -158,7 +158,7 @@ def test_bad_input_is_refused_by_name_before_anything_is_fitted(tmp_path, knob, 
     study = Study(composed("experiment=simulation", "size=smoke", knob), tmp_path)
     with pytest.raises(SpecError, match=message):
         run(study)
-    assert not study.fits
+    assert not study.samplers and not study.metrics
 
 
 def test_patients_are_made_after_the_real_ones(tmp_path):

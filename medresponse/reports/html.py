@@ -29,7 +29,8 @@ def render(document: PatientReport) -> str:
 def render_bare(document: PatientReport) -> str:
     """Return the same page without `stylesheet` and without paths at its texts, for whoever lays it out on paper.
 
-    Paths mean nothing on paper, and an element around every text would make up a third of the time that layout takes.
+    Paths mean nothing on paper, and an element around every text would make up a third of the time that layout takes. The page
+    is well-formed XML.
     """
     return _rendered(document, say=_say_bare, style=Markup(""))
 
@@ -55,7 +56,12 @@ def stylesheet() -> str:
         f'src: url(data:font/woff2;base64,{base64.b64encode((_FONTS / name).read_bytes()).decode()}) format("woff2"); }}\n'
         for weight, name in ((400, "noto-sans-regular.woff2"), (700, "noto-sans-bold.woff2"))
     ]
-    return "".join(faces) + (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return "".join(faces) + read_template("style.css")
+
+
+def read_template(name: str) -> str:
+    """Return a file of the folder of templates as it stands."""
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 @functools.cache
@@ -88,7 +94,7 @@ def _say_bare(plain: Mapping[str, Any], *path: str | int) -> Markup:
     """Return the entry at `path` as text; in a span, which isolates it, only if a letter runs from right to left."""
     text = str(_entry(plain, path))
     turns = not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
-    return Markup(f"<span data-path>{escape(text)}</span>") if turns else escape(text)
+    return Markup(f'<span data-path="">{escape(text)}</span>') if turns else escape(text)
 
 
 def _entry(plain: Mapping[str, Any], path: Sequence[str | int]) -> str | int:

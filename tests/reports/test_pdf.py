@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import hashlib
 import io
 import os
@@ -123,12 +124,13 @@ def test_a_hostile_page_reaches_neither_the_network_nor_the_disk(tmp_path: Path)
     thread.start()
     host = f"http://127.0.0.1:{server.server_port}"
     page = (
-        f'<html lang="en"><head><title>t</title><base href="{host}"><link rel="stylesheet" href="{secret.as_uri()}">'
-        f'<link rel="stylesheet" href="{host}/a.css"><link rel="attachment" href="{secret.as_uri()}"><style>'
+        f'<html lang="en"><head><title>t</title><base href="{host}"/><link rel="stylesheet" href="{secret.as_uri()}"/>'
+        f'<link rel="stylesheet" href="{host}/a.css"/><link rel="attachment" href="{secret.as_uri()}"/><style>'
         f"@import url({host}/b.css); @font-face {{ font-family: x; src: url({host}/c.woff2) }} h1 {{ font-family: x; background: "
-        f'url({host}/d.png) }}</style></head><body><h1>t</h1><img alt="a" src="{host}/e.png"><img alt="b" src="f.png"><img alt="c" '
-        f'src="{secret.as_uri()}"><svg role="img"><title>s</title><image href="{host}/g.png" width="9" height="9"/>'
-        f'<use href="{host}/h.svg#a"/></svg><iframe src="{host}/i"></iframe><object data="{host}/j.svg"></object></body></html>'
+        f'url({host}/d.png) }}</style></head><body><h1>t</h1><img alt="a" src="{host}/e.png"/><img alt="b" src="f.png"/><img alt="c" '
+        f'src="{secret.as_uri()}"/><svg role="img"><title>s</title><image href="{host}/g.png" '
+        f'width="9" height="9"/><use href="{host}/h.svg#a"/></svg><iframe src="{host}/i"></iframe><object data="{host}/j.svg"></object>'
+        "</body></html>"
     )
     try:
         made = pdf_of(page)
@@ -143,9 +145,27 @@ def test_a_hostile_page_reaches_neither_the_network_nor_the_disk(tmp_path: Path)
 
 def test_what_a_page_brings_along_is_shown() -> None:
     image = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHdpZHRoPSI5IiBoZWlnaHQ9IjkiLz4="
-    made = pdf_of(f'<html lang="en"><title>t</title><h1>t</h1><img alt="a square" src="{image}"></html>')
+    made = pdf_of(f'<html lang="en"><title>t</title><h1>t</h1><img alt="a square" src="{image}"/></html>')
     with pikepdf.open(io.BytesIO(made)) as opened:
         assert [str(e.Alt) for e in elements(opened.Root.StructTreeRoot) if e.S == "/Figure"] == ["a square"]
+
+
+@pytest.mark.parametrize("name", ["survival_report", "newcomer_report"])
+def test_a_lenient_parser_and_the_sheet_for_all_of_html_make_the_same_bytes(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = request.getfixturevalue(name).document
+    made = render_pdf(document)
+    lenient = functools.partial(pdf.weasyprint().HTML, url_fetcher=pdf.fetcher())
+    monkeypatch.setattr(pdf, "_paper", lambda: lambda page: lenient(string=page))
+    assert render_pdf(document) == made
+
+
+def test_characters_that_xml_cannot_hold_are_shown_as_replaced(survival_report: Report) -> None:
+    with pikepdf.open(
+        io.BytesIO(render_pdf(replace(survival_report.document, title="a\x00b\ufffec")))
+    ) as made:
+        assert str(made.docinfo["/Title"]).startswith("a\ufffdb\ufffdc")
 
 
 def test_paper_shows_the_same_words_as_the_screen(survival_report: Report) -> None:
@@ -159,7 +179,7 @@ def test_paper_shows_the_same_words_as_the_screen(survival_report: Report) -> No
 def test_words_that_run_from_right_to_left_stay_isolated_on_paper(survival_report: Report) -> None:
     turned = replace(survival_report.document, title="\u05d8\u05d9\u05e4\u05d5\u05dc")
     bare = render_bare(turned)
-    assert "<span data-path>\u05d8" in bare
+    assert '<span data-path="">\u05d8' in bare
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,11 @@ class _Builder(HTMLParser):
         else:
             self._open.append(tag)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:  # in a figure; of a void element the slash says nothing
+            self.handle_endtag(tag)
+
     def handle_endtag(self, tag: str) -> None:
         if self._open and self._open[-1] == tag:
             self._open.pop()

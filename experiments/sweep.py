@@ -28,6 +28,7 @@ import polars as pl
 
 from medresponse.core.atomic import atomic_path, write_text
 from medresponse.core.errors import IntegrityError, MedresponseError, SpecError
+from medresponse.core.locking import locked
 from medresponse.core.manifest import verify_manifest
 
 log = logging.getLogger("medresponse.experiments")
@@ -113,7 +114,11 @@ def is_done(job: Job, folder: Path) -> bool:
 
 
 def run_job(job: Job, folder: Path, *, program: Path = RUN) -> Job:
-    """Run one job in a process of its own, its output in ``log.txt``; return it with its state."""
+    """Run one job in a process of its own, its output in ``log.txt``; return it with its state.
+
+    A run of the same job that is under way still, because whoever began it was killed, is waited for; two never write to one
+    folder.
+    """
     own = folder / job.key
     own.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [
@@ -121,16 +126,20 @@ def run_job(job: Job, folder: Path, *, program: Path = RUN) -> Job:
     ]  # fmt: skip
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     started = time.perf_counter()
-    with (own / "log.txt").open("ab") as stream:
+    with (own / ".lock").open("ab") as lock, (own / "log.txt").open("ab") as stream, locked(lock.fileno()):
+        if is_done(job, folder):
+            return replace(job, state="done", exit_code=0)
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            pass_fds=() if sys.platform == "win32" else (lock.fileno(),),  # locked for as long as the run lives
         )  # fmt: skip
         try:
             code = process.wait()
         finally:
             if process.poll() is None:  # the sweep is being stopped: nothing goes on behind its back
                 process.terminate()
+                process.wait()
     seconds = round(time.perf_counter() - started, 1)
     state = "killed" if code < 0 else "done" if code == 0 and is_done(job, folder) else "failed"
     return replace(job, state=state, exit_code=code, seconds=seconds)
@@ -178,12 +187,22 @@ def run_sweep(
 def over_processes(
     jobs: Sequence[Job], folder: Path, workers: int, *, run: Runner = run_job
 ) -> Iterator[Job]:
-    """Run jobs in processes on this machine, `workers` at a time; yield each as it ends."""
-    with ThreadPoolExecutor(max_workers=workers) as pool:  # threads that wait for processes
-        waiting: set[Future[Job]] = {pool.submit(run, job, folder) for job in jobs}
-        while waiting:
-            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in ended)
+    """Run jobs in processes on this machine, `workers` at a time; yield each as it ends. Stopped early, it begins no more."""
+    pool = ThreadPoolExecutor(max_workers=workers)  # threads that wait for processes
+    try:
+        running: dict[Future[Job], Job] = {pool.submit(run, job, folder): job for job in jobs}
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job, error = running.pop(future), future.exception()
+                yield future.result() if error is None else not_run(job, error)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def not_run(job: Job, error: BaseException) -> Job:
+    """Return a job that could not be begun, or whose end could not be read, as ``failed``; say why."""
+    log.error("%s: %s: %s", job.key, type(error).__name__, error)
+    return replace(job, state="failed")
 
 
 def _save_state(jobs: Sequence[Job], ended: dict[str, Job], folder: Path) -> None:

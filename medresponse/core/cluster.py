@@ -17,11 +17,13 @@ from medresponse.core.errors import ClusterError
 LOCAL = "local"
 TRIES = 3  # of a task whose worker dies under it
 _ANSWER_SECONDS = 10.0
-# What a local cluster does without: a start that waits for these fails on a busy machine.
-_QUIET = {
+_SETTINGS = {
+    # What a local cluster does without: a start that waits for these fails on a busy machine.
     "RAY_enable_metrics_collection": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_prestart_worker_first_driver": "0",
+    # What a killed worker began ends with it; only recent versions of Ray see to that by default.
+    "RAY_process_group_cleanup_enabled": "1",
 }
 _HELPERS = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
 
@@ -65,7 +67,7 @@ def connected(address: str = LOCAL, *, workers: int) -> Iterator[Any]:
             folder = held.enter_context(_own_folder())
             local = {"num_cpus": workers, "include_dashboard": False, "_temp_dir": str(folder)}
         try:
-            with _environment(_QUIET), _helpers_not_waited_for(local.get("_temp_dir")):
+            with _environment(_SETTINGS), _helpers_not_waited_for(local.get("_temp_dir")):
                 ray.init(
                     address,
                     namespace="medresponse",

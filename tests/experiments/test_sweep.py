@@ -2,6 +2,11 @@
 
 import functools
 import json
+import signal
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 
@@ -9,13 +14,16 @@ from experiments.sweep import jobs_of, main, metrics_table, over_processes, run_
 from medresponse.core.errors import SpecError
 
 PROGRAM = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 from pathlib import Path
 from medresponse.core.manifest import write_manifest
 given = dict(one.split("=", 1) for one in sys.argv[1:])
 folder = Path(given["output"])
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "tries.txt").open("a").write("x")
+until = time.monotonic() + 60
+while given["end"] == "waits" and not (folder / "go").exists() and time.monotonic() < until:
+    time.sleep(0.02)
 if given["end"] == "fails" and not (folder / "mended").exists():
     sys.exit("this one fails")
 if given["end"] == "killed" and not (folder / "mended").exists():
@@ -35,6 +43,14 @@ def program(tmp_path):
 @pytest.fixture
 def over(program):
     return functools.partial(over_processes, run=functools.partial(run_job, program=program))
+
+
+def wait_for(holds, seconds=60):
+    """Wait until something holds that another process brings about."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def states(jobs):
@@ -83,6 +99,49 @@ def test_the_same_command_again_does_only_what_is_missing(tmp_path, over):
     tries = {job.swept["end"]: len((out / job.key / "run" / "tries.txt").read_text()) for job in jobs}
     assert tries == {"fine": 1, "killed": 2}
     assert {job.state for job in ended} == {"done"}
+
+
+def test_a_job_that_cannot_be_begun_neither_stops_nor_hides_the_others(tmp_path, over, caplog):
+    jobs, out = jobs_of(["end=fine", "n=1,2,3"]), tmp_path / "out"
+    out.mkdir()
+    (out / jobs[0].key).write_text("a file where its folder should be")
+    ended = run_sweep(jobs, out, workers=1, over=over)
+    assert [job.state for job in ended] == ["failed", "done", "done"]
+    assert f"{jobs[0].key}: FileExistsError" in caplog.text
+
+
+def test_a_run_left_behind_by_a_killed_sweep_is_waited_for_and_not_done_twice(tmp_path, program):
+    (job,) = jobs_of(["end=waits", "n=1"])
+    first = f"""
+from pathlib import Path
+from experiments.sweep import jobs_of, run_job
+run_job(*jobs_of({list(job.overrides)}), Path({str(tmp_path)!r}), program=Path({str(program)!r}))
+"""
+    own, ended = tmp_path / job.key / "run", []
+    with subprocess.Popen([sys.executable, "-c", first]) as sweep:
+        wait_for((own / "tries.txt").exists)
+        sweep.send_signal(signal.SIGKILL)
+    again = threading.Thread(target=lambda: ended.append(run_job(job, tmp_path, program=program)))
+    again.start()
+    again.join(0.2)
+    assert again.is_alive()
+    (own / "go").touch()
+    again.join()
+    assert ended[0].state == "done" and (own / "tries.txt").read_text() == "x"
+
+
+def test_stopped_early_no_more_jobs_are_begun(tmp_path):
+    begun = []
+
+    def run(job, folder):
+        begun.append(job)
+        time.sleep(0.05)
+        return job
+
+    ending = over_processes(jobs_of(["n=1,2,3,4"]), tmp_path, 1, run=run)
+    next(ending)
+    ending.close()
+    assert len(begun) <= 2
 
 
 def test_a_result_changed_on_disk_is_made_again(tmp_path, over):

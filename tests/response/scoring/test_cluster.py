@@ -1,10 +1,16 @@
-"""What runs on Ray, on one local cluster of two workers whose helper processes are slower than a node of Ray waits."""
+"""What runs on Ray, on one local cluster of two workers whose helper processes are slower than a node of Ray waits.
+
+Helpers that nothing here needs sleep. Jupyter's packages bring a grammar that jsonschema, and so every process of Ray, would
+build on import: a second and a half of CPU each, three quarters of what Ray's import takes.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,16 +20,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.sweep import Job, jobs_of, over_processes, run_job, run_sweep
+from experiments.sweep import Job, is_done, jobs_of, run_job, run_sweep
+from experiments.sweep_ray import over_ray
 from medresponse.core.atomic import sha256_of
 from medresponse.core.cluster import connected
 from medresponse.core.errors import ClusterError, DataError, StorageError
+from medresponse.core.locking import locked
 from medresponse.inference import Fit
 from medresponse.readers import parts
 from medresponse.response import score
 from medresponse.response.predict import Patients
 from medresponse.response.scoring import workers
-from tests.experiments.test_sweep import PROGRAM, states
+from tests.experiments.test_sweep import PROGRAM, wait_for
 from tests.hand_made import frame_of
 from tests.response.conftest import ARMS
 from tests.response.scoring.test_scoring import failing_write
@@ -32,7 +40,8 @@ pytestmark = pytest.mark.cluster
 HELPERS_AWAKE = 900.0  # seconds after their start; Ray waits 15
 SLOW = f"""
 import sys, time
-if any(name.endswith(("dashboard/agent.py", "runtime_env/agent/main.py")) for name in sys.orig_argv):
+sys.modules["rfc3987_syntax"] = None
+if any(name.endswith(("/agent.py", "/agent/main.py", "/monitor.py", "/log_monitor.py")) for name in sys.orig_argv):
     time.sleep({HELPERS_AWAKE})
 """
 
@@ -46,6 +55,13 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patched.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         with connected("local", workers=2) as module:
             yield module
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    file = tmp_path / "program.py"
+    file.write_text(PROGRAM)
+    return file
 
 
 @pytest.fixture
@@ -172,28 +188,49 @@ def test_another_cluster_than_the_one_that_is_connected_is_refused(ray: Any) -> 
                 pass
 
 
-def test_of_a_sweep_a_killed_worker_is_done_again_and_a_killed_job_hides_nothing(
-    ray: Any, tmp_path: Path
+def test_of_a_sweep_a_killed_worker_is_done_again_and_nothing_else_is_lost_hidden_or_repeated(
+    ray: Any, tmp_path: Path, program: Path
 ) -> None:
-    from experiments.sweep_ray import over_ray
-
-    once, program = tmp_path / "worker-killed-once", tmp_path / "program.py"
-    program.write_text(PROGRAM)
+    pids = tmp_path / "pids"
 
     def run(job: Job, folder: Path) -> Job:
-        if job.swept["end"] == "fine" and job.swept["n"] == "2" and not once.exists():
-            once.touch()
-            os._exit(1)  # the worker, not its job
+        if "end=refused" in job.overrides:
+            raise OSError("this one cannot be begun")
+        if "end=waits" in job.overrides:
+            pids.open("a").write(f"{os.getpid()}\n")
         return run_job(job, folder, program=program)
 
-    jobs, local, out = jobs_of(["end=fine,killed", "n=1,2"]), tmp_path / "local", tmp_path / "out"
-    ended = run_sweep(jobs, out, workers=2, over=functools.partial(over_ray, run=run))
-    assert once.exists()
-    assert states(ended) == {
-        (end, n): {"fine": "done"}.get(end, "killed") for end in ("fine", "killed") for n in "12"
-    }
-    again = functools.partial(over_processes, run=functools.partial(run_job, program=program))
-    run_sweep(jobs, local, workers=2, over=again)
-    for job in jobs[:2]:
-        name = f"{job.key}/run/metrics.json"
-        assert (out / name).read_bytes() == (local / name).read_bytes()
+    def kill_worker() -> None:
+        tries = out / jobs[0].key / "run" / "tries.txt"
+        wait_for(tries.exists)
+        os.kill(int(pids.read_text()), signal.SIGKILL)  # the worker, while its job is under way
+        (tries.parent / "go").touch()
+
+    jobs, out = jobs_of(["end=waits,fine,killed,refused", "n=1"]), tmp_path / "out"
+    over = functools.partial(over_ray, run=run)
+    killer = threading.Thread(target=kill_worker)
+    killer.start()
+    ended = run_sweep(jobs, out, workers=2, over=over)
+    killer.join()
+    assert [job.state for job in ended] == ["done", "done", "killed", "failed"]
+    assert len(set(pids.read_text().split())) == 2
+    (out / jobs[2].key / "run" / "mended").touch()
+    tries = {job.key: (out / job.key / "run" / "tries.txt").read_text() for job in jobs[:3]}
+    ended = run_sweep(jobs, out, workers=2, over=over)
+    assert [job.state for job in ended] == ["done", "done", "done", "failed"]
+    again = {job.key: (out / job.key / "run" / "tries.txt").read_text() for job in jobs[:3]}
+    assert again == tries | {jobs[2].key: tries[jobs[2].key] + "x"}
+
+
+def test_a_sweep_that_is_stopped_stops_what_is_under_way(ray: Any, tmp_path: Path, program: Path) -> None:
+    def run(job: Job, folder: Path) -> Job:
+        return run_job(job, folder, program=program)
+
+    jobs = jobs_of(["end=waits,fine", "n=1"])
+    ending = over_ray(jobs, tmp_path, 2, run=run)
+    assert next(ending).swept["end"] == "fine"
+    wait_for((tmp_path / jobs[0].key / "run" / "tries.txt").exists)
+    ending.close()
+    with (tmp_path / jobs[0].key / ".lock").open("ab") as lock:
+        with locked(lock.fileno()):  # when the run has ended
+            assert not is_done(jobs[0], tmp_path)

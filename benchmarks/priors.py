@@ -21,7 +21,12 @@ def main() -> None:
         "Printed by `python -m benchmarks.priors`: prior median and central 95% on the clinical scale, for a block with\n"
         "`normal` coefficients of sd 0.5, modification at its default of half that, and a treatment effect of sd 1, on the\n"
         "made-up cohorts of `benchmarks/recovery.py`. A benefit is against arm 0 and positive when better. The standard\n"
-        "deviation of the benefit over patients is the effect modification that the prior allows.\n"
+        "deviation of the benefit over patients is the effect modification that the prior allows.\n\n"
+        "**Scales of priors are those of the linear predictor**, also the defaults (`Normal.sigma`, `slab_scale` of the horseshoes,\n"
+        "`treatment`). For log odds, log hazards and log times one default suits most studies. For `gaussian` and `student_t` they are\n"
+        "in the outcome's own units: sd 1 for a treatment effect suits an outcome whose standard deviation is near 1, and all but\n"
+        "rules out any effect on a score whose standard deviation is 100. State them in the outcome's units, or use `r2d2`, which has\n"
+        "none. A fit logs a warning for each prior whose scale is below a tenth of the outcome's standard deviation.\n"
     )
     print("| family | quantity | unit | median | 2.5% | 97.5% |\n|---|---|---|---|---|---|")
     for name, truth in TRUTHS.items():

@@ -323,12 +323,13 @@ def run(folder: Path, name: str, setting: str, seed: int) -> None:
 
 def compile_once(spec: Any, cohort: Any, seed: int) -> None:
     """Compile a model, so that what is timed does not depend on which data set was the first: it is kept on disk."""
+    import medresponse as mr
     from medresponse.inference.fitting import compiled, only_outcome
     from medresponse.model import prepare, rotate
 
     design = prepare(spec, cohort, outcome=only_outcome(cohort), seed=seed).design
     rotation = rotate(spec, design)
-    compiled(spec, design if rotation is None else rotation.design)
+    compiled(spec, design if rotation is None else rotation.design, mr.Nuts())
 
 
 def predicted(means: np.ndarray, z: np.ndarray, kind: str, fitted: Any, seed: int) -> dict[str, np.ndarray]:
@@ -414,17 +415,21 @@ def other_crps(found: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray]) 
 
 
 def table(folder: Path) -> None:
-    """Score the data sets that every spec has been fitted to, print the table and write it."""
+    """Score the data sets that every spec has been fitted to, print the table and write it.
+
+    Data sets that are not in the folder keep their recorded rows.
+    """
     from medresponse.core.atomic import write_text
     from medresponse.core.provenance import versions
 
     paths = [path for path in sorted(folder.glob("*/*.npz")) if path.parent.name != "data"]
     complete = {path.name for path in paths if path.parent.name == "stacked"}
     paths = [path for path in paths if path.name in complete]
-    every = pl.DataFrame(
-        [score(path, np.load(folder / "data" / path.name)) for path in paths], infer_schema_length=None
-    )
-    every = every.sort("setting", "method", "seed")
+    rows = [score(path, np.load(folder / "data" / path.name)) for path in paths]
+    found = {(row["setting"], row["seed"]) for row in rows}
+    before = json.loads(FILE.read_text(encoding="utf-8"))["rows"] if FILE.exists() else []
+    rows += [row for row in before if (row["setting"], row["seed"]) not in found]
+    every = pl.DataFrame(rows, infer_schema_length=None).sort("setting", "method", "seed")
     print(markdown(summary(every)))
     plain = {
         "command": "make bench-peers", "patients": PATIENTS, "versions": versions(), "rows": every.to_dicts(),

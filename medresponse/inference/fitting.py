@@ -34,7 +34,16 @@ from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
 from medresponse.inference.planning import check_memory
 from medresponse.inference.power_scaling import power_scaled
-from medresponse.model import Design, ModelSpec, Prepared, PropensityScore, build_model, prepare, rotate
+from medresponse.model import (
+    Design,
+    ModelSpec,
+    Prepared,
+    PropensityScore,
+    build_model,
+    narrow_priors,
+    prepare,
+    rotate,
+)
 
 log = logging.getLogger("medresponse.inference")
 
@@ -111,6 +120,8 @@ def fit_many(
         name = outcome or only_outcome(cohort)
         check_memory(spec, cohort, name, sampler)
         prepared = prepare(spec, cohort, outcome=name, seed=seed)
+        for words in narrow_priors(spec, prepared):
+            log.warning("prior: %s", words)
         identity = fit_identity(spec, cohort, name, to_plain(sampler), seed)
         folder = Path(checkpoint) / identity[:16] if checkpoint is not None else None
         sampled = _sample(spec, cohort, name, prepared, sampler, seed, folder)

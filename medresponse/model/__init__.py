@@ -4,6 +4,7 @@ from medresponse.model.build import build_model
 from medresponse.model.design import Design
 from medresponse.model.hinges import Hinges, SumOfHinges
 from medresponse.model.prepare import Prepared, drawn_features, make_layout, prepare, with_outcome
+from medresponse.model.prior_scale import narrow_priors
 from medresponse.model.rotation import Rotation, rotate
 from medresponse.model.spec import ModelSpec, MultipleImputation, PropensityScore
 from medresponse.model.trees import SumOfTrees, Trees
@@ -22,6 +23,7 @@ __all__ = [
     "build_model",
     "drawn_features",
     "make_layout",
+    "narrow_priors",
     "prepare",
     "rotate",
     "with_outcome",

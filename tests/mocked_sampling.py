@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -21,7 +22,7 @@ class PriorSampled:
 
     library, policy = "prior draws in place of a sampler", "off"
 
-    def __init__(self, make_model: Callable[[], pm.Model], identity: str) -> None:
+    def __init__(self, make_model: Callable[[], pm.Model], identity: str, written: Any) -> None:
         started, model = time.perf_counter(), make_model()
         self._names = [v.name for v in model.unobserved_value_vars if not v.name.endswith("__")]
         # One chain's worth is drawn at a time by a compiled graph without numba, which is what takes long.

@@ -144,6 +144,11 @@ class Compressing(Protocol):
         """Return the arrays that `likelihood` reads, from a design of shape (patient, coefficient)."""
         ...
 
+    @property
+    def residual_sigma(self) -> float | None:
+        """Scale of a half-normal prior of the residual standard deviation, in the outcome's; None under another prior."""
+        ...
+
     def estimates(self, compressed: Arrays) -> tuple[np.ndarray, np.ndarray]:
         """Return a rough estimate of each coefficient and its standard error were the others known, from `compress`."""
         ...

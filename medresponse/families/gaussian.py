@@ -174,6 +174,11 @@ class Gaussian:
         return -0.5 * standard**2 - np.log(sigma) - 0.5 * np.log(2 * np.pi)
 
     @property
+    def residual_sigma(self) -> float | None:
+        """Scale of the residual's half-normal prior; see `Compressing`."""
+        return self.residual.sigma if isinstance(self.residual, HalfNormal) else None
+
+    @property
     def intercept_name(self) -> str:
         """Name of the intercept."""
         return "intercept"

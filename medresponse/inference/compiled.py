@@ -14,6 +14,8 @@ import numpy as np
 
 from medresponse.inference.kernels import callbacks, kernel_of, policy
 from medresponse.inference.power_scaling import LOG_PRIOR
+from medresponse.inference.written_kernel import written_kernel
+from medresponse.model import WrittenOut
 
 STATISTICS = ("diverging", "energy", "n_steps", "step_size", "depth")
 JITTER = 1.0  # around the start, on the unconstrained scale
@@ -76,11 +78,15 @@ class Compiled:
         Returns the PyMC model; called only where its machine code is not kept already.
     identity : str, optional
         What tells its graph from any other; None to keep nothing on disk.
+    written : WrittenOut, optional
+        The model written out, whose kernel then takes the place of the graph's.
     """
 
-    def __init__(self, make_model: Callable[[], Any], identity: str | None = None) -> None:
+    def __init__(
+        self, make_model: Callable[[], Any], identity: str | None = None, written: WrittenOut | None = None
+    ) -> None:
         started = time.perf_counter()
-        self._kernel = kernel_of(make_model, identity)
+        self._kernel = kernel_of(make_model, identity) if written is None else written_kernel(written)
         self.seconds = time.perf_counter() - started
         self.policy = policy()
         self.library = f"nutpie {_nutpie().__version__}"

@@ -22,6 +22,7 @@ from medresponse.core.machine import available_cores
 from medresponse.core.registry import register
 from medresponse.core.rng import derive_seed
 from medresponse.inference.compiled import Compiled, Settings, Trace
+from medresponse.model import WrittenOut
 
 log = logging.getLogger("medresponse.inference")
 
@@ -89,8 +90,10 @@ class ChainEngine(Engine, Settings, Protocol):
     @property
     def notes(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    def compile(self, make_model: Callable[[], Any], identity: str) -> Startable:
-        """Return a model compiled for this engine."""
+    def compile(
+        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | None = None
+    ) -> Startable:
+        """Return a model compiled for this engine, which may use the written-out model, if any, instead of the graph."""
         ...
 
 
@@ -133,9 +136,11 @@ class Nuts:
         """Nothing: this is the engine that all else is described by."""
         return ()
 
-    def compile(self, make_model: Callable[[], Any], identity: str) -> Startable:
+    def compile(
+        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | None = None
+    ) -> Startable:
         """Return the model's machine code, from disk where it is kept."""
-        return Compiled(make_model, identity)
+        return Compiled(make_model, identity, written)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from medresponse.model import (
     narrow_priors,
     prepare,
     rotate,
+    written_out,
 )
 
 log = logging.getLogger("medresponse.inference")
@@ -199,7 +200,8 @@ def compiled(spec: ModelSpec, design: Design, engine: ChainEngine) -> Startable:
     if key not in _COMPILED:
         if len(_COMPILED) >= _COMPILED_LIMIT:
             _COMPILED.pop(next(iter(_COMPILED)))
-        _COMPILED[key] = engine.compile(partial(build_model, spec, design), identity)
+        make = partial(build_model, spec, design)
+        _COMPILED[key] = engine.compile(make, identity, written_out(spec, design))
     return _COMPILED[key]
 
 

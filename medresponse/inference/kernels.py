@@ -60,10 +60,12 @@ _GRAPH_SOURCES = (
     "terms",
     "inference/graphs.py",
     "inference/kernels.py",
+    "inference/written_density.py",
+    "inference/written_kernel.py",
 )
 # What a kernel is asked for, and what it answers.
-_DENSITY, _QUANTITIES = 0, 1
-_NOT_FINITE = 3  # nutpie's code for a point that the trajectory must not pass
+DENSITY, _QUANTITIES = 0, 1
+NOT_FINITE = 3  # nutpie's code for a point that the trajectory must not pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,24 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What a kernel is compiled from.
+
+    Parameters
+    ----------
+    facts : Facts
+    body : tuple of str
+        Lines that use the arrays ``data_0``, ``data_1``, ... of `facts` and call `graph`.
+    graph : object
+        numba function.
+    """
+
+    facts: Facts
+    body: tuple[str, ...]
+    graph: Any
+
+
+@dataclass(frozen=True)
 class Kernel:
     """A model's machine code.
 
@@ -103,10 +123,13 @@ class Kernel:
     facts : Facts
     function : object
         numba's C function, which owns the memory at `address`.
+    arrange : callable, optional
+        Returns the kernel's inputs from a data set, where they are not the arrays of the data set themselves.
     """
 
     facts: Facts
     function: Any
+    arrange: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] | None = None
 
     @property
     def address(self) -> int:
@@ -119,6 +142,8 @@ class Kernel:
         The first is the address of the kernel itself, and then the address and the shape of each array.
         """
         words, arrays = [self.address], []
+        if self.arrange is not None:
+            data = self.arrange(data)
         for name, ndim, dtype in self.facts.inputs:
             array = np.array(data[name], dtype=dtype, order="C", copy=True)
             if array.ndim != ndim:
@@ -131,7 +156,7 @@ class Kernel:
         """Return the log density and its gradient at a point of the unconstrained scale; NaN where not finite."""
         words, arrays = self.pack(data)
         value, gradient = np.full(1, np.nan), np.full(self.facts.n_parameters, np.nan)
-        self._call(_DENSITY, np.ascontiguousarray(x, dtype=float), value, gradient, words)
+        self._call(DENSITY, np.ascontiguousarray(x, dtype=float), value, gradient, words)
         del arrays
         return float(value[0]), gradient
 
@@ -145,9 +170,11 @@ class Kernel:
         parts = np.split(out, np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1])
         return {name: part.reshape(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
 
-    def _call(self, what: int, x: np.ndarray, value: np.ndarray, out: np.ndarray, words: np.ndarray) -> None:
+    def _call(self, what: int, x: np.ndarray, value: np.ndarray, out: np.ndarray, words: np.ndarray) -> int:
         pointers = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in (x, value, out)]
-        self.function.ctypes(what, *pointers, words.ctypes.data_as(ctypes.POINTER(ctypes.c_uint64)))
+        return int(
+            self.function.ctypes(what, *pointers, words.ctypes.data_as(ctypes.POINTER(ctypes.c_uint64)))
+        )
 
 
 def policy() -> str:
@@ -164,7 +191,7 @@ def kernel_of(make_model: Callable[[], Any], identity: str | None) -> Kernel:
     Parameters
     ----------
     make_model : callable
-        Returns the PyMC model; called only if it has to be compiled. Pickled under the policy ``reproducible``.
+        Returns the PyMC model, or `Parts`; called only if it has to be compiled. Pickled under the policy ``reproducible``.
     identity : str, optional
         What tells this model's graph from any other; None to keep nothing.
 
@@ -326,8 +353,8 @@ def keep_in_this_process() -> None:
 def _compiled(model: Any, place: Path | None) -> Kernel:
     """Compile a model; with its source, facts and machine code in the folder `place`, where one is given."""
     started = time.perf_counter()
-    facts, graph = _graph(model)
-    source = _source(facts)
+    parts = model if isinstance(model, Parts) else _graph(model)
+    facts, graph, source = parts.facts, parts.graph, _source(parts)
     if place is None:
         with tempfile.TemporaryDirectory() as own:
             file = Path(own) / "kernel.py"
@@ -346,8 +373,8 @@ def _compiled(model: Any, place: Path | None) -> Kernel:
     return Kernel(facts, function)
 
 
-def _graph(model: Any) -> tuple[Facts, Any]:
-    """Return facts, and the compiled graph of log density, gradient and quantities in the vector of parameters."""
+def _graph(model: Any) -> Parts:
+    """Return the parts of a PyMC model's kernel: the graph of log density, gradient and quantities in its parameters."""
     from pymc.pytensorf import compile as compile_graph
 
     flat = flatten(model)
@@ -359,36 +386,39 @@ def _graph(model: Any) -> tuple[Facts, Any]:
         inputs=tuple((str(shared.name), shared.ndim, str(shared.dtype)) for shared in compiled.get_shared()),
         start=flat.start,
     )
-    return facts, compiled.vm.jit_fn
-
-
-def _source(facts: Facts) -> str:
-    """Return the kernel in Python: data from addresses, then the graph, then plain loops, which compile quickly."""
-    n, words = facts.n_parameters, 1 + sum(1 + ndim for _, ndim, _ in facts.inputs)
-    lines = [
-        "def kernel(what, x_, value_, out_, data_):",
+    names = ", ".join(["x", *(f"data_{i}" for i in range(len(facts.inputs)))])
+    n = facts.n_parameters
+    body = (
         f"    x = carray(x_, ({n},))",
-        f"    words = carray(data_, ({words},))",
-    ]
-    at, names = 1, ["x"]
-    for i, (_, ndim, dtype) in enumerate(facts.inputs):
-        shape = "".join(f"words[{at + 1 + axis}], " for axis in range(ndim))
-        lines.append(f"    data_{i} = carray(as_pointer(words[{at}]), ({shape}), {dtype})")
-        names.append(f"data_{i}")
-        at += 1 + ndim
-    lines += [
-        f"    density, gradient, quantities = graph({', '.join(names)})",
-        f"    if what == {_DENSITY}:",
+        f"    density, gradient, quantities = graph({names})",
+        f"    if what == {DENSITY}:",
         "        value_[0] = density[()]",
         "        finite = isfinite(density[()])",
         f"        for i in range({n}):",
         "            out_[i] = gradient[i]",
         "            finite &= isfinite(gradient[i])",
-        f"        return 0 if finite else {_NOT_FINITE}",
+        f"        return 0 if finite else {NOT_FINITE}",
         f"    for i in range({facts.n_quantities}):",
         "        out_[i] = quantities[i]",
         "    return 0",
+    )
+    return Parts(facts, body, compiled.vm.jit_fn)
+
+
+def _source(parts: Parts) -> str:
+    """Return the kernel in Python: data from addresses, then the body, in plain loops, which compile quickly."""
+    inputs = parts.facts.inputs
+    words = 1 + sum(1 + ndim for _, ndim, _ in inputs)
+    lines = [
+        "def kernel(what, x_, value_, out_, data_):",
+        f"    words = carray(data_, ({words},))",
     ]
+    at = 1
+    for i, (_, ndim, dtype) in enumerate(inputs):
+        shape = "".join(f"words[{at + 1 + axis}], " for axis in range(ndim))
+        lines.append(f"    data_{i} = carray(as_pointer(words[{at}]), ({shape}), {dtype})")
+        at += 1 + ndim
+    lines += parts.body
     return "\n".join(lines) + "\n"
 
 
@@ -453,7 +483,7 @@ def callbacks() -> tuple[Any, Any]:
     doubles, words = types.CPointer(types.double), types.CPointer(types.uint64)
 
     def density(n: Any, x: Any, gradient: Any, value: Any, data: Any) -> Any:
-        return call(data[0], types.int64(_DENSITY), x, value, gradient, data)
+        return call(data[0], types.int64(DENSITY), x, value, gradient, data)
 
     def quantities(n: Any, size: Any, x: Any, out: Any, data: Any) -> Any:
         return call(data[0], types.int64(_QUANTITIES), x, x, out, data)

@@ -8,6 +8,7 @@ from medresponse.model.prior_scale import narrow_priors
 from medresponse.model.rotation import Rotation, rotate
 from medresponse.model.spec import ModelSpec, MultipleImputation, PropensityScore
 from medresponse.model.trees import SumOfTrees, Trees
+from medresponse.model.written_out import WrittenOut, written_out
 
 __all__ = [
     "Design",
@@ -20,6 +21,7 @@ __all__ = [
     "SumOfHinges",
     "SumOfTrees",
     "Trees",
+    "WrittenOut",
     "build_model",
     "drawn_features",
     "make_layout",
@@ -27,4 +29,5 @@ __all__ = [
     "prepare",
     "rotate",
     "with_outcome",
+    "written_out",
 ]

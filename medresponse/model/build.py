@@ -242,7 +242,7 @@ class _Coefficients:
         else:
             estimate = pt.dot(self._shared["estimate"][places].reshape((copies, n)), directions)
             error = pt.sqrt(pt.dot(self._shared["error"][places].reshape((copies, n)) ** 2, directions**2))
-            unknown = np.where(np.arange(n) == 0, _UNKNOWN, 1.0)
+            unknown = np.where(np.arange(n) == 0, UNKNOWN, 1.0)
             scales = Scales(
                 unit_information_sd=self._shared["unit_information_sd"], latent_sd=self._shared["latent_sd"],
                 column_sd=np.ones(len(places)), estimate=estimate.ravel(), error=(error * unknown).ravel(),
@@ -251,7 +251,7 @@ class _Coefficients:
         return pt.dot(along.reshape((copies, n)), directions.T).ravel()
 
 
-_UNKNOWN = 1e6  # times the standard error: of the mean over groups the data say nothing of its own
+UNKNOWN = 1e6  # times the standard error: of the mean over groups the data say nothing of its own
 
 
 def mean_and_deviations(size: int) -> np.ndarray:

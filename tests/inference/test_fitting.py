@@ -38,7 +38,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, no_waiting: Interrupt) -> list[Fak
     """Every model "compiled" during the test, in order; chains are noise of the model's own shapes."""
     made: list[FakeCompiled] = []
 
-    def compile_model(make_model: Any, identity: str) -> FakeCompiled:
+    def compile_model(make_model: Any, identity: str, written: Any) -> FakeCompiled:
         n = len(make_model().coords["coefficient"])
         shapes: dict[str, tuple[int, ...]] = {"coefficients": (n,), "log_scale": (), "shape": ()}
 
@@ -173,7 +173,7 @@ def test_a_fit_interrupted_while_its_first_imputation_runs_is_kept(
 ) -> None:
     """With more cores than chains an imputation, a later imputation can be the only one that finished."""
 
-    def compile_model(make_model: Any, identity: str) -> FakeCompiled:
+    def compile_model(make_model: Any, identity: str, written: Any) -> FakeCompiled:
         n = len(make_model().coords["coefficient"])
 
         def chain(i: int, data: Any, engine: Nuts, seed: int) -> Handle:

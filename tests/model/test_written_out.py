@@ -1,0 +1,78 @@
+"""Which models are written out, and what is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medresponse.families import Gaussian, Weibull
+from medresponse.features import group_indices
+from medresponse.model import ModelSpec, PropensityScore, prepare, written_out
+from medresponse.priors import HalfStudentT, Horseshoe, Normal, StudentT
+from medresponse.priors.treatments import ByClass
+from medresponse.terms import Spline
+from tests.hand_made import trial_of
+
+SPEC = ModelSpec(
+    family=Gaussian(), blocks={"history": Horseshoe(expected_nonzero=1), "lifestyle": Normal(pooled=True)}, pooling=("site",)
+)  # fmt: skip
+
+
+def written(spec: ModelSpec, n: int = 120, outcome: str = "score") -> Any:
+    return written_out(spec, prepare(spec, trial_of(n), outcome=outcome, seed=1).design)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"family": Gaussian(residual=HalfStudentT())},
+        {"blocks": {"history": StudentT()}},
+        {"blocks": {"history": Normal(pooled=True, centred=True)}},
+        {"modifiers": {"history": StudentT()}},
+        {"treatment": StudentT()},
+        {"treatments": ByClass()},
+        {"terms": {"age": Spline()}},
+        {"slopes": {"site": ("age",)}},
+        {"centred": ("site",)},
+        {"pooling_scale": HalfStudentT()},
+        {"pooling_treatment_scale": HalfStudentT()},
+        {"confounding": PropensityScore(curve=None)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_model_that_holds_anything_else_is_left_to_its_graph(change: dict[str, Any]) -> None:
+    assert written(SPEC) is not None
+    assert written(replace(SPEC, **change)) is None
+
+
+def test_other_families_and_few_patients_are_left_to_the_graph() -> None:
+    assert written(replace(SPEC, family=Weibull()), outcome="os") is None
+    assert written(SPEC, n=30) is None  # fewer than twice the coefficients, so no estimates
+
+
+def test_the_arranged_misfit_is_that_of_the_rows_for_any_coefficients() -> None:
+    cohort = trial_of(120)
+    prepared = prepare(SPEC, cohort, outcome="score", seed=1)
+    model = written_out(SPEC, prepared.design)
+    assert model is not None
+    arranged, layout = model.arrange(prepared.data[0]), prepared.layout
+    np.testing.assert_allclose(
+        arranged["turn"].T @ arranged["turn"], np.eye(layout.n_coefficients), atol=1e-12
+    )
+    columns = prepared.encoding.columns(prepared.codes[0])
+    design = layout.matrix(columns, cohort.treatment_idx, group_indices(layout, cohort))
+    y = np.asarray(cohort.outcome("score")["value"])
+    rng = np.random.default_rng(1)
+    for width in (0.0, 1.0, 30.0):
+        b, intercept = rng.normal(scale=width, size=layout.n_coefficients), rng.normal(50.0, width)
+        expected = ((y - intercept - design @ b) ** 2).sum()
+        theta = np.append(intercept - prepared.constants["center"], arranged["turn"].T @ b)
+        off = theta - arranged["around"]
+        found = off @ arranged["gram"] @ off - 2 * off @ arranged["rest"] + arranged["scalars"][3]
+        assert found == pytest.approx(expected, rel=1e-10)
+    np.testing.assert_allclose(
+        arranged["means"], design.mean(axis=0) @ arranged["turn"] / prepared.constants["spread"], atol=1e-12
+    )

@@ -21,41 +21,58 @@ _LOG_2PI = math.log(2 * math.pi)
 _HALF_NORMAL = 0.5 * math.log(2 / math.pi)  # log density of a half-normal of scale 1 at zero
 _INTERCEPT_SD = 2.5  # in outcome standard deviations
 
-compiled = njit(error_model="numpy")
+# Sums may be taken in any order, so that loops run eight numbers at a time; infinities and NaN stay what they are.
+compiled = njit(error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
 @compiled  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, estimate: Any, error: Any, means: Any,
-    around: Any, rest: Any, gram: Any, scalars: Any,
+    around: Any, rest: Any, arms: Any, weights: Any, where: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), len(estimate)
-    own, variance, share, theta = np.empty(size), np.empty(p), np.empty(p), np.empty(1 + p)
+    own, variance, share, theta, towards = (
+        np.empty(size),
+        np.empty(p),
+        np.empty(p),
+        np.empty(1 + p),
+        np.empty(p),
+    )
     gradient = out if what == 0 else np.empty(size)
     scales, jacobian = _scales(x, own, variance, table, numbers, scalars[5])
-    density = scales + jacobian + _coefficients(x, own, variance, share, theta, table, estimate, error)
-    towards = np.empty(p)  # derivatives of the rest of the density in the coefficients
-    rest_prior, rest_jacobian, likelihood = _outcome(
-        x, own, gradient, theta, towards, means, around, rest, gram, scalars
+    density = scales + jacobian
+    for row in range(len(table)):
+        first, m, z = table[row, 2], table[row, 3], _place(table, row)
+        end = first + m
+        density += _coefficients(
+            x[z : z + m], variance[first:end], share[first:end], theta[1 + first : 1 + end], estimate[first:end],
+            error[first:end],
+        )  # fmt: skip
+    rest_prior, likelihood = _outcome(
+        x, own, gradient, theta, towards, means, around, rest, arms, weights, where, scalars
     )
-    density += rest_prior + rest_jacobian + likelihood
+    density += rest_prior + x[size - 1] + likelihood
     if what == 0:
         value[0] = density
         _gradient(
             x, own, gradient, variance, share, theta, towards, table, numbers, estimate, error, scalars[5]
         )
-        finite = math.isfinite(density)
+        total = density
         for i in range(size):
-            finite &= math.isfinite(gradient[i])
-        return 0 if finite else 3
+            total += 0 * gradient[i]  # NaN where one is not finite
+        return 0 if math.isfinite(total) else 3
+    for row in range(len(table)):
+        first, m, z = table[row, 2], table[row, 3], _place(table, row)
+        own[z : z + m] = theta[1 + first : 1 + first + m]
     out[:size] = own
     out[size : size + p] = np.dot(turn, theta[1:])
     out[size + p] = own[size - 1] * scalars[1]
     out[size + p + 1] = scalars[2] + theta[0]
+    jacobian += x[size - 1]
     for k in range(p):
         jacobian += math.log(error[k] * share[k])
-    out[size + p + 2] = density - likelihood - jacobian - rest_jacobian
+    out[size + p + 2] = density - likelihood - jacobian
     return 0
 
 
@@ -79,18 +96,29 @@ def _scales(
         end = at + 2 + 2 * m
         for i in range(at, end + 1):
             own[i] = math.exp(x[i])
-            jacobian += x[i]
         whole, local, slab = numbers[row, 1] / 2, numbers[row, 2] / 2, numbers[row, 4] / 2
         prior += numbers[row, 5] - 0.5 * own[at] ** 2
         prior -= (whole + 1) * x[at + 1] + whole / own[at + 1] + (slab + 1) * x[end] + slab / own[end]
-        tau2 = (numbers[row, 0] * information * own[at]) ** 2 * own[at + 1]
-        c2 = numbers[row, 3] ** 2 * own[end]
-        for i in range(m):
-            base, mix = own[at + 2 + i], own[at + 2 + m + i]
-            prior -= 0.5 * base**2 + (local + 1) * x[at + 2 + m + i] + local / mix
-            t = tau2 * base**2 * mix
-            variance[first + i] = c2 * (t / (c2 + t))
+        jacobian += np.sum(x[at : end + 1])
+        mix = at + 2 + m
+        prior += _local_variances(
+            own[at + 2 : mix], own[mix:end], variance[first : first + m],
+            (numbers[row, 0] * information * own[at]) ** 2 * own[at + 1], numbers[row, 3] ** 2 * own[end], local,
+        )  # fmt: skip
+        prior -= (local + 1) * np.sum(x[mix:end])
     return prior, jacobian
+
+
+@compiled  # type: ignore[untyped-decorator]
+def _local_variances(base: Any, mix: Any, variance: Any, tau2: float, c2: float, local: float) -> float:
+    """Write a horseshoe's prior variances; return what the local scales themselves add to the log prior."""
+    total = 0.0
+    for i in range(len(base)):
+        square = base[i] ** 2
+        t = tau2 * square * mix[i]
+        variance[i] = c2 * (t / (c2 + t))
+        total -= 0.5 * square + local / mix[i]
+    return total
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -103,47 +131,71 @@ def _place(table: Any, row: int) -> int:
 
 
 @compiled  # type: ignore[untyped-decorator]
-def _coefficients(
-    x: Any, own: Any, variance: Any, share: Any, theta: Any, table: Any, estimate: Any, error: Any
-) -> float:
-    """Write the coefficients and sqrt(A) / w; return their log prior with the log Jacobian of their coordinates."""
-    total = -0.5 * len(estimate) * _LOG_2PI
-    for row in range(len(table)):
-        first, m, z = table[row, 2], table[row, 3], _place(table, row)
-        for k in range(first, first + m):
-            w2 = variance[k] + error[k] ** 2
-            share[k] = math.sqrt(variance[k] / w2)
-            a = estimate[k] * share[k] ** 2 + error[k] * share[k] * x[z + k - first]
-            theta[1 + k] = own[z + k - first] = a
-            total -= 0.5 * (a * a / variance[k] + math.log(w2 / error[k] ** 2))
-    return total
+def _coefficients(z: Any, variance: Any, share: Any, theta: Any, estimate: Any, error: Any) -> float:
+    """Write a part's coefficients and sqrt(A) / w; return their log prior with the log Jacobian of their coordinates."""
+    m, squares, logs = len(z), 0.0, 0.0
+    for i in range(m):
+        ratio = variance[i] / (variance[i] + error[i] ** 2)
+        share[i] = math.sqrt(ratio)
+        theta[i] = estimate[i] * ratio + error[i] * share[i] * z[i]
+        squares += theta[i] ** 2 / variance[i]
+    for i in range(m):
+        logs += math.log(1 + variance[i] / error[i] ** 2)
+    return -0.5 * (squares + logs + m * _LOG_2PI)
 
 
 @compiled  # type: ignore[untyped-decorator]
 def _outcome(
-    x: Any, own: Any, gradient: Any, theta: Any, towards: Any, means: Any, around: Any, rest: Any, gram: Any, scalars: Any
-) -> tuple[float, float, float]:  # fmt: skip
-    """Add intercept and residual scale; return their log prior, their log Jacobian, and the log likelihood.
+    x: Any, own: Any, gradient: Any, theta: Any, towards: Any, means: Any, around: Any, rest: Any, arms: Any, weights: Any,
+    where: Any, scalars: Any,
+) -> tuple[float, float]:  # fmt: skip
+    """Add intercept and residual scale; return their log prior and the log likelihood.
 
     The intercept is sampled as the outcome's mean (`families.gaussian`), in outcome standard deviations.
     """
     size, n, spread, least, residual = len(x), scalars[0], scalars[1], scalars[3], scalars[4]
-    alpha = x[size - 2] - np.dot(means, theta[1:])
+    shift = 0.0
+    for k in range(len(means)):
+        shift += means[k] * theta[1 + k]
+    alpha = x[size - 2] - shift
     own[size - 2], own[size - 1] = x[size - 2], math.exp(x[size - 1])
     theta[0] = spread * alpha
-    off = theta - around
-    product = np.dot(gram, off)
-    misfit = np.dot(off, product) - 2 * np.dot(off, rest) + least
+    off, product = theta - around, np.empty(len(theta))
+    _product(off, product, arms, weights, where)
+    misfit = least
+    for k in range(len(off)):
+        misfit += off[k] * (product[k] - 2 * rest[k])
     sigma = spread * own[size - 1]
-    relative = (own[size - 1] / residual) ** 2
-    by_alpha = spread * (rest[0] - product[0]) / sigma**2 - alpha / _INTERCEPT_SD**2
+    precision, relative = 1 / sigma**2, (own[size - 1] / residual) ** 2
+    by_alpha = spread * (rest[0] - product[0]) * precision - alpha / _INTERCEPT_SD**2
     for k in range(len(towards)):
-        towards[k] = (rest[1 + k] - product[1 + k]) / sigma**2 - by_alpha * means[k]
+        towards[k] = (rest[1 + k] - product[1 + k]) * precision - by_alpha * means[k]
     gradient[size - 2] = by_alpha
-    gradient[size - 1] = 1 - relative - n + misfit / sigma**2
+    gradient[size - 1] = 1 - relative - n + misfit * precision
     prior = -0.5 * (alpha / _INTERCEPT_SD) ** 2 - math.log(_INTERCEPT_SD) - 0.5 * _LOG_2PI
     prior += _HALF_NORMAL - math.log(residual) - 0.5 * relative
-    return prior, x[size - 1], -n * math.log(sigma) - 0.5 * misfit / sigma**2 - 0.5 * n * _LOG_2PI
+    return prior, -n * math.log(sigma) - 0.5 * misfit * precision - 0.5 * n * _LOG_2PI
+
+
+@compiled  # type: ignore[untyped-decorator]
+def _product(off: Any, product: Any, arms: Any, weights: Any, where: Any) -> None:
+    """Write the product of the patients' sums of squares and products with `off`, arm by arm."""
+    count, width = len(arms), arms.shape[1]
+    spread, found = np.zeros((weights.shape[1], width)), np.zeros((weights.shape[1], width))
+    own, answered = np.empty(width), np.empty(width)
+    for k in range(len(off)):
+        spread[where[k, 0], where[k, 1]] = off[k]
+    for arm in range(count):
+        own[:] = 0.0
+        for j in range(len(spread)):
+            for i in range(width):
+                own[i] += weights[arm, j] * spread[j, i]
+        np.dot(arms[arm], own, answered)
+        for j in range(len(found)):
+            for i in range(width):
+                found[j, i] += weights[arm, j] * answered[i]
+    for k in range(len(off)):
+        product[k] = found[where[k, 0], where[k, 1]]
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -155,36 +207,56 @@ def _gradient(
     by_log_variance = np.empty(len(estimate))
     for row in range(len(table)):
         kind, at, first, m = table[row]
-        z = _place(table, row)
-        for k in range(first, first + m):
-            a, s2 = theta[1 + k], share[k] ** 2  # A / w^2; and e^2 / w^2 is 1 - s2
-            pull = towards[k] - a / variance[k]
-            gradient[z + k - first] = pull * error[k] * share[k]
-            moved = estimate[k] * s2 + 0.5 * error[k] * share[k] * x[z + k - first]
-            by_log_variance[k] = 0.5 * (a * a / variance[k] - s2) + pull * moved * (
-                error[k] ** 2 / (variance[k] + error[k] ** 2)
-            )
+        z, end = _place(table, row), first + m
+        by_variance = by_log_variance[first:end]
+        total = _by_coefficients(
+            x[z : z + m], gradient[z : z + m], by_variance, variance[first:end], share[first:end],
+            theta[1 + first : 1 + end], towards[first:end], estimate[first:end], error[first:end],
+        )  # fmt: skip
         if kind == FIXED:
             continue
         if kind == POOLED:
-            total = 0.0
-            for k in range(first, first + m):
-                total += by_log_variance[k]
             gradient[at] = 1 - (own[at] / numbers[row, 0]) ** 2 + 2 * total
             continue
-        end = at + 2 + 2 * m
+        mix, last = at + 2 + m, at + 2 + 2 * m
         whole, local, slab = numbers[row, 1] / 2, numbers[row, 2] / 2, numbers[row, 4] / 2
-        tau2 = (numbers[row, 0] * information * own[at]) ** 2 * own[at + 1]
-        c2 = numbers[row, 3] ** 2 * own[end]
-        by_tau, by_slab = 0.0, 0.0
-        for i in range(m):
-            u, v = at + 2 + i, at + 2 + m + i
-            t = tau2 * own[u] ** 2 * own[v]
-            by_t = by_log_variance[first + i] * (c2 / (c2 + t))
-            by_tau += by_t
-            by_slab += by_log_variance[first + i] - by_t
-            gradient[u] = 2 * by_t - own[u] ** 2 + 1
-            gradient[v] = by_t - local + local / own[v]
+        by_tau = _by_local_scales(
+            own[at + 2 : mix], own[mix:last], gradient[at + 2 : mix], gradient[mix:last], by_variance,
+            (numbers[row, 0] * information * own[at]) ** 2 * own[at + 1], numbers[row, 3] ** 2 * own[last], local,
+        )  # fmt: skip
         gradient[at] = 2 * by_tau - own[at] ** 2 + 1
         gradient[at + 1] = by_tau - whole + whole / own[at + 1]
-        gradient[end] = by_slab - slab + slab / own[end]
+        gradient[last] = total - by_tau - slab + slab / own[last]
+
+
+@compiled  # type: ignore[untyped-decorator]
+def _by_coefficients(
+    z: Any, gradient: Any, by_variance: Any, variance: Any, share: Any, theta: Any, towards: Any, estimate: Any, error: Any
+) -> float:  # fmt: skip
+    """Write a part's derivatives in z and in log A; return the sum of the latter."""
+    total = 0.0
+    for i in range(len(z)):
+        ratio, relative, width = share[i] ** 2, theta[i] / variance[i], error[i] * share[i]
+        pull = towards[i] - relative
+        gradient[i] = pull * width
+        moved = estimate[i] * ratio + 0.5 * width * z[i]
+        by_variance[i] = 0.5 * (theta[i] * relative - ratio) + pull * moved * (
+            error[i] ** 2 / (variance[i] + error[i] ** 2)
+        )
+        total += by_variance[i]
+    return total
+
+
+@compiled  # type: ignore[untyped-decorator]
+def _by_local_scales(
+    base: Any, mix: Any, by_base: Any, by_mix: Any, by_variance: Any, tau2: float, c2: float, local: float
+) -> float:
+    """Write the derivatives in a horseshoe's local scales; return the derivative in log tau^2."""
+    total = 0.0
+    for i in range(len(base)):
+        square = base[i] ** 2
+        by_t = by_variance[i] * (c2 / (c2 + tau2 * square * mix[i]))
+        total += by_t
+        by_base[i] = 2 * by_t - square + 1
+        by_mix[i] = by_t - local + local / mix[i]
+    return total

@@ -12,7 +12,8 @@ from medresponse.model import WrittenOut
 _INPUTS = (
     ("table", 2, "int64"), ("numbers", 2, "float64"), ("turn", 2, "float64"), ("estimate", 1, "float64"),
     ("error", 1, "float64"), ("means", 1, "float64"), ("around", 1, "float64"), ("rest", 1, "float64"),
-    ("gram", 2, "float64"), ("scalars", 1, "float64"),
+    ("arms", 3, "float64"), ("weights", 2, "float64"), ("where", 2, "int64"),
+    ("scalars", 1, "float64"),
 )  # fmt: skip
 
 

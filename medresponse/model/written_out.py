@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medresponse.families import Arrays, Compressing
+from medresponse.features import Layout
 from medresponse.model.build import UNKNOWN, mean_and_deviations
 from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec
@@ -81,10 +82,16 @@ class WrittenOut:
         Together they hold every coefficient once.
     residual_sigma : float
         Scale of the half-normal prior of the residual standard deviation, in units of the outcome's.
+    weights : tuple of tuple of float
+        One and the contrasts of each treatment, shape (treatment, 1 + contrast).
+    where : tuple of (int, int)
+        Which of `weights` multiplies which shared column for the intercept and each coefficient, in the order of the parts.
     """
 
     parts: tuple[Part, ...]
     residual_sigma: float
+    weights: tuple[tuple[float, ...], ...]
+    where: tuple[tuple[int, int], ...]
 
     @property
     def start(self) -> tuple[float, ...]:
@@ -109,8 +116,9 @@ class WrittenOut:
         """Return what the written density reads, from a data set of the design.
 
         Coefficients are in the order of the parts and along the directions in which they are sampled. The misfit of
-        ``theta``, the intercept and the coefficients, is ``d' gram d - 2 d' rest + least``, with d = theta - `around` their
-        difference from least squares, where rounding does not matter.
+        ``theta``, the intercept and the coefficients, is ``d' G d - 2 d' rest + least``, with d = theta - `around` their
+        difference from least squares, where rounding does not matter. G, the sums of squares and products over patients,
+        is held arm by arm, in the columns that all arms share: those of a contrast are multiples of them.
 
         Returns
         -------
@@ -118,7 +126,9 @@ class WrittenOut:
             ``table``: kind, place of the first parameter, of the first coefficient, and size of each part, shape (part, 4).
             ``numbers``: those of the parts and their constants, shape (part, 6). ``turn``: from sampled coefficients to the layout's, shape (coefficient,
             coefficient). ``estimate``, ``error``, ``means`` (of the columns, in outcome standard deviations): shape
-            (coefficient,). ``around``, ``rest``: shape (1 + coefficient,), ``gram`` squared. ``scalars``: patients, spread,
+            (coefficient,). ``around``, ``rest``: shape (1 + coefficient,). ``arms``: shape (treatment, column, column).
+            ``weights``: of each arm's columns in those of the intercept and the contrasts, shape (treatment, 1 + contrast).
+            ``where``: contrast and column of the intercept and of each coefficient, shape (1 + coefficient, 2). ``scalars``: patients, spread,
             centre, least misfit, scale of the residual's prior, unit information, number of
             parameters.
         """
@@ -142,7 +152,9 @@ class WrittenOut:
             "means": triangle[0, 1:] / triangle[0, 0] / data["spread"],
             "around": around,
             "rest": triangle.T @ left,
-            "gram": triangle.T @ triangle,
+            "arms": self._by_arm(triangle.T @ triangle),
+            "weights": np.array(self.weights),
+            "where": np.array(self.where),
             "scalars": np.array([float(value) for value in scalars]),
         }
 
@@ -153,6 +165,24 @@ class WrittenOut:
             parameter += len(part.start)
             coefficient += len(part.rows)
         return np.array(rows, dtype=np.int64).reshape(-1, 4)
+
+    def _by_arm(self, gram: np.ndarray) -> np.ndarray:
+        """Return each arm's sums of squares and products of the shared columns, from those of all coefficients.
+
+        With `weights` W and arms' own sums G_k, the sums between a shared column and one times contrast j are
+        ``sum_k W_kj G_k``, for each j: as many equations as arms. Two columns that modify nothing need only their sum over arms,
+        which is dealt out evenly.
+        """
+        weights, where = np.array(self.weights), np.array(self.where)
+        width = int(where[:, 1].max()) + 1
+        at = np.full((weights.shape[1], width), -1)
+        at[where[:, 0], where[:, 1]] = np.arange(len(where))
+        sums = np.zeros((len(at), width, width))
+        for j, places in enumerate(at):
+            has = places >= 0
+            block = gram[np.ix_(at[0], places[has])]
+            sums[j][:, has], sums[j][has] = block, block.T
+        return np.tensordot(np.linalg.inv(weights.T), sums, axes=1)
 
     def _sampled(self, data: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the matrix from sampled coefficients to the layout's, and estimates and errors of the sampled ones."""
@@ -213,7 +243,26 @@ def written_out(spec: ModelSpec, design: Design) -> WrittenOut | None:
     parts = tuple(part for part in found if part is not None)
     if len(parts) < len(found):
         return None
-    return WrittenOut(parts=parts, residual_sigma=family.residual_sigma)
+    where = _where(layout)
+    return WrittenOut(
+        parts=parts,
+        residual_sigma=family.residual_sigma,
+        weights=tuple((1.0, *row) for row in layout.contrasts),
+        where=((0, 0), *(where[row] for part in parts for row in part.rows)),
+    )
+
+
+def _where(layout: Layout) -> list[tuple[int, int]]:
+    """Return contrast, counted from 1 (0 for none), and shared column (0 for ones) of each of the layout's coefficients."""
+    contrasts, columns = range(1, 1 + layout.n_contrasts), len(layout.columns)
+    found = [(0, 1 + i) for i in range(columns)]
+    found += [(j, 0) for j in contrasts] + [(j, 1 + i) for j in contrasts for i in layout.modifiers]
+    before = 1 + columns
+    for grouping in layout.groupings:
+        own = range(before, before + len(grouping.labels))
+        found += [(j, group) for j in (0, *contrasts) for group in own]
+        before += len(grouping.labels)
+    return found
 
 
 def _part(name: str, prior: Prior, rows: np.ndarray) -> list[Part | None]:

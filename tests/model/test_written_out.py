@@ -54,9 +54,10 @@ def test_other_families_and_few_patients_are_left_to_the_graph() -> None:
 
 
 def test_the_arranged_misfit_is_that_of_the_rows_for_any_coefficients() -> None:
-    cohort = trial_of(120)
-    prepared = prepare(SPEC, cohort, outcome="score", seed=1)
-    model = written_out(SPEC, prepared.design)
+    """Three arms, of which one column modifies the effect and others do not."""
+    cohort, spec = trial_of(120, arms=("A", "B", "C")), replace(SPEC, modifiers={"history": Normal()})
+    prepared = prepare(spec, cohort, outcome="score", seed=1)
+    model = written_out(spec, prepared.design)
     assert model is not None
     arranged, layout = model.arrange(prepared.data[0]), prepared.layout
     np.testing.assert_allclose(
@@ -65,13 +66,16 @@ def test_the_arranged_misfit_is_that_of_the_rows_for_any_coefficients() -> None:
     columns = prepared.encoding.columns(prepared.codes[0])
     design = layout.matrix(columns, cohort.treatment_idx, group_indices(layout, cohort))
     y = np.asarray(cohort.outcome("score")["value"])
+    contrast, column = arranged["where"].T
     rng = np.random.default_rng(1)
     for width in (0.0, 1.0, 30.0):
         b, intercept = rng.normal(scale=width, size=layout.n_coefficients), rng.normal(50.0, width)
         expected = ((y - intercept - design @ b) ** 2).sum()
-        theta = np.append(intercept - prepared.constants["center"], arranged["turn"].T @ b)
-        off = theta - arranged["around"]
-        found = off @ arranged["gram"] @ off - 2 * off @ arranged["rest"] + arranged["scalars"][3]
+        off = np.append(intercept - prepared.constants["center"], arranged["turn"].T @ b) - arranged["around"]
+        found = arranged["scalars"][3] - 2 * off @ arranged["rest"]
+        for sums, weights in zip(arranged["arms"], arranged["weights"], strict=True):
+            own = np.bincount(column, weights[contrast] * off)
+            found += own @ sums @ own
         assert found == pytest.approx(expected, rel=1e-10)
     np.testing.assert_allclose(
         arranged["means"], design.mean(axis=0) @ arranged["turn"] / prepared.constants["spread"], atol=1e-12

@@ -36,7 +36,7 @@ from medresponse.core.provenance import versions
 from medresponse.families import Family
 from medresponse.inference import Engine
 from medresponse.model import Hinges, MultipleImputation, SumOfHinges, SumOfTrees, Trees
-from medresponse.priors import R2D2, Horseshoe, Normal, Prior, StudentT
+from medresponse.priors import R2D2, Grouped, Horseshoe, Normal, Prior, StudentT
 from medresponse.sbc import sbc
 
 REPLICATES = 400
@@ -64,6 +64,7 @@ FAMILIES: Mapping[str, tuple[Family, str, dict[str, Any]]] = {
 }  # fmt: skip
 PRIORS: Mapping[str, Prior] = {
     "normal": Normal(sigma=0.5), "student_t": StudentT(), "horseshoe": Horseshoe(expected_nonzero=2), "r2d2": R2D2(),
+    "grouped": Grouped(expected_nonzero=2),
 }  # fmt: skip
 # In the place of a linear block: few trees and hinges, as sixty patients ask for.
 SEARCHES: Mapping[str, dict[str, Any]] = {
@@ -118,6 +119,7 @@ DATA: Mapping[str, Data] = {
         what="events known up to the visits around them, the first interval being left-censored", cohort={}, spec={},
         outcomes={"time_to_event": "interval"},
     ),
+    "many": Data(what="six markers more, of three genes in two pathways: 19 coefficients", cohort={"many": True}, spec={}),
     "posterior": Data(what="around the posterior given the template's outcomes, not the prior", cohort={}, spec={}, truth="posterior"),
 }  # fmt: skip
 WHAT = {name: data.what for name, data in DATA.items()}
@@ -132,6 +134,8 @@ DESIGN: tuple[str, ...] = (
     *(f"{family}/normal/interval" for family in ("weibull", "piecewise_exponential")),
     *(f"{family}/normal/posterior" for family in ("gaussian", "weibull")),
     *(f"{family}/{prior}/complete" for family, prior in _SECOND.items()),
+    "gaussian/normal/many",
+    *(f"{family}/grouped/many" for family in _KINDS),
     *(f"{family}/normal/noisy" for family in _KINDS),
     *(f"{family}/normal/shifted" for family in _KINDS),
     *(f"{family}/trees/complete" for family in ("gaussian", "bernoulli")),
@@ -209,7 +213,7 @@ def engine(prior: str, data: str) -> Engine:
     """Return the sampler of one replicate, or of one imputation of it: shorter where there are several."""
     if prior in SEARCHES:
         return mr.Gibbs(draws=100, tune=300, thin=4, chains=2)
-    if DATA[data].cohort:
+    if {"missing", "noise"} & set(DATA[data].cohort):
         return mr.Nuts(draws=50, tune=200, chains=2)
     return mr.Nuts(draws=200, tune=300, chains=2)
 

@@ -36,6 +36,11 @@ OUTCOMES: dict[str, dict[str, Any]] = {
         "censored_value": "c", "unit": "month", "free_label": "event-free",
     },
 }  # fmt: skip
+# Of six markers more: gene and pathway.
+VARIANTS = {
+    "v1": ["gene a", "pathway p"], "v2": ["gene a", "pathway p"], "v3": ["gene b", "pathway p"],
+    "v4": ["gene b", "pathway p"], "v5": ["gene c", "pathway q"], "v6": ["gene c", "pathway q"],
+}  # fmt: skip
 OUTCOMES["entry"] = OUTCOMES["time_to_event"] | {"entry": "entry"}
 OUTCOMES["competing_entry"] = OUTCOMES["competing_risks"] | {"entry": "entry"}
 OUTCOMES["interval"] = {
@@ -44,7 +49,12 @@ OUTCOMES["interval"] = {
 
 
 def template(
-    outcome: str, *, missing: bool = False, noise: float | None = None, patients: int = PATIENTS
+    outcome: str,
+    *,
+    missing: bool = False,
+    noise: float | None = None,
+    many: bool = False,
+    patients: int = PATIENTS,
 ) -> Cohort:
     """Return the trial with one of `OUTCOMES`.
 
@@ -55,6 +65,8 @@ def template(
         Whether a quarter of the marker and an eighth of the sexes are missing, more often in the old.
     noise : float, optional
         Standard error of measurement of the marker, whose readings have standard deviation 1.
+    many : bool
+        Whether there are six markers more, of three genes in two pathways.
     patients : int
     """
     rng = np.random.default_rng(12)
@@ -85,6 +97,11 @@ def template(
             pl.when(pl.Series(hidden_marker)).then(None).otherwise(pl.col("marker")).alias("marker"),
             pl.when(pl.Series(hidden_sex)).then(None).otherwise(pl.col("sex")).alias("sex"),
         )
+    more: dict[str, Any] = {}
+    if many:
+        drawn = rng.standard_normal((n, len(VARIANTS)))
+        frame = frame.with_columns(**{name: drawn[:, j] for j, name in enumerate(VARIANTS)})
+        more = {name: {"type": "continuous", "unit": "1", "path": path} for name, path in VARIANTS.items()}
     own = OUTCOMES[outcome]
     columns = [own[key] for key in ("column", "exposure", "time", "event", "entry", "upper") if key in own]
     marked: dict[str, Any] = {"type": "continuous", "unit": "1"} | ({} if noise is None else {"error": noise})
@@ -100,10 +117,11 @@ def template(
                 "history": {
                     "age": {"type": "continuous", "unit": "year"}, "marker": marked,
                     "sex": {"type": "binary", "levels": ["f", "m"]},
+                    **more,
                 }
             },
         },
     )  # fmt: skip
     return cohort_from_frame(
-        frame.select("id", "arm", "age", "marker", "sex", *dict.fromkeys(columns)), schema
+        frame.select("id", "arm", "age", "marker", "sex", *more, *dict.fromkeys(columns)), schema
     )

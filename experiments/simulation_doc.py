@@ -19,7 +19,10 @@ ABOUT = {
     "simulation": "`s02_linear_rct`, the model's own world: linear prognosis, effects that vary by half their average.",
     "simulation_knobs": "Heterogeneity from none at all (`s01_null_rct`) to as large as the average effect; a cause of treatment and "
     "outcome that nobody recorded (`s05_hidden_confounder`) of 0, 0.3 and 0.7 standard deviations; overlap lacking in a box "
-    "(`s04_exp_poor_overlap`) or not; drop-out tied to the response (`s10_missing_mnar`, features complete) of 20% and 65%, fitted to those who stayed.",
+    "(`s04_exp_poor_overlap`) or not; drop-out tied to the response (`s10_missing_mnar`, features complete) of 20% and 65%, fitted to those who stayed. "
+    "**What nobody recorded is what no model mends**: at a strength of 0.7, 95% intervals cover about one patient in five at 1,000 "
+    "patients, fewer than at 250, as they narrow around the wrong value; at 0.3 the average is 1 point off. Where surfaces are exponential, a "
+    "linear model misses one patient in ten, with overlap or without.",
     "semi_synthetic": "Baseline features of GBSG-2 (686 patients), its rows resampled or drawn from a Gaussian copula learned from it; "
     "treatment and outcome as in `s02_linear_rct` (trial), `s03_step_confounded` (indication) and `s08_survival_nonph` (survival).",
 }

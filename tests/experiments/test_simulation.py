@@ -199,3 +199,15 @@ def test_recorded_semi_synthetic_trials_are_covered_and_treatment_by_indication_
             assert 0.85 < metrics[f"trial_{made}.n686.coverage.{of}"] < 1.0
             assert metrics[f"trial_{made}.n686.average_coverage.{of}"] >= 0.8
         assert metrics[f"indication_resampled.n686.ate_bias.{of}"] < -0.5
+
+
+def test_recorded_knobs_show_what_a_hidden_cause_does_to_certainty():
+    """More patients narrow the intervals around a wrong value; nothing hidden, and they hold."""
+    metrics = {
+        name: m.value for name, m in load_metrics(RESULTS / "simulation_knobs" / "metrics.json").items()
+    }
+    for of in ("drug_a_minus_control", "drug_b_minus_control"):
+        biases = [abs(metrics[f"hidden_{k}.n1000.ate_bias.{of}"]) for k in ("0", "30", "70")]
+        assert biases == sorted(biases) and biases[0] < 0.5 and biases[2] > 4
+        few, many = (metrics[f"hidden_70.n{n}.coverage.{of}"] for n in (250, 1000))
+        assert many < 0.5 < few < 0.85 < metrics[f"hidden_0.n1000.coverage.{of}"]

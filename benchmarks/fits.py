@@ -60,9 +60,9 @@ def main(arguments: list[str]) -> None:
         print(f"{name} ({row['took']} s, load {row['load']})")
         for what, value in row.items():
             if isinstance(value, dict) and "median" in value:
-                print(f"  {what:44} {value['median']:10.4g}   {value['min']:.4g} to {value['max']:.4g}")
+                print(f"  {what:52} {value['median']:10.4g}   {value['min']:.4g} to {value['max']:.4g}")
             elif what.startswith("ratio") or what == "skipped":
-                print(f"  {what:44} {value if isinstance(value, str) else round(value, 1)}", flush=True)
+                print(f"  {what:52} {value if isinstance(value, str) else round(value, 1)}", flush=True)
 
 
 def effects_5000(quick: bool) -> dict[str, Any]:
@@ -76,39 +76,46 @@ def effects_50000(quick: bool) -> dict[str, Any]:
 
 
 def _effects(n: int, quick: bool, *, computed: bool) -> dict[str, Any]:
+    """Compare at the same target acceptances, and both sides at their defaults: ours 0.95, the peer's 0.8."""
     import nutpie
 
-    seeds = range(1, 3 if quick else 6)
     length = {"draws": 100, "tune": 200, "chains": 2} if quick else LENGTH
-    ours, whole, theirs, least, peer = [], [], [], {"ours": [], "peer": []}, None
-    one = 0.0
-    for seed in seeds:
+    ours: dict[float, list[tuple[float, int]]] = {0.8: [], 0.9: [], 0.95: []}
+    theirs: dict[float, list[tuple[float, int]]] = {0.8: [], 0.9: []}
+    prepared_cpu, peer, one = [], None, 0.0
+    for seed in range(1, 3 if quick else 6):
         made, y = _data(n, seed)
-        cpu, prepared_cpu, effects, diverged = _fit_here(n, seed, length)
-        ours.append(_p5(effects) / cpu)
-        whole.append(_p5(effects) / (cpu + prepared_cpu))
-        least["ours"].append(diverged)
+        prepared, cpu = _prepared(n, seed)
+        prepared_cpu.append(cpu)
         model = (compressed_model if computed else plain_model)(made, y)
         if peer is None:
             peer = nutpie.compile_pymc_model(model)
         else:
             names = [shared.name for shared in model.data_vars]
             peer = peer.with_data(**{name: model[name].get_value() for name in names})
-        cpu, effects, gradients, diverged = _nutpie(peer, seed, length)
         if computed:
             one = one or _gradient_time(plain_model(made, y), 20)["median"] / 1e6
-            cpu = gradients * one
-        theirs.append(_p5(effects) / cpu)
-        least["peer"].append(diverged)
-    found = {
-        "ESS p5 per CPU s of sampling": _spread(ours),
-        "ESS p5 per CPU s of sampling and preparing": _spread(whole),
-        "peer: ESS p5 per CPU s of sampling": _spread(theirs),
-        "divergences": least,
+        for target, kept in ours.items():
+            cpu, effects, diverged = _sampled(prepared, seed, length | {"target_accept": target})
+            kept.append((_p5(effects) / cpu, diverged))
+        for target, kept in theirs.items():
+            cpu, effects, gradients, diverged = _nutpie(peer, seed, length, target)
+            kept.append((_p5(effects) / (gradients * one if computed else cpu), diverged))
+    found: dict[str, Any] = {
+        "CPU s of preparing": _spread(prepared_cpu),
         "length": length,
         "peer_seconds": "gradients x seconds of one" if computed else "measured",
     }
-    return found | {"ratio": statistics.median(ours) / statistics.median(theirs)}
+    for side, by_target in (("", ours), ("peer: ", theirs)):
+        for target, kept in by_target.items():
+            found[f"{side}ESS p5 per CPU s of sampling, target {target}"] = _spread(
+                [rate for rate, _ in kept]
+            )
+            found[f"{side}divergences, target {target}"] = [diverged for _, diverged in kept]
+    for name, target, other in (("0.9", 0.9, 0.9), ("0.8", 0.8, 0.8), ("0.95, the peer's 0.8", 0.95, 0.8)):
+        rates = [statistics.median(rate for rate, _ in kept) for kept in (ours[target], theirs[other])]
+        found[f"ratio, target {name}"] = rates[0] / rates[1]
+    return found
 
 
 def refits_200(quick: bool) -> dict[str, Any]:
@@ -180,7 +187,7 @@ def engines_500(quick: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for engine in (Nuts, Numpyro, PymcNuts):
         started, length = time.process_time(), {"draws": 50, "tune": 50, "chains": 2} if quick else LENGTH
-        cpu, _, effects, diverged = _fit_here(500, 1, length, engine=engine)
+        cpu, effects, diverged = _sampled(_prepared(500, 1)[0], 1, length, engine=engine)
         every = time.process_time() - started
         found[engine.__name__] = {
             "CPU s of sampling": cpu, "CPU s": every, "ESS p5": _p5(effects), "divergences": diverged,
@@ -260,25 +267,30 @@ def _compiled(n: int, seed: int, family: str = "gaussian", engine: Any = None) -
     return prepared, compiled(spec, prepared.design, engine or Nuts())
 
 
-def _fit_here(
-    n: int, seed: int, length: dict[str, int], engine: Any = None
-) -> tuple[float, float, np.ndarray, int]:
-    """Return CPU seconds of sampling and of preparing, the effects' draws, and divergences."""
-    from medresponse.inference import Nuts, compiled, sample_chains
+def _prepared(n: int, seed: int) -> tuple[Any, float]:
+    """Return what is fitted, and CPU seconds of preparing it."""
     from medresponse.model import prepare
 
     spec, cohort = flagship(), trial(n, seed=seed)
     prepare(spec, trial(100, seed=seed), outcome="y", seed=seed)  # what it imports
     started = time.process_time()
     prepared = prepare(spec, cohort, outcome="y", seed=seed)
-    prepared_cpu = time.process_time() - started
-    settings = (engine or Nuts)(**length)
-    model = compiled(spec, prepared.design, settings)
+    return prepared, time.process_time() - started
+
+
+def _sampled(
+    prepared: Any, seed: int, settings: dict[str, Any], engine: Any = None
+) -> tuple[float, np.ndarray, int]:
+    """Return CPU seconds of sampling, the effects' draws, and divergences."""
+    from medresponse.inference import Nuts, compiled, sample_chains
+
+    engine = (engine or Nuts)(**settings)
+    model = compiled(flagship(), prepared.design, engine)
     started = time.process_time()
-    sampled = sample_chains(model, prepared.data, engine=settings, seed=seed)
+    sampled = sample_chains(model, prepared.data, engine=engine, seed=seed)
     cpu = time.process_time() - started
     diverged = sum(int(run.stats["diverging"].sum()) for run in sampled.chains)
-    return cpu, prepared_cpu, effects_of(prepared.layout, sampled.chains), diverged
+    return cpu, effects_of(prepared.layout, sampled.chains), diverged
 
 
 def effects_of(layout: Any, chains: Any) -> np.ndarray:
@@ -294,14 +306,16 @@ def effects_of(layout: Any, chains: Any) -> np.ndarray:
     return np.stack(every)
 
 
-def _nutpie(peer: Any, seed: int, length: dict[str, int]) -> tuple[float, np.ndarray, int, int]:
+def _nutpie(
+    peer: Any, seed: int, length: dict[str, int], target_accept: float = 0.9
+) -> tuple[float, np.ndarray, int, int]:
     """Sample a peer's model; CPU seconds, effects, gradients with those of warm-up, divergences."""
     import nutpie
 
     started = time.process_time()
     tree = nutpie.sample(
         peer, draws=length["draws"], tune=length["tune"], chains=length["chains"], cores=2, seed=seed, progress_bar=False,
-        target_accept=0.9, save_warmup=True,
+        target_accept=target_accept, save_warmup=True,
     )  # fmt: skip
     cpu = time.process_time() - started
     posterior = tree["posterior"]

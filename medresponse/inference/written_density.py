@@ -19,6 +19,7 @@ from medresponse.model.written_out import FIXED, POOLED
 
 _LOG_2PI = math.log(2 * math.pi)
 _HALF_NORMAL = 0.5 * math.log(2 / math.pi)  # log density of a half-normal of scale 1 at zero
+_LARGE = 1e200
 _INTERCEPT_SD = 2.5  # in outcome standard deviations
 
 # Sums may be taken in any order, so that loops run eight numbers at a time; infinities and NaN stay what they are.
@@ -32,13 +33,8 @@ def answer(
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), len(estimate)
-    own, variance, share, theta, towards = (
-        np.empty(size),
-        np.empty(p),
-        np.empty(p),
-        np.empty(1 + p),
-        np.empty(p),
-    )
+    own, work = np.empty(size), np.empty((7, 1 + p))
+    variance, share, theta, towards, by_variance = work[0, :p], work[1, :p], work[2], work[3, :p], work[4, :p]
     gradient = out if what == 0 else np.empty(size)
     scales, jacobian = _scales(x, own, variance, table, numbers, scalars[5])
     density = scales + jacobian
@@ -50,14 +46,14 @@ def answer(
             error[first:end],
         )  # fmt: skip
     rest_prior, likelihood = _outcome(
-        x, own, gradient, theta, towards, means, around, rest, arms, weights, where, scalars
+        x, own, gradient, theta, towards, work[5], work[6], means, around, rest, arms, weights, where, scalars
     )
     density += rest_prior + x[size - 1] + likelihood
     if what == 0:
         value[0] = density
         _gradient(
-            x, own, gradient, variance, share, theta, towards, table, numbers, estimate, error, scalars[5]
-        )
+            x, own, gradient, variance, share, theta, towards, by_variance, table, numbers, estimate, error, scalars[5]
+        )  # fmt: skip
         total = density
         for i in range(size):
             total += 0 * gradient[i]  # NaN where one is not finite
@@ -133,23 +129,28 @@ def _place(table: Any, row: int) -> int:
 @compiled  # type: ignore[untyped-decorator]
 def _coefficients(z: Any, variance: Any, share: Any, theta: Any, estimate: Any, error: Any) -> float:
     """Write a part's coefficients and sqrt(A) / w; return their log prior with the log Jacobian of their coordinates."""
-    m, squares, logs = len(z), 0.0, 0.0
+    m, squares, logs, factors = len(z), 0.0, 0.0, 1.0
     for i in range(m):
         ratio = variance[i] / (variance[i] + error[i] ** 2)
         share[i] = math.sqrt(ratio)
         theta[i] = estimate[i] * ratio + error[i] * share[i] * z[i]
         squares += theta[i] ** 2 / variance[i]
-    for i in range(m):
-        logs += math.log(1 + variance[i] / error[i] ** 2)
-    return -0.5 * (squares + logs + m * _LOG_2PI)
+    for i in range(
+        m
+    ):  # one logarithm for as many factors as a number can hold, as it takes longer than all the rest
+        factors *= 1 + variance[i] / error[i] ** 2
+        if factors > _LARGE:
+            logs += math.log(factors)
+            factors = 1.0
+    return -0.5 * (squares + logs + math.log(factors) + m * _LOG_2PI)
 
 
 @compiled  # type: ignore[untyped-decorator]
 def _outcome(
-    x: Any, own: Any, gradient: Any, theta: Any, towards: Any, means: Any, around: Any, rest: Any, arms: Any, weights: Any,
-    where: Any, scalars: Any,
+    x: Any, own: Any, gradient: Any, theta: Any, towards: Any, off: Any, product: Any, means: Any, around: Any, rest: Any,
+    arms: Any, weights: Any, where: Any, scalars: Any,
 ) -> tuple[float, float]:  # fmt: skip
-    """Add intercept and residual scale; return their log prior and the log likelihood.
+    """Add intercept and residual scale; return their log prior and the log likelihood. Writes what is not data.
 
     The intercept is sampled as the outcome's mean (`families.gaussian`), in outcome standard deviations.
     """
@@ -160,7 +161,8 @@ def _outcome(
     alpha = x[size - 2] - shift
     own[size - 2], own[size - 1] = x[size - 2], math.exp(x[size - 1])
     theta[0] = spread * alpha
-    off, product = theta - around, np.empty(len(theta))
+    for k in range(len(theta)):
+        off[k] = theta[k] - around[k]
     _product(off, product, arms, weights, where)
     misfit = least
     for k in range(len(off)):
@@ -180,18 +182,18 @@ def _outcome(
 @compiled  # type: ignore[untyped-decorator]
 def _product(off: Any, product: Any, arms: Any, weights: Any, where: Any) -> None:
     """Write the product of the patients' sums of squares and products with `off`, arm by arm."""
-    count, width = len(arms), arms.shape[1]
-    spread, found = np.zeros((weights.shape[1], width)), np.zeros((weights.shape[1], width))
-    own, answered = np.empty(width), np.empty(width)
+    count, width = weights.shape[1], arms.shape[1]
+    work = np.zeros((2 * count + 2, width))
+    spread, found, own, answered = work[:count], work[count : 2 * count], work[2 * count], work[2 * count + 1]
     for k in range(len(off)):
         spread[where[k, 0], where[k, 1]] = off[k]
-    for arm in range(count):
+    for arm in range(len(arms)):
         own[:] = 0.0
-        for j in range(len(spread)):
+        for j in range(count):
             for i in range(width):
                 own[i] += weights[arm, j] * spread[j, i]
         np.dot(arms[arm], own, answered)
-        for j in range(len(found)):
+        for j in range(count):
             for i in range(width):
                 found[j, i] += weights[arm, j] * answered[i]
     for k in range(len(off)):
@@ -200,17 +202,16 @@ def _product(off: Any, product: Any, arms: Any, weights: Any, where: Any) -> Non
 
 @compiled  # type: ignore[untyped-decorator]
 def _gradient(
-    x: Any, own: Any, gradient: Any, variance: Any, share: Any, theta: Any, towards: Any, table: Any, numbers: Any,
-    estimate: Any, error: Any, information: float,
+    x: Any, own: Any, gradient: Any, variance: Any, share: Any, theta: Any, towards: Any, by_variance: Any, table: Any,
+    numbers: Any, estimate: Any, error: Any, information: float,
 ) -> None:  # fmt: skip
     """Write the derivatives in the parameters of all parts."""
-    by_log_variance = np.empty(len(estimate))
     for row in range(len(table)):
         kind, at, first, m = table[row]
         z, end = _place(table, row), first + m
-        by_variance = by_log_variance[first:end]
+        each = by_variance[first:end]
         total = _by_coefficients(
-            x[z : z + m], gradient[z : z + m], by_variance, variance[first:end], share[first:end],
+            x[z : z + m], gradient[z : z + m], each, variance[first:end], share[first:end],
             theta[1 + first : 1 + end], towards[first:end], estimate[first:end], error[first:end],
         )  # fmt: skip
         if kind == FIXED:
@@ -221,7 +222,7 @@ def _gradient(
         mix, last = at + 2 + m, at + 2 + 2 * m
         whole, local, slab = numbers[row, 1] / 2, numbers[row, 2] / 2, numbers[row, 4] / 2
         by_tau = _by_local_scales(
-            own[at + 2 : mix], own[mix:last], gradient[at + 2 : mix], gradient[mix:last], by_variance,
+            own[at + 2 : mix], own[mix:last], gradient[at + 2 : mix], gradient[mix:last], each,
             (numbers[row, 0] * information * own[at]) ** 2 * own[at + 1], numbers[row, 3] ** 2 * own[last], local,
         )  # fmt: skip
         gradient[at] = 2 * by_tau - own[at] ** 2 + 1

@@ -1,8 +1,7 @@
-"""The tables of docs/scaling.md on fits, written from what `benchmarks.costs` and `benchmarks.fits` kept."""
+"""The tables of docs/scaling.md on fits, written from what `benchmarks.costs` kept."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from medresponse.core.atomic import write_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
-FITS = Path(__file__).with_name("fits.json")
 BEGIN, END = "<!-- printed by benchmarks.costs -->", "<!-- end of what benchmarks.costs printed -->"
 PARTS = {
     "prepare_s": "preparing, CPU s", "compile_s": "compiling, CPU s", "gradient_us": "one gradient, microseconds",
@@ -31,8 +29,6 @@ def write(rows: list[dict[str, Any]], law: Mapping[str, Any]) -> None:
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     tables = [_measured(rows), _law(law), _checks(law)]
-    if FITS.is_file():
-        tables.append(_peers(json.loads(FITS.read_text(encoding="utf-8"))["rows"]))
     write_text(DOCS, "\n\n".join([head + BEGIN, *tables, END + tail]))
     DOCS.chmod(0o644)
 
@@ -90,14 +86,3 @@ def _checks(law: Mapping[str, Any]) -> str:
     return _table(
         ["not used for the law: predicted / measured", "CPU s without compiling", "us a gradient", "MB"], body
     )
-
-
-def _peers(rows: Mapping[str, Any]) -> str:
-    body = []
-    for name, row in rows.items():
-        for what, value in row.items():
-            if isinstance(value, dict) and "median" in value:
-                body.append([name, what, f"{value['median']:.3g} ({value['min']:.3g} to {value['max']:.3g})"])
-            elif what.startswith("ratio") or what.startswith("CPU s of 200"):
-                body.append([name, what, f"{value:.3g}"])
-    return _table(["row of benchmarks.fits", "figure", "median (range)"], body)

@@ -1,7 +1,7 @@
 """Time fits beside peers: `make bench-fits`; kept in benchmarks/fits.json, row by row.
 
-``python -m benchmarks.fits [--quick] [row ...]`` measures some rows, or all, each in a process of its own, and keeps each as soon
-as it is there. Ratios are of medians within one row, whose sides take turns. CPU seconds are of all threads; wall seconds count
+``python -m benchmarks.fits [--quick] [row ...]`` measures some rows, or all, each in a process of its own, keeps each as soon
+as it is there, and prints the table of docs/scaling.md; ``--docs`` alone only prints. Ratios are of medians within one row, whose sides take turns. CPU seconds are of all threads; wall seconds count
 only on a machine that does nothing else. ``--quick`` takes two seeds and fewer draws, and is kept in a file of its own.
 """
 
@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.fits_docs import FILE, write_docs
 from benchmarks.plain import compressed_model, plain_model, rstanarm
 from benchmarks.trial import flagship, numbers, outcome, trial
 
-FILE = Path(__file__).with_name("fits.json")
 LENGTH = {"draws": 500, "tune": 500, "chains": 2}
 
 
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     if unknown := sorted(set(names) - set(ROWS)):
         raise SystemExit(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
     file = Path(tempfile.gettempdir()) / "fits-quick.json" if quick else FILE
-    for name in names or ROWS:
+    for name in names or ([] if "--docs" in arguments else ROWS):
         started = time.perf_counter()
         row = _in_process(["-m", "benchmarks.fits", "run", name, *(["--quick"] if quick else [])])
         row |= {
@@ -63,6 +63,8 @@ def main(arguments: list[str]) -> None:
                 print(f"  {what:52} {value['median']:10.4g}   {value['min']:.4g} to {value['max']:.4g}")
             elif what.startswith("ratio") or what == "skipped":
                 print(f"  {what:52} {value if isinstance(value, str) else round(value, 1)}", flush=True)
+    if not quick:
+        write_docs()
 
 
 def effects_5000(quick: bool) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""The table of docs/scaling.md on fits beside peers, from benchmarks/fits.json: `python -m benchmarks.fits --docs`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from medresponse.core.atomic import write_text
+
+FILE = Path(__file__).with_name("fits.json")
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
+START, END = "<!-- printed by benchmarks.fits --docs -->", "<!-- end of what benchmarks.fits printed -->"
+_RATE, _PEER = "ESS p5 per CPU s of sampling, target {}", "peer: ESS p5 per CPU s of sampling, target {}"
+# Row, what is compared, our figure, the peer's, their ratio, and what was aimed at.
+LINES = (
+    *(
+        (f"effects_{n}", f"effects' ESS p5 per CPU s, {n:,} x 60, {words}", _RATE.format(own), _PEER.format(other),
+         f"ratio, target {name}", aim if own == other else "")
+        for n, aim in ((5_000, "50x"), (50_000, "300x"))
+        for own, other, name, words in (
+            (0.9, 0.9, "0.9", "both accept 0.9"), (0.8, 0.8, "0.8", "both accept 0.8"),
+            (0.95, 0.8, "0.95, the peer's 0.8", "each at its default"),
+        )
+    ),
+    ("refits_200", "200 refits, empty cache, CPU s", "CPU s of 200 refits, empty cache", "", "ratio, empty cache", "20x"),
+    ("refits_200", "200 refits, warm cache, CPU s", "CPU s of 200 refits, warm cache", "", "ratio, warm cache", "6x"),
+    ("refits_200", "one fit, CPU s (the peer's with compiling, warm)", "CPU s of one refit", "peer: CPU s of a fit, warm cache", "", ""),
+    ("compilation", "new process to compiled model, empty cache, wall s", "wall s, empty cache", "", "", "15 s"),
+    ("compilation", "the same, warm cache", "wall s, warm cache", "", "", "4 s"),
+    ("compilation", "the same, empty cache, CPU s", "CPU s, empty cache", "", "", ""),
+    ("compilation", "the same, warm cache, CPU s", "CPU s, warm cache", "", "", ""),
+    ("rstanarm_500", "wall s to effects' ESS p5 of 400, 500 patients, whole process", "wall s, whole process", "peer: wall s",
+     "ratio, whole process", "10x"),
+    ("rstanarm_500", "the same, sampling alone", "wall s, refit", "peer: wall s of sampling", "ratio, refits", "50x"),
+    ("gradients", "microseconds of a bernoulli gradient, 5,000 x 60", "bernoulli: microseconds", "peer: bernoulli: microseconds",
+     "ratio", "3x"),
+    ("starts", "`import medresponse`, wall s", "import medresponse: wall s", "", "", "0.3 s"),
+    ("starts", "`medresponse --help`, wall s", "medresponse --help: wall s", "", "", "0.5 s"),
+)  # fmt: skip
+
+
+def write_docs() -> None:
+    """Put the table in its place in the document."""
+    rows = json.loads(FILE.read_text(encoding="utf-8"))["rows"]
+    before, _, rest = DOCS.read_text(encoding="utf-8").partition(START)
+    write_text(DOCS, f"{before}{START}\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}")
+    DOCS.chmod(0o644)
+
+
+def table(rows: dict[str, Any]) -> str:
+    """Return the lines of the rows that are there."""
+    lines = ["| work | medresponse | peer | ratio | aim |", "| --- | --- | --- | --- | --- |"]
+    for name, words, own, other, ratio, aim in LINES:
+        row = rows.get(name, {})
+        if own in row:
+            times = f"{row[ratio]:.3g}x" if ratio else ""
+            lines.append(f"| {words} | {_shown(row[own])} | {_shown(row.get(other))} | {times} | {aim} |")
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return f"{value['median']:.3g} ({value['min']:.3g} to {value['max']:.3g})"
+    return f"{value:.3g}"

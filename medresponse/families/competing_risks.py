@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from medresponse.core.constant_hazards import ConstantHazards
 from medresponse.core.errors import SpecError
 from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
@@ -168,6 +169,14 @@ class CompetingRisks:
         return {"cumulative_incidence": incidence, "time_lost": lost, "survival": alive, "rmst": area}[
             estimand.kind
         ]
+
+    def constant_hazards(self, estimand: Estimand, parameters: Arrays, constants: Arrays) -> ConstantHazards:
+        """Return the causes' hazards up to the horizon; see `WithConstantHazards`."""
+        horizon = checked_horizon(estimand, constants["edges"][-1])
+        own = _checked_cause(estimand, constants) or 0
+        return hazards.constant_up_to(
+            horizon, parameters["log_hazard"], constants["edges"], kind=estimand.kind, cause=own
+        )
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from medresponse.core.constant_hazards import ConstantHazards
 from medresponse.families.base import centred_walk
 from medresponse.families.censoring import EventTimes
 from medresponse.priors import ScalePrior
@@ -163,6 +164,16 @@ def passages(hazard: Callable[[int], np.ndarray], edges: np.ndarray, horizon: fl
         through = rate * width
         before, cumulative = np.exp(-cumulative), cumulative + through
         yield Passage(j, width, rate, before, np.exp(-cumulative), -np.expm1(-through))
+
+
+def constant_up_to(
+    horizon: float, log_hazard: np.ndarray, edges: np.ndarray, *, kind: str, cause: int = 0
+) -> ConstantHazards:
+    """Return what hazards integrate to in each interval up to `horizon`; `log_hazard` is (draw, cause, treatment, interval)."""
+    widths = exposure_matrix(np.array([horizon]), edges)[0]
+    reached = np.flatnonzero(widths)
+    spent = np.exp(log_hazard[..., reached]) * widths[reached]
+    return ConstantHazards(spent.transpose(1, 2, 0, 3), widths[reached], kind, cause)
 
 
 def first_times(hazard: Callable[[int], np.ndarray], edges: np.ndarray, uniform: np.ndarray) -> np.ndarray:

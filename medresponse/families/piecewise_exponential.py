@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from medresponse.core.constant_hazards import ConstantHazards
 from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
@@ -194,6 +195,16 @@ class PiecewiseExponential:
         return linked(
             "loglog", -np.log(np.einsum("skj,j->ks", np.exp(parameters["log_hazard"]), spans)), -1.0
         )
+
+    def constant_hazards(
+        self, estimand: Estimand, parameters: Arrays, constants: Arrays
+    ) -> ConstantHazards | None:
+        """Return the hazards up to the horizon, None where they fade; see `WithConstantHazards`."""
+        edges = constants["edges"]
+        horizon = checked_horizon(estimand, edges[-1])
+        if self.fading is not None:
+            return None
+        return hazards.constant_up_to(horizon, parameters["log_hazard"][:, None], edges, kind=estimand.kind)
 
     def simulate(
         self, eta: np.ndarray, parameters: Arrays, constants: Arrays, uniform: np.ndarray

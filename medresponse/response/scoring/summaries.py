@@ -7,10 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from medresponse.core.constant_hazards import WithConstantHazards
 from medresponse.core.estimand import ESTIMANDS
 from medresponse.core.links import Link, Linked
 from medresponse.response.predict import linear_predictors
 from medresponse.response.responses import Responses
+from medresponse.response.scoring.by_interval import ByInterval
 from medresponse.response.scoring.interpolated import Interpolated
 from medresponse.response.scoring.kernels import COMPARISONS, MOMENTS, comparisons, moments
 from medresponse.response.scoring.predictors import Line, Tile
@@ -74,6 +76,8 @@ class Summaries:
         """Compute what all tiles share."""
         for line in self._lines:
             line.prepare()
+        if self._by_interval is not None:
+            self._by_interval.prepare()
         if self.interpolates:
             self._interpolated.prepare()
 
@@ -81,7 +85,8 @@ class Summaries:
     def interpolates(self) -> bool:
         """Whether responses are read off polynomials: restricted mean times, which are costly, by a single linear predictor."""
         mean_time = ESTIMANDS[self.asked.estimand.kind].unit == "time"
-        return mean_time and self._link is None and len(self.asked.fit.predictors) == 1
+        known = self._link is not None or self._by_interval is not None
+        return mean_time and not known and len(self.asked.fit.predictors) == 1
 
     @cached_property
     def _link(self) -> Link | None:
@@ -89,6 +94,15 @@ class Summaries:
         if not isinstance(fit.spec.family, Linked):
             return None
         return fit.spec.family.link(self.asked.estimand, fit.family_draws(), fit.constants)
+
+    @cached_property
+    def _by_interval(self) -> ByInterval | None:
+        """Responses that rest on constant hazards and have no link."""
+        fit = self.asked.fit
+        if self._link is not None or not isinstance(fit.spec.family, WithConstantHazards):
+            return None
+        found = fit.spec.family.constant_hazards(self.asked.estimand, fit.family_draws(), fit.constants)
+        return None if found is None else ByInterval(found)
 
     @cached_property
     def _lines(self) -> tuple[Line, ...]:
@@ -113,6 +127,9 @@ class Summaries:
                 values.offset * self.asked.factor, values.scale * self.asked.factor, values.relative
             )
         eta = np.stack([center.astype(np.float32)[..., None] + deviation for center, deviation in parts])
+        if self._by_interval is not None:
+            offset, added = self._by_interval.at(eta)
+            return Values(offset * self.asked.factor, np.full(len(offset), self.asked.factor), added)
         if not self.interpolates:
             return self._held(self._responses(eta[0] if len(eta) == 1 else eta, self._parameters))
         read, holds = self._interpolated.at(eta[0])

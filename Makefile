@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test smoke reproduce lab notebooks bench bench-costs bench-fits bench-recovery bench-wide bench-acic bench-gates bench-peers bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
+.PHONY: help demo test smoke reproduce lab notebooks bench bench-costs bench-fits bench-recovery bench-wide bench-acic bench-gates bench-geometry bench-peers bench-sbc bench-scale bench-synthetic lint format types imports browser lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-sbc: runtime ## Calibrate families, priors and missing data by simulation,
 
 bench-fits: runtime ## Time fits beside PyMC, NumPyro and rstanarm (ten minutes; ARGS="--quick starts" takes some rows)
 	@$(PY) -m benchmarks.fits $(ARGS)
+
+bench-geometry: runtime ## How the flagship fits mix at the default draws (half an hour; ARGS="bernoulli:500" takes one)
+	@$(PY) -m benchmarks.geometry $(ARGS)
 
 bench-costs: dev ## Measure what fits cost, where no row is there, and fit the law of `plan` (five minutes)
 	@$(PY) -m benchmarks.costs $(ARGS)

@@ -1,8 +1,9 @@
 """Outcome families: one file a family, registered by name."""
 
 from medresponse.families.augmented import Augmented
-from medresponse.families.base import Arrays, Compressing, Family, Predictor
+from medresponse.families.base import Arrays, Canonical, CanonicalRows, Compressing, Family, Predictor
 from medresponse.families.bernoulli import Bernoulli
+from medresponse.families.canonical import canonical_estimates
 from medresponse.families.competing_risks import CompetingRisks
 from medresponse.families.cure import Cure
 from medresponse.families.gaussian import Gaussian
@@ -19,6 +20,8 @@ __all__ = [
     "Arrays",
     "Augmented",
     "Bernoulli",
+    "Canonical",
+    "CanonicalRows",
     "CompetingRisks",
     "Compressing",
     "Cure",
@@ -33,4 +36,5 @@ __all__ = [
     "Predictor",
     "StudentT",
     "Weibull",
+    "canonical_estimates",
 ]

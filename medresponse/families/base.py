@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -151,6 +151,37 @@ class Compressing(Protocol):
 
     def estimates(self, compressed: Arrays) -> tuple[np.ndarray, np.ndarray]:
         """Return a rough estimate of each coefficient and its standard error were the others known, from `compress`."""
+        ...
+
+
+@dataclass(frozen=True)
+class CanonicalRows:
+    """A log-likelihood ``sum over rows of events * l - weight * A(l) + constant``, with l = centre + alpha + eta.
+
+    Alpha, the model's variable ``alpha``, is normal with sd 2, and ``centre + alpha`` its quantity ``intercept``.
+
+    Parameters
+    ----------
+    law : str
+        ``logit``: A(l) = log(1 + exp(l)). ``log``: A(l) = exp(l).
+    events, weight : numpy.ndarray
+        Shape (row,).
+    centre, constant : float
+    """
+
+    law: Literal["logit", "log"]
+    events: np.ndarray
+    weight: np.ndarray
+    centre: float
+    constant: float = 0.0
+
+
+@runtime_checkable
+class Canonical(Protocol):
+    """A family of one predictor whose rows have a log-likelihood of canonical form, and no parameter but the intercept."""
+
+    def canonical(self, data: Arrays) -> CanonicalRows:
+        """Return the likelihood of what `observe` gave."""
         ...
 
 

@@ -13,7 +13,7 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families.augmented import polya_gamma
-from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.base import Arrays, CanonicalRows, Family, Predictor
 from medresponse.families.companions import standardised
 from medresponse.priors import ScalePrior
 
@@ -69,6 +69,10 @@ class Bernoulli:
         intercept = pm.Deterministic("intercept", data["crude"] + pm.Normal("alpha", 0.0, 2.0))
         log_odds = intercept + predictor.eta
         pm.Potential("likelihood", pt.dot(data["event"], log_odds) - pt.softplus(log_odds).sum())
+
+    def canonical(self, data: Arrays) -> CanonicalRows:
+        """Return the likelihood of what `observe` gave; see `Canonical`."""
+        return CanonicalRows("logit", data["event"], np.ones(len(data["event"])), float(data["crude"]))
 
     def response(
         self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays

@@ -15,7 +15,7 @@ import numpy as np
 from medresponse.inference.kernels import callbacks, kernel_of, policy
 from medresponse.inference.power_scaling import LOG_PRIOR
 from medresponse.inference.written_kernel import written_kernel
-from medresponse.model import WrittenOut
+from medresponse.model import WrittenOut, WrittenRows
 
 STATISTICS = ("diverging", "energy", "n_steps", "step_size", "depth")
 JITTER = 1.0  # around the start, on the unconstrained scale
@@ -83,7 +83,10 @@ class Compiled:
     """
 
     def __init__(
-        self, make_model: Callable[[], Any], identity: str | None = None, written: WrittenOut | None = None
+        self,
+        make_model: Callable[[], Any],
+        identity: str | None = None,
+        written: WrittenOut | WrittenRows | None = None,
     ) -> None:
         started = time.perf_counter()
         self._kernel = kernel_of(make_model, identity) if written is None else written_kernel(written)

@@ -22,7 +22,7 @@ from medresponse.core.machine import available_cores
 from medresponse.core.registry import register
 from medresponse.core.rng import derive_seed
 from medresponse.inference.compiled import Compiled, Settings, Trace
-from medresponse.model import WrittenOut
+from medresponse.model import WrittenOut, WrittenRows
 
 log = logging.getLogger("medresponse.inference")
 
@@ -91,7 +91,7 @@ class ChainEngine(Engine, Settings, Protocol):
     def notes(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def compile(
-        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | None = None
+        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | WrittenRows | None = None
     ) -> Startable:
         """Return a model compiled for this engine, which may use the written-out model, if any, instead of the graph."""
         ...
@@ -137,7 +137,7 @@ class Nuts:
         return ()
 
     def compile(
-        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | None = None
+        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | WrittenRows | None = None
     ) -> Startable:
         """Return the model's machine code, from disk where it is kept."""
         return Compiled(make_model, identity, written)

@@ -176,7 +176,7 @@ def _notes(design: Design) -> tuple[str, ...]:
     """Return in words how the design's data are held, and in which coordinates coefficients are sampled."""
     notes = {
         "triangle": "rows compressed exactly to the triangle of their QR decomposition",
-        "estimate": "coefficients sampled in coordinates that suit their least-squares estimates",
+        "estimate": "coefficients sampled in coordinates that suit their estimates by least squares or maximum likelihood",
     }
     return tuple(words for name, words in notes.items() if name in design.data[0])
 

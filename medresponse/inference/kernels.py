@@ -60,8 +60,10 @@ _GRAPH_SOURCES = (
     "terms",
     "inference/graphs.py",
     "inference/kernels.py",
+    "inference/row_kernels.py",
     "inference/written_density.py",
     "inference/written_kernel.py",
+    "inference/written_rows.py",
 )
 # What a kernel is asked for, and what it answers.
 DENSITY, _QUANTITIES = 0, 1

@@ -16,7 +16,7 @@ from medresponse.inference.compiled import JITTER, STATISTICS, Settings, Trace
 from medresponse.inference.engines import Engine, require_chains
 from medresponse.inference.graphs import flatten
 from medresponse.inference.power_scaling import LOG_PRIOR
-from medresponse.model import WrittenOut
+from medresponse.model import WrittenOut, WrittenRows
 
 _BLOCK = 50  # iterations between looks at whether to stop
 _TRIES = 10
@@ -58,7 +58,7 @@ class Numpyro:
         return ("NumPyro's NUTS: machine code not kept, compiled again for data of another shape",)
 
     def compile(
-        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | None = None
+        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | WrittenRows | None = None
     ) -> Model:
         """Return the model as JAX compiles its graph.
 

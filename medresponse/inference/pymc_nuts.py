@@ -15,7 +15,7 @@ from medresponse.inference.compiled import JITTER, STATISTICS, Settings, Trace
 from medresponse.inference.engines import Engine, require_chains
 from medresponse.inference.graphs import log_prior_of, start_of
 from medresponse.inference.power_scaling import LOG_PRIOR
-from medresponse.model import WrittenOut
+from medresponse.model import WrittenOut, WrittenRows
 
 _TRIES = 10  # of a start whose density is finite, as PyMC does
 _OWN = {"n_steps": "tree_size"}  # what PyMC calls a statistic, where it is another name
@@ -56,7 +56,7 @@ class PymcNuts:
         return ("PyMC's own NUTS: chains one after another, machine code not kept",)
 
     def compile(
-        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | None = None
+        self, make_model: Callable[[], Any], identity: str, written: WrittenOut | WrittenRows | None = None
     ) -> Model:
         """Return the model as PyMC compiles its graph."""
         return Model(make_model)

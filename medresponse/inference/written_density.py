@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from medresponse.model.written_out import FIXED, POOLED
+from medresponse.model.written_parts import FIXED, POOLED
 
 _LOG_2PI = math.log(2 * math.pi)
 _HALF_NORMAL = 0.5 * math.log(2 / math.pi)  # log density of a half-normal of scale 1 at zero
@@ -36,12 +36,12 @@ def answer(
     own, work = np.empty(size), np.empty((7, 1 + p))
     variance, share, theta, towards, by_variance = work[0, :p], work[1, :p], work[2], work[3, :p], work[4, :p]
     gradient = out if what == 0 else np.empty(size)
-    scales, jacobian = _scales(x, own, variance, table, numbers, scalars[5])
-    density = scales + jacobian
+    of_scales, jacobian = scales(x, own, variance, table, numbers, scalars[5])
+    density = of_scales + jacobian
     for row in range(len(table)):
-        first, m, z = table[row, 2], table[row, 3], _place(table, row)
+        first, m, z = table[row, 2], table[row, 3], place(table, row)
         end = first + m
-        density += _coefficients(
+        density += coefficients(
             x[z : z + m], variance[first:end], share[first:end], theta[1 + first : 1 + end], estimate[first:end],
             error[first:end],
         )  # fmt: skip
@@ -51,7 +51,7 @@ def answer(
     density += rest_prior + x[size - 1] + likelihood
     if what == 0:
         value[0] = density
-        _gradient(
+        slopes(
             x, own, gradient, variance, share, theta, towards, by_variance, table, numbers, estimate, error, scalars[5]
         )  # fmt: skip
         total = density
@@ -59,7 +59,7 @@ def answer(
             total += 0 * gradient[i]  # NaN where one is not finite
         return 0 if math.isfinite(total) else 3
     for row in range(len(table)):
-        first, m, z = table[row, 2], table[row, 3], _place(table, row)
+        first, m, z = table[row, 2], table[row, 3], place(table, row)
         own[z : z + m] = theta[1 + first : 1 + first + m]
     out[:size] = own
     out[size : size + p] = np.dot(turn, theta[1:])
@@ -73,7 +73,7 @@ def answer(
 
 
 @compiled  # type: ignore[untyped-decorator]
-def _scales(
+def scales(
     x: Any, own: Any, variance: Any, table: Any, numbers: Any, information: float
 ) -> tuple[float, float]:
     """Write the scales and the coefficients' prior variances; return the scales' log density and log Jacobians."""
@@ -118,7 +118,7 @@ def _local_variances(base: Any, mix: Any, variance: Any, tau2: float, c2: float,
 
 
 @compiled  # type: ignore[untyped-decorator]
-def _place(table: Any, row: int) -> int:
+def place(table: Any, row: int) -> int:
     """Return where in the vector of parameters a part's coefficients begin."""
     kind, at, _, m = table[row]
     if kind == FIXED:
@@ -127,7 +127,7 @@ def _place(table: Any, row: int) -> int:
 
 
 @compiled  # type: ignore[untyped-decorator]
-def _coefficients(z: Any, variance: Any, share: Any, theta: Any, estimate: Any, error: Any) -> float:
+def coefficients(z: Any, variance: Any, share: Any, theta: Any, estimate: Any, error: Any) -> float:
     """Write a part's coefficients and sqrt(A) / w; return their log prior with the log Jacobian of their coordinates."""
     m, squares, logs, factors = len(z), 0.0, 0.0, 1.0
     for i in range(m):
@@ -201,14 +201,14 @@ def _product(off: Any, product: Any, arms: Any, weights: Any, where: Any) -> Non
 
 
 @compiled  # type: ignore[untyped-decorator]
-def _gradient(
+def slopes(
     x: Any, own: Any, gradient: Any, variance: Any, share: Any, theta: Any, towards: Any, by_variance: Any, table: Any,
     numbers: Any, estimate: Any, error: Any, information: float,
 ) -> None:  # fmt: skip
     """Write the derivatives in the parameters of all parts."""
     for row in range(len(table)):
         kind, at, first, m = table[row]
-        z, end = _place(table, row), first + m
+        z, end = place(table, row), first + m
         each = by_variance[first:end]
         total = _by_coefficients(
             x[z : z + m], gradient[z : z + m], each, variance[first:end], share[first:end],

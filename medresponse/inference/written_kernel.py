@@ -1,4 +1,4 @@
-"""Machine code of models that are written out: one kernel for all of them, since what tells them apart is among its data."""
+"""Machine code of models that are written out: one kernel for all of a kind, since what tells them apart is among its data."""
 
 from __future__ import annotations
 
@@ -6,33 +6,57 @@ from dataclasses import replace
 
 from medresponse.inference.kernels import DENSITY, Facts, Kernel, Parts, kernel_of
 from medresponse.inference.power_scaling import LOG_PRIOR
-from medresponse.model import WrittenOut
+from medresponse.model import WrittenOut, WrittenRows
 
-# In the order of the arguments of `written_density.answer`; names as in `WrittenOut.arrange`.
-_INPUTS = (
+# In the order of the arguments of each kind's `answer`; names as in its `arrange`.
+_PRIORS = (
     ("table", 2, "int64"), ("numbers", 2, "float64"), ("turn", 2, "float64"), ("estimate", 1, "float64"),
-    ("error", 1, "float64"), ("means", 1, "float64"), ("around", 1, "float64"), ("rest", 1, "float64"),
-    ("arms", 3, "float64"), ("weights", 2, "float64"), ("where", 2, "int64"),
+    ("error", 1, "float64"),
+)  # fmt: skip
+_COMPRESSED = (
+    *_PRIORS, ("means", 1, "float64"), ("around", 1, "float64"), ("rest", 1, "float64"), ("arms", 3, "float64"),
+    ("weights", 2, "float64"), ("where", 2, "int64"), ("scalars", 1, "float64"),
+)  # fmt: skip
+_BY_ROW = (
+    *_PRIORS, ("pointer", 1, "int64"), ("index", 1, "int64"), ("value", 1, "float64"), ("columns", 2, "float64"),
+    ("starts", 1, "int64"), ("cells", 2, "int64"), ("events", 1, "float64"), ("weight", 1, "float64"),
     ("scalars", 1, "float64"),
 )  # fmt: skip
 
 
-def written_kernel(model: WrittenOut) -> Kernel:
+def written_kernel(model: WrittenOut | WrittenRows) -> Kernel:
     """Return the kernel of a model that is written out, from disk where it is kept, as `kernel_of` does."""
-    quantities = (*model.quantities, (LOG_PRIOR, ()))
-    facts = Facts(n_parameters=len(model.start), quantities=quantities, inputs=_INPUTS, start=model.start)
-    return replace(kernel_of(_parts, "written out"), facts=facts, arrange=model.arrange)
+    by_row = isinstance(model, WrittenRows)
+    facts = Facts(
+        n_parameters=len(model.start),
+        quantities=(*model.quantities, (LOG_PRIOR, ())),
+        inputs=_BY_ROW if by_row else _COMPRESSED,
+        start=model.start,
+    )
+    kernel = kernel_of(_by_row, "written out by row") if by_row else kernel_of(_compressed, "written out")
+    return replace(kernel, facts=facts, arrange=model.arrange)
 
 
-def _parts() -> Parts:
+def _compressed() -> Parts:
     from medresponse.inference.written_density import answer
 
-    at = {name: f"data_{i}" for i, (name, _, _) in enumerate(_INPUTS)}
+    return _parts(answer, _COMPRESSED, size=6, beside=3)
+
+
+def _by_row() -> Parts:
+    from medresponse.inference.written_rows import answer
+
+    return _parts(answer, _BY_ROW, size=0, beside=2)
+
+
+def _parts(answer: object, inputs: tuple[tuple[str, int, str], ...], *, size: int, beside: int) -> Parts:
+    """Return a kernel's parts; its ``scalars[size]`` is the number of parameters, `beside` numbers follow the coefficients."""
+    at = {name: f"data_{i}" for i, (name, _, _) in enumerate(inputs)}
     body = (
-        f"    size = int64({at['scalars']}[6])",
-        f"    length = size if what == {DENSITY} else size + len({at['estimate']}) + 3",
+        f"    size = int64({at['scalars']}[{size}])",
+        f"    length = size if what == {DENSITY} else size + len({at['estimate']}) + {beside}",
         "    x, out = carray(x_, (size,)), carray(out_, (length,))",
         f"    return graph(what, x, carray(value_, (1,)), out, {', '.join(at.values())})",
     )
     # A model's own facts take the place of these.
-    return Parts(Facts(n_parameters=0, quantities=(), inputs=_INPUTS, start=()), body, answer)
+    return Parts(Facts(n_parameters=0, quantities=(), inputs=inputs, start=()), body, answer)

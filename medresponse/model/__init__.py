@@ -9,6 +9,7 @@ from medresponse.model.rotation import Rotation, rotate
 from medresponse.model.spec import ModelSpec, MultipleImputation, PropensityScore
 from medresponse.model.trees import SumOfTrees, Trees
 from medresponse.model.written_out import WrittenOut, written_out
+from medresponse.model.written_rows import WrittenRows
 
 __all__ = [
     "Design",
@@ -22,6 +23,7 @@ __all__ = [
     "SumOfTrees",
     "Trees",
     "WrittenOut",
+    "WrittenRows",
     "build_model",
     "drawn_features",
     "make_layout",

@@ -10,7 +10,7 @@ import numpy as np
 from medresponse.cohort import Cohort, Treatment
 from medresponse.core.errors import SpecError
 from medresponse.core.rng import derive_seed, stream
-from medresponse.families import Arrays, Compressing
+from medresponse.families import Arrays, Canonical, Compressing, canonical_estimates
 from medresponse.features import (
     PROPENSITY,
     Curve,
@@ -246,6 +246,9 @@ def _arrays(
         arrays["columns"] = columns
         arrays["contrast"] = layout.contrast_matrix[treatment_idx]
         arrays |= {f"group_{g.stem}": groups[g.column].astype("int32") for g in layout.groupings}
+        if isinstance(family, Canonical) and n > 2 * layout.n_coefficients:
+            design = layout.matrix(columns, treatment_idx, groups)
+            arrays["estimate"], arrays["error"] = canonical_estimates(design, family.canonical(arrays))
     spread = columns.std(axis=0)
     arrays["column_sd"] = np.where(spread > 0, spread, 1.0)
     arrays["unit_information_sd"] = np.asarray(family.unit_information_sd(observed))

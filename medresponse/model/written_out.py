@@ -1,75 +1,23 @@
-"""Models whose density is written out by hand: compressed normal outcomes under normal and horseshoe priors.
+"""Models whose density is written out by hand: normal outcomes and rows of canonical form under normal and horseshoe priors.
 
-PyMC's graph of such a model is some 250 small operations, which cost more than the product with the data. The same density
-written out is one pass over the coefficients and one product (`inference.written_kernel`); tests hold it to the graph, value,
-gradient and every quantity. What it covers is what `written_out` says; other models are compiled from their graphs.
+PyMC's graph of such a model is some 250 small operations, which cost more than the product with compressed data. The same
+density written out is one pass over the coefficients and one over the data (`inference.written_kernel`); tests hold it to the
+graph, value, gradient and every quantity. What it covers is what `written_out` says; other models are compiled from their graphs.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from medresponse.families import Arrays, Compressing
+from medresponse.families import Arrays, Canonical, Compressing
 from medresponse.features import Layout
-from medresponse.model.build import UNKNOWN, mean_and_deviations
 from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec
-from medresponse.priors import Exchangeable, HalfNormal, Horseshoe, Normal, Prior, ScalePrior
-
-FIXED, POOLED, HORSESHOE = 0, 1, 2  # how a part's standard deviations come about
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Coefficients under one prior.
-
-    Parameters
-    ----------
-    variables : tuple of (str, tuple of int)
-        Names and shapes of the model's variables, in its order; the last holds the coefficients, positive ones come before.
-    kind : int
-    numbers : tuple of float
-        ``FIXED``: standard deviation. ``POOLED``: scale of its half-normal prior. ``HORSESHOE``: global scale in units of
-        `Scales.unit_information_sd`, degrees of freedom of the global and the local scales, scale and degrees of freedom of the
-        slab.
-    rows : tuple of int
-        Places in the layout's vector of coefficients.
-    groups : int
-        Number of groups if these are effects of groups, sampled along their mean and deviations; else 0.
-    """
-
-    variables: tuple[tuple[str, tuple[int, ...]], ...]
-    kind: int
-    numbers: tuple[float, ...]
-    rows: tuple[int, ...]
-    groups: int = 0
-
-    @property
-    def start(self) -> tuple[float, ...]:
-        """Where chains begin: logarithms of the scales' support points, and zero."""
-        m = len(self.rows)
-        scales: list[float] = [math.log(self.numbers[0])] if self.kind == POOLED else []
-        if self.kind == HORSESHOE:
-            _, global_df, local_df, _, slab_df = self.numbers
-            scales += [0.0, _log_support(global_df), *m * [0.0], *m * [_log_support(local_df)]]
-            scales += [_log_support(slab_df)]
-        return (*scales, *m * (0.0,))
-
-    @property
-    def constant(self) -> float:
-        """Constant of the log density of the part's scales."""
-        half_normal = 0.5 * math.log(2 / math.pi)
-        if self.kind == POOLED:
-            return half_normal - math.log(self.numbers[0])
-        if self.kind == FIXED:
-            return 0.0
-        _, global_df, local_df, _, slab_df = self.numbers
-        mixes = [_log_norm(global_df), _log_norm(slab_df), *len(self.rows) * [_log_norm(local_df)]]
-        return (1 + len(self.rows)) * half_normal + sum(mixes)
+from medresponse.model.written_parts import Part, parts_of, sampled, table_of
+from medresponse.model.written_rows import WrittenRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +80,7 @@ class WrittenOut:
             centre, least misfit, scale of the residual's prior, unit information, number of
             parameters.
         """
-        turn, estimate, error = self._sampled(data)
+        turn, estimate, error = sampled(self.parts, data)
         triangle = np.column_stack([data["triangle"][:, :1], data["triangle"][:, 1:] @ turn])
         around = np.linalg.lstsq(triangle, data["rotated"], rcond=1e-8)[0]
         left = data["rotated"] - triangle @ around
@@ -140,11 +88,9 @@ class WrittenOut:
             data["n_patients"], data["spread"], data["center"], left @ left + data["residual_ss"], self.residual_sigma,
             data["unit_information_sd"], len(self.start),
         ]  # fmt: skip
-        numbers = np.zeros((len(self.parts), 6))
-        for row, part in zip(numbers, self.parts, strict=True):
-            row[: len(part.numbers)], row[5] = part.numbers, part.constant
+        table, numbers = table_of(self.parts)
         return {
-            "table": self._table(),
+            "table": table,
             "numbers": numbers,
             "turn": turn,
             "estimate": estimate,
@@ -157,14 +103,6 @@ class WrittenOut:
             "where": np.array(self.where),
             "scalars": np.array([float(value) for value in scalars]),
         }
-
-    def _table(self) -> np.ndarray:
-        rows, parameter, coefficient = [], 0, 0
-        for part in self.parts:
-            rows.append((part.kind, parameter, coefficient, len(part.rows)))
-            parameter += len(part.start)
-            coefficient += len(part.rows)
-        return np.array(rows, dtype=np.int64).reshape(-1, 4)
 
     def _by_arm(self, gram: np.ndarray) -> np.ndarray:
         """Return each arm's sums of squares and products of the shared columns, from those of all coefficients.
@@ -184,64 +122,19 @@ class WrittenOut:
             sums[j][:, has], sums[j][has] = block, block.T
         return np.tensordot(np.linalg.inv(weights.T), sums, axes=1)
 
-    def _sampled(self, data: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the matrix from sampled coefficients to the layout's, and estimates and errors of the sampled ones."""
-        count = len(data["estimate"])
-        turn, at = np.zeros((count, count)), 0
-        estimate, error = np.empty(count), np.empty(count)
-        for part in self.parts:
-            rows, size = np.array(part.rows, dtype=int), len(part.rows)
-            here = slice(at, at + size)
-            own, spread = data["estimate"][rows], data["error"][rows]
-            if part.groups:
-                n, copies = part.groups, size // part.groups
-                directions = mean_and_deviations(n)
-                turn[rows, here] = np.kron(np.eye(copies), directions)
-                unknown = np.where(np.arange(n) == 0, UNKNOWN, 1.0)
-                own = (own.reshape(copies, n) @ directions).ravel()
-                spread = (np.sqrt(spread.reshape(copies, n) ** 2 @ directions**2) * unknown).ravel()
-            else:
-                turn[rows, np.arange(at, at + size)] = 1.0
-            estimate[here], error[here] = own, spread
-            at += size
-        return turn, estimate, error
 
-
-def written_out(spec: ModelSpec, design: Design) -> WrittenOut | None:
+def written_out(spec: ModelSpec, design: Design) -> WrittenOut | WrittenRows | None:
     """Return the model as its parts, None where it holds anything that is not written out.
 
-    It is for a compressed normal outcome with estimates (more than twice as many patients as coefficients), half-normal
-    scales, exchangeable treatments, blocks under `Normal` (not centred) or `Horseshoe`, and groups without slopes.
+    It is for a compressed normal outcome, or rows of canonical form, with estimates (more than twice as many patients as
+    coefficients), under priors that `parts_of` knows.
     """
-    family, data, layout = spec.family, design.data[0], design.layout
-    if not isinstance(family, Compressing) or not {"triangle", "estimate"} <= set(data):
+    family, layout, parts = spec.family, design.layout, parts_of(spec, design)
+    if parts is None:
         return None
-    plain = isinstance(spec.treatments, Exchangeable) and not design.curves and not spec.centred
-    groups_plain = not any(grouping.slopes for grouping in layout.groupings)
-    if not (
-        plain and groups_plain and family.residual_sigma and set(design.column_blocks) <= set(spec.blocks)
-    ):
-        return None
-    blocks, places = np.array(design.column_blocks), np.arange(layout.n_coefficients)
-    found: list[Part | None] = []
-    for block, prior in spec.blocks.items():
-        found += _part(f"prognostic_{block}", prior, np.flatnonzero(blocks == block))
-    if layout.n_contrasts:
-        found += _part("treatment_effect", spec.treatment, places[layout.slices["treatment"]])
-        modifier = places[layout.slices["modifier"]].reshape(layout.n_contrasts, -1)
-        own = blocks[list(layout.modifiers)] if layout.modifiers else np.array([], dtype=str)
-        for block, prior in spec.modifier_priors.items():
-            found += _part(f"modifier_{block}", prior, modifier[:, own == block].ravel())
-    for grouping in layout.groupings:
-        kinds = [
-            ("intercept", "", spec.pooling_scale),
-            ("treatment", "_treatment", spec.pooling_treatment_scale),
-        ]
-        for key, suffix, scale in kinds:
-            rows = places[layout.slices[f"{grouping.column}.{key}"]]
-            found += _groups(f"{grouping.stem}{suffix}", scale, rows, len(grouping.labels))
-    parts = tuple(part for part in found if part is not None)
-    if len(parts) < len(found):
+    if isinstance(family, Canonical):
+        return WrittenRows(parts=parts, layout=layout, family=family)
+    if not ("triangle" in design.data[0] and isinstance(family, Compressing) and family.residual_sigma):
         return None
     where = _where(layout)
     return WrittenOut(
@@ -263,52 +156,3 @@ def _where(layout: Layout) -> list[tuple[int, int]]:
         found += [(j, group) for j in (0, *contrasts) for group in own]
         before += len(grouping.labels)
     return found
-
-
-def _part(name: str, prior: Prior, rows: np.ndarray) -> list[Part | None]:
-    """Return a block's part, None in its place where its prior is not written out; nothing without columns."""
-    m = len(rows)
-    coefficients = (name, (m,))
-    if not m:
-        return []
-    if isinstance(prior, Normal) and not prior.centred:
-        before = ((f"{name}_scale", ()),) if prior.pooled else ()
-        kind = POOLED if prior.pooled else FIXED
-        return [
-            Part(
-                variables=(*before, coefficients),
-                kind=kind,
-                numbers=(prior.sigma,),
-                rows=tuple(rows.tolist()),
-            )
-        ]
-    if isinstance(prior, Horseshoe):
-        p0 = prior.expected_nonzero
-        numbers = (p0 / max(m - p0, 1.0), prior.global_df, prior.local_df, prior.slab_scale, prior.slab_df)
-        shapes: Mapping[str, tuple[int, ...]] = {
-            "global_base": (), "global_mix": (), "local_base": (m,), "local_mix": (m,), "slab": (),
-        }  # fmt: skip
-        variables = (*((f"{name}_{what}", shape) for what, shape in shapes.items()), coefficients)
-        return [Part(variables=variables, kind=HORSESHOE, numbers=numbers, rows=tuple(rows.tolist()))]
-    return [None]
-
-
-def _groups(name: str, scale: ScalePrior, rows: np.ndarray, groups: int) -> list[Part | None]:
-    if not len(rows):
-        return []
-    if not isinstance(scale, HalfNormal):
-        return [None]
-    variables = ((f"{name}_scale", ()), (f"{name}_along", (len(rows),)))
-    rows_ = tuple(rows.tolist())
-    return [Part(variables=variables, kind=POOLED, numbers=(scale.sigma,), rows=rows_, groups=groups)]
-
-
-def _log_support(df: float) -> float:
-    """Return the logarithm of where an inverse gamma (df / 2, df / 2) starts: its mean where it has one, else its mode."""
-    half = df / 2
-    return math.log(half / (half - 1) if half > 1 else half / (half + 1))
-
-
-def _log_norm(df: float) -> float:
-    """Return the constant of the log density of an inverse gamma (df / 2, df / 2)."""
-    return df / 2 * math.log(df / 2) - math.lgamma(df / 2)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medresponse.families import Gaussian
+from benchmarks.trial import flagship, trial
+from medresponse.families import Gaussian, Poisson
 from medresponse.inference import Nuts, compiled
 from medresponse.inference.graphs import start_of
 from medresponse.inference.kernels import Kernel
@@ -34,12 +36,18 @@ SPECS = {
         interactions=(("age", "sex"),), pooling=("site",), pooling_scale=HalfNormal(sigma=0.6),
     ),
     "one arm": ModelSpec(family=Gaussian(scale="log"), blocks={"history": Normal(sigma=0.5)}),
+    "binary": replace(flagship("bernoulli"), modifiers={"genomic": Normal(pooled=True)}),
+    "counts": ModelSpec(family=Poisson(), blocks={"genomic": Normal(), "history": Horseshoe(expected_nonzero=2)}),
 }  # fmt: skip
 ARMS = {"three arms": ("A", "B", "C"), "one arm": ("A",)}
+KINDS = {"binary": "bernoulli", "counts": "poisson"}
 
 
 @cache
 def prepared_of(name: str, n: int = 120, seed: int = 1) -> Prepared:
+    if name in KINDS:  # more than twice as many patients as coefficients
+        cohort = trial(2 * n + 20, family=KINDS[name], genomic=3, seed=seed)
+        return prepare(SPECS[name], cohort, outcome="y", seed=1)
     return prepare(SPECS[name], trial_of(n, arms=ARMS[name], seed=seed), outcome="score", seed=1)
 
 
@@ -119,8 +127,7 @@ def test_chains_start_where_the_graphs_do(kernel: Kernel, model: Any) -> None:
 
 
 def test_a_point_without_a_finite_density_is_refused(kernel: Kernel, name: str) -> None:
-    x = np.zeros(kernel.facts.n_parameters)
-    x[-1] = -800.0
+    x = np.full(kernel.facts.n_parameters, -800.0)
     data = prepared_of(name).data[0]
     words, arrays = kernel.pack(data)
     value, gradient = np.empty(1), np.empty(len(x))

@@ -26,7 +26,9 @@ from medresponse.model import WrittenOut, WrittenRows
 
 log = logging.getLogger("medresponse.inference")
 
-_POLL_SECONDS = 0.05
+# Between looks at running chains: a fiftieth of the time since something changed, so that waiting adds little to a fit however short.
+_LOOK = 0.02
+_LOOK_SECONDS = (0.0005, 0.05)  # never less, never more
 
 
 @runtime_checkable
@@ -210,7 +212,7 @@ def sample_chains(
     waiting = [job for job in waiting if job not in finished]
     total, cores = len(waiting) + len(finished), engine.cores or available_cores()
     running: dict[tuple[int, int], Running] = {}
-    interrupted = False
+    interrupted, changed = False, time.perf_counter()
     try:
         while waiting or running:
             while waiting and len(running) < cores:
@@ -221,16 +223,17 @@ def sample_chains(
                 save_chain(checkpoint, run)
                 finished[job] = run
                 divergences = int(run.stats["diverging"].sum())
-                elapsed = time.perf_counter() - started
+                changed = time.perf_counter()
                 log.info(
                     "chain %d of %d finished, %d divergences, %.1f s",
                     len(finished),
                     total,
                     divergences,
-                    elapsed,
+                    changed - started,
                 )
             if running:
-                time.sleep(_POLL_SECONDS)
+                least, most = _LOOK_SECONDS
+                time.sleep(min(max(_LOOK * (time.perf_counter() - changed), least), most))
     except KeyboardInterrupt:
         interrupted = True
         log.warning("interrupted: %d of %d chains had finished and are kept", len(finished), total)

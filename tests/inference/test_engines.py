@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -196,3 +197,18 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None
 def test_an_engine_survives_plain_data() -> None:
     assert from_plain(Engine, to_plain(ENGINE)) == ENGINE
     assert isinstance(ENGINE, Engine)
+
+
+def test_a_short_chain_is_looked_at_often_and_a_long_one_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses = [100.0], []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        now[0] += seconds
+
+    clock: Any = SimpleNamespace(perf_counter=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(engines, "time", clock)
+    run(lambda n, data, engine, seed: Handle(noise(seed, engine.draws, SHAPES), polls=400))
+    spent = np.cumsum(pauses)
+    assert pauses[0] < 0.001 and max(pauses) == pytest.approx(0.05)
+    assert np.argmax(spent > 0.1) > 50, "a chain of a tenth of a second is looked at every few milliseconds"

@@ -21,6 +21,7 @@ class PriorSampled:
     """Stands in for `compiled.Compiled`; its handles are finished as soon as they are made."""
 
     library, policy = "prior draws in place of a sampler", "off"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, make_model: Callable[[], pm.Model], identity: str, written: Any) -> None:
         started, model = time.perf_counter(), make_model()

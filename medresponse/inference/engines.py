@@ -74,6 +74,7 @@ class Startable(Protocol):
     seconds: float  # of compilation
     library: str
     policy: str  # by which machine code is kept, as in `kernels`
+    notes: tuple[str, ...]  # what must be known of the compiled model besides
 
     def start(self, data: Mapping[str, np.ndarray], engine: Any, seed: int) -> Running:
         """Start one chain on `data` and return its handle."""
@@ -245,7 +246,13 @@ def sample_chains(
     chains = tuple(finished[job] for job in sorted(finished))
     seconds = time.perf_counter() - started
     return Sampled(
-        chains, interrupted, compiled.seconds, seconds, compiled.library, compiled.policy, engine.notes
+        chains,
+        interrupted,
+        compiled.seconds,
+        seconds,
+        compiled.library,
+        compiled.policy,
+        compiled.notes + engine.notes,
     )
 
 

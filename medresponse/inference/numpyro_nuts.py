@@ -74,6 +74,7 @@ class Model:
     """A model in JAX's hands, as functions of the vector of parameters and of the data."""
 
     policy = "off"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, make_model: Callable[[], Any]) -> None:
         started = time.perf_counter()

@@ -66,6 +66,7 @@ class Model:
     """A model in PyMC's hands: one chain at a time, since its compiled functions hold the data."""
 
     policy = "off"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, make_model: Callable[[], Any]) -> None:
         import pymc

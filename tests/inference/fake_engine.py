@@ -57,6 +57,7 @@ class FakeCompiled:
     """Starts handles made by `chain(n, data, engine, seed)`, n counting from 0, and remembers what it was given."""
 
     seconds, library, policy = 0.25, "fake 1.0", "off"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, chain: Callable[[int, Mapping[str, np.ndarray], Any, int], Handle]) -> None:
         self._chain = chain

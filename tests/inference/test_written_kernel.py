@@ -139,6 +139,7 @@ def test_a_point_without_a_finite_density_is_refused(kernel: Kernel, name: str) 
 def test_the_default_engine_samples_what_is_written_out(name: str) -> None:
     startable: Any = compiled(SPECS[name], prepared_of(name).design, Nuts())
     assert startable._kernel.arrange is not None
+    assert startable.notes == ("density written out by hand, not compiled from PyMC's graph",)
 
 
 LOAD = """

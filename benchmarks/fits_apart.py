@@ -42,7 +42,7 @@ def refits(count: int) -> dict[str, Any]:
     for i in range(count):
         began = time.process_time()
         observed = {"value": outcome("continuous", eta, np.random.default_rng(i))["y"]}
-        data = [with_outcome(spec, prepared, cohort, observed)]
+        data = with_outcome(spec, prepared, cohort, observed, seed=i).data
         sample_chains(model, data, engine=Nuts(**SHORT, target_accept=0.9), seed=i)
         each.append(time.process_time() - began)
     return {"compile": compile_cpu, "sample": sum(each), "each": each}

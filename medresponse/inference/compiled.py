@@ -92,7 +92,7 @@ class Compiled:
         self._kernel = kernel_of(make_model, identity) if written is None else written_kernel(written)
         self.seconds = time.perf_counter() - started
         self.policy = policy()
-        self.notes = (
+        self.notes: tuple[str, ...] = (
             () if written is None else ("density written out by hand, not compiled from PyMC's graph",)
         )
         self.library = f"nutpie {_nutpie().__version__}"

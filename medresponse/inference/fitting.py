@@ -39,6 +39,7 @@ from medresponse.model import (
     ModelSpec,
     Prepared,
     PropensityScore,
+    WrittenRows,
     build_model,
     narrow_priors,
     prepare,
@@ -164,7 +165,7 @@ def _sample(
         compiled(spec, design, engine), design.data, engine=engine, seed=seed, checkpoint=folder
     )
     if rotation is None:
-        return replace(sampled, formulation=_notes(design) + sampled.formulation)
+        return replace(sampled, formulation=_notes(spec, design, engine) + sampled.formulation)
     chains = []
     for run in sampled.chains:
         rng = stream(seed, "rotation", run.data_idx, run.chain_idx)
@@ -172,13 +173,15 @@ def _sample(
     return replace(sampled, chains=tuple(chains), formulation=rotation.notes + sampled.formulation)
 
 
-def _notes(design: Design) -> tuple[str, ...]:
+def _notes(spec: ModelSpec, design: Design, engine: ChainEngine) -> tuple[str, ...]:
     """Return in words how the design's data are held, and in which coordinates coefficients are sampled."""
     notes = {
         "triangle": "rows compressed exactly to the triangle of their QR decomposition",
         "estimate": "coefficients sampled in coordinates that suit their estimates by least squares or maximum likelihood",
     }
-    return tuple(words for name, words in notes.items() if name in design.data[0])
+    written = written_out(spec, design) if isinstance(engine, Nuts) else None
+    rows = written.notes(design.data[0]) if isinstance(written, WrittenRows) else ()
+    return rows + tuple(words for name, words in notes.items() if name in design.data[0])
 
 
 # Compiled models of this process, oldest first: a refit of the same graph costs its sampling alone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,8 @@ class WrittenRows:
     def arrange(self, data: Arrays) -> dict[str, np.ndarray]:
         """Return what the written density reads, from a data set of the design.
 
-        Rows come treatment by treatment. What multiplies them is linear in the sampled coefficients: coefficients of columns
+        Rows come treatment by treatment; patients alike in treatment, groups and columns are one row, with the sums of their events
+        and weights, where no more than half of the patients differ. What multiplies them is linear in the sampled coefficients: coefficients of columns
         (treatment, column), levels (treatment,), and a table of groups x treatments, one after the other.
 
         Returns
@@ -57,34 +59,48 @@ class WrittenRows:
             the table, shape (row, grouping). ``events``, ``weight``: shape (row,), the latter empty where all are 1.
             ``scalars``: number of parameters, unit information, centre, constant, 1 for the logit.
         """
-        layout, rows = self.layout, self.family.canonical(data)
+        layout, rows, treatment = self.layout, self.family.canonical(data), self._treatment(data)
         turn, estimate, error = sampled(self.parts, data)
         matrix = csr_array(self._spread() @ turn)
-        contrasts = layout.contrast_matrix
-        treatment = (data["contrast"][:, None, :] == contrasts[None]).all(axis=2).argmax(axis=1)
-        order = np.argsort(treatment, kind="stable")
-        treatment, cells, before = treatment[order], [], 0
+        events, weight, kept = rows.events, rows.weight, np.arange(len(treatment))
+        alike = self._alike(data)
+        if alike is not None:
+            events, weight = np.bincount(alike, events), np.bincount(alike, weight)
+            kept = np.unique(alike, return_index=True)[1]
+        order = np.argsort(treatment[kept], kind="stable")
+        events, weight, kept = events[order], weight[order], kept[order]
+        n_treatments, treatment, cells, before = len(layout.contrasts), treatment[kept], [], 0
         for grouping in layout.groupings:
-            cells.append(before + data[f"group_{grouping.stem}"][order] * len(contrasts) + treatment)
-            before += len(grouping.labels) * len(contrasts)
+            cells.append(before + data[f"group_{grouping.stem}"][kept] * n_treatments + treatment)
+            before += len(grouping.labels) * n_treatments
         table, numbers = table_of(self.parts)
-        scalars = [
-            len(self.start),
-            data["unit_information_sd"],
-            rows.centre,
-            rows.constant,
-            rows.law == "logit",
-        ]
+        information, logit = float(data["unit_information_sd"]), float(rows.law == "logit")
         return {
             "table": table, "numbers": numbers, "turn": turn, "estimate": estimate, "error": error,
             "pointer": matrix.indptr, "index": matrix.indices, "value": matrix.data,
-            "columns": np.pad(data["columns"][order], ((0, 0), (0, self._width - len(layout.columns)))),
-            "starts": np.searchsorted(treatment, np.arange(len(contrasts) + 1)),
-            "cells": np.array(cells, dtype=np.int64).reshape(len(cells), len(order)).T,
-            "events": rows.events[order],
-            "weight": np.empty(0) if (rows.weight == 1).all() else rows.weight[order],
-            "scalars": np.array(scalars),
+            "columns": np.pad(data["columns"][kept], ((0, 0), (0, self._width - len(layout.columns)))),
+            "starts": np.searchsorted(treatment, np.arange(n_treatments + 1)),
+            "cells": np.array(cells, dtype=np.int64).reshape(len(cells), len(kept)).T,
+            "events": events,
+            "weight": np.empty(0) if (weight == 1).all() else weight,
+            "scalars": np.array([len(self.start), information, rows.centre, rows.constant, logit]),
         }  # fmt: skip
+
+    def notes(self, data: Arrays) -> tuple[str, ...]:
+        """Return in words whether the rows of a data set are collapsed."""
+        alike = self._alike(data)
+        if alike is None:
+            return ("rows one a patient: more than half of them differ",)
+        return (f"{len(alike)} rows collapsed exactly to {alike.max() + 1} that differ, with weights",)
+
+    def _treatment(self, data: Arrays) -> np.ndarray:
+        contrasts = self.layout.contrast_matrix
+        return (data["contrast"][:, None, :] == contrasts[None]).all(axis=2).argmax(axis=1)
+
+    def _alike(self, data: Arrays) -> np.ndarray | None:
+        """Return which patients have the same predictor whatever the coefficients, None where more than half differ."""
+        groups = [data[f"group_{grouping.stem}"] for grouping in self.layout.groupings]
+        return numbered([self._treatment(data), *groups, *data["columns"].T])
 
     @property
     def _width(self) -> int:
@@ -114,3 +130,20 @@ class WrittenRows:
                     cells[range(n), places] = c
                 first += n * k
         return matrix
+
+
+def numbered(keys: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Return a number for each row, the same for rows alike in all `keys`, which are counted from 0; None if more than half differ.
+
+    Parameters
+    ----------
+    keys : sequence of numpy.ndarray
+        Each of shape (row,).
+    """
+    found = np.zeros(len(keys[0]), dtype=np.int64)
+    for key in keys:
+        own = np.unique(key, return_inverse=True)[1]
+        found = np.unique(found * (own.max() + 1) + own, return_inverse=True)[1]
+        if 2 * (found.max() + 1) > len(found):
+            return None
+    return found

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks.trial import flagship, trial
-from medresponse.families import Gaussian, Poisson
+from medresponse.families import Bernoulli, Gaussian, Poisson
 from medresponse.inference import Nuts, compiled
 from medresponse.inference.graphs import start_of
 from medresponse.inference.kernels import Kernel
@@ -38,9 +38,11 @@ SPECS = {
     "one arm": ModelSpec(family=Gaussian(scale="log"), blocks={"history": Normal(sigma=0.5)}),
     "binary": replace(flagship("bernoulli"), modifiers={"genomic": Normal(pooled=True)}),
     "counts": ModelSpec(family=Poisson(), blocks={"genomic": Normal(), "history": Horseshoe(expected_nonzero=2)}),
+    "coarse binary": ModelSpec(family=Bernoulli(), blocks={"genomic": Horseshoe(expected_nonzero=1)}),
+    "coarse counts": ModelSpec(family=Poisson(), blocks={"genomic": Normal(pooled=True)}),
 }  # fmt: skip
 ARMS = {"three arms": ("A", "B", "C"), "one arm": ("A",)}
-KINDS = {"binary": "bernoulli", "counts": "poisson"}
+KINDS = {"binary": "bernoulli", "counts": "poisson", "coarse binary": "bernoulli", "coarse counts": "poisson"}
 
 
 @cache

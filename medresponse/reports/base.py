@@ -149,9 +149,12 @@ class ReportContext:
 
     @property
     def family_label(self) -> str:
-        """Words for the model's family; the name of its class where the catalogue has none."""
-        kind = type(self.responses.fit.spec.family)
-        key = f"family.{name_of(kind)}"
+        """Words for the model's family."""
+        return self.kind_label("family", type(self.responses.fit.spec.family))
+
+    def kind_label(self, group: str, kind: type) -> str:
+        """Words for a registered part, by its group of the catalogue; the name of its class where there are none."""
+        key = f"{group}.{name_of(kind)}"
         return self.say(key) if key in self.language.entries else kind.__name__
 
     @property

@@ -45,7 +45,8 @@ def _data(context: ReportContext) -> dict[str, str]:
 def _model(context: ReportContext) -> dict[str, str]:
     fit, say, fmt = context.responses.fit, context.say, context.fmt
     family, provenance = context.family_label, fit.provenance
-    blocks = [f"{block} ({type(prior).__name__})" for block, prior in fit.spec.blocks.items()]
+    priors = {block: context.kind_label("prior", type(prior)) for block, prior in fit.spec.blocks.items()}
+    blocks = [f"{say(f'block.{block}')} ({prior})" for block, prior in priors.items()]
     what, pooled = context.wording.what, fit.spec.pooling
     return {
         "title": say("run.title", family=family, what=what, population=provenance.cohort_name),

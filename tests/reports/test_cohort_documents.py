@@ -72,6 +72,13 @@ def test_every_text_of_the_page_is_the_jsons(
     assert CohortDocument.from_json(document.to_json()) == document
 
 
+@pytest.mark.parametrize(("code", "said"), [("en", "history (normal)"), ("es", "antecedentes (normal)")])
+def test_blocks_and_their_priors_are_named_in_the_language_of_the_document(
+    code: str, said: str, survival: Responses, trial: Cohort
+) -> None:
+    assert said in made("validation_report", survival, trial, language=code).to_json()
+
+
 def test_nothing_of_a_single_patient_is_in_a_document(survival: Responses, trial: Cohort) -> None:
     for kind in KINDS:
         text = made(kind, survival, trial).to_json()

@@ -13,6 +13,7 @@ from medresponse.core.errors import SpecError
 from medresponse.core.registry import registered
 from medresponse.core.units import check_unit
 from medresponse.families import Family
+from medresponse.priors import Prior
 from medresponse.reports import Report
 from medresponse.reports import language as module
 from medresponse.reports.html import render
@@ -21,6 +22,7 @@ from medresponse.response import Responses
 from tests.reports.validated import report
 
 PACKAGE = Path(module.__file__).parents[1]
+PARTS: dict[str, type] = {"family": Family, "prior": Prior}  # of the catalogue, by registered name
 FORMS = {code: language(code).entries for code in languages()}
 
 
@@ -77,11 +79,12 @@ def test_no_key_is_missing_and_none_is_unused() -> None:
     assert keys_in_code() <= set(FORMS["en"])
     for key in set(FORMS["en"]) - strings_in_code():
         kind, _, name = key.partition(".")
-        assert kind in ("unit", "family"), f"{key} is used nowhere"
+        assert kind in ("unit", *PARTS), f"{key} is used nowhere"
         if kind == "unit":
             check_unit(name, where=key)
-    families = {key.removeprefix("family.") for key in FORMS["en"] if key.startswith("family.")}
-    assert families == set(registered(Family))
+    for kind, protocol in PARTS.items():
+        named = {key.removeprefix(f"{kind}.") for key in FORMS["en"] if key.startswith(f"{kind}.")}
+        assert named == set(registered(protocol))
 
 
 def test_plural_forms_follow_the_number() -> None:

@@ -61,7 +61,7 @@ bench-gates: runtime ## Count clean and broken models that fail a validation (fo
 bench-reports: dev ## Time reports of 500 patients as HTML and as PDF (three minutes)
 	@$(PY) -m benchmarks.reports $(ARGS)
 
-bench-sbc: runtime ## Calibrate families, priors and missing data by simulation, 400 replicates each (two hours)
+bench-sbc: runtime ## Calibrate families, priors and missing data by simulation, 400 replicates each (three hours)
 	@$(PY) -m benchmarks.sbc $(ARGS)
 
 bench-fits: runtime ## Time fits beside PyMC, NumPyro and rstanarm (ten minutes; ARGS="--quick starts" takes some rows)

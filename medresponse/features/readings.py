@@ -8,12 +8,27 @@ codes are read off drawn latents.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from medresponse.core.errors import DataError
 from medresponse.features.encoding import Encoding, FeatureEncoding
+
+
+@dataclass(frozen=True)
+class _LevelRows:
+    """Rows of a categorical feature's known levels.
+
+    `mine` are those of each latent's level, `won` those of any level but the baseline, `winner` the latents of these,
+    `baseline` the rows of the baseline.
+    """
+
+    mine: list[np.ndarray]
+    won: np.ndarray
+    winner: np.ndarray
+    baseline: np.ndarray
 
 
 class Readings:
@@ -56,6 +71,7 @@ class Readings:
         self.continuous = np.flatnonzero(types == "continuous")
         self.categorical: list[int] = np.flatnonzero(types == "categorical").tolist()
         self.ordered = np.flatnonzero((types != "continuous") & (types != "categorical"))
+        self._levels: dict[int, _LevelRows] = {}
         self.first = np.array([s.start for s in self.slices], dtype=int)
         longest = max((len(cuts) for cuts in self.cuts), default=0)
         self._edges = np.full((len(types), longest), np.inf)  # as many columns for all, padded with +inf
@@ -64,24 +80,37 @@ class Readings:
 
     def bounds(self, i: int, j: int, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return bounds (row,) that known levels of discrete feature `i` put on latent `j`, given the others."""
-        known = ~self.missing[:, i]
-        code = np.where(known, self.codes[:, i], 0).astype(int)
-        feature = self.encoding.features[i]
-        if feature.type != "categorical":
+        if self.encoding.features[i].type != "categorical":
+            known = ~self.missing[:, i]
+            code = np.where(known, self.codes[:, i], 0).astype(int)
             edges = self.cuts[i]
             return np.where(known, edges[code], -np.inf), np.where(known, edges[code + 1], np.inf)
         # Level a wins if its latent is the largest and positive; the baseline wins if all are negative.
         own, k = self.slices[i], j - self.slices[i].start
-        latent_of = np.array([level - (level > feature.baseline) for level in range(len(feature.levels))])
-        latent_of[feature.baseline] = 0  # it has none
-        mine = known & (code == k + (k >= feature.baseline))
+        level = self._level_rows(i)
+        mine = level.mine[k]
         others = z[mine, own]
         others[:, k] = 0.0  # also the threshold against the baseline
-        lower = np.full(len(code), -np.inf)
+        lower = np.full(len(z), -np.inf)
         lower[mine] = others.max(axis=1)
-        winner = z[np.arange(len(code)), own.start + latent_of[code]]
-        winner = np.where(code == feature.baseline, 0.0, winner)
-        return lower, np.where(known & ~mine, winner, np.inf)
+        upper = np.full(len(z), np.inf)
+        upper[level.won] = z[level.won, level.winner]
+        upper[level.baseline] = 0.0
+        upper[mine] = np.inf
+        return lower, upper
+
+    def _level_rows(self, i: int) -> _LevelRows:
+        """Return which rows have which level of categorical feature `i`: asked for in every sweep, found once."""
+        if i not in self._levels:
+            feature, missing = self.encoding.features[i], self.missing[:, i]
+            code = np.where(missing, -1, self.codes[:, i]).astype(int)
+            won = np.flatnonzero(~missing & (code != feature.baseline))
+            latent = code[won] - (code[won] > feature.baseline)
+            self._levels[i] = _LevelRows(
+                mine=[won[latent == k] for k in range(self.widths[i])], won=won,
+                winner=self.slices[i].start + latent, baseline=np.flatnonzero(code == feature.baseline),
+            )  # fmt: skip
+        return self._levels[i]
 
     def ordered_bounds(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
         """Return bounds (row, feature) that known levels put on the latents of all `ordered` features."""

@@ -54,7 +54,7 @@ def table(rows: dict[str, Any]) -> str:
     for name, words, own, other, ratio, aim in LINES:
         row = rows.get(name, {})
         if own in row:
-            times = f"{row[ratio]:.3g}x" if ratio else ""
+            times = f"{_number(row[ratio])}x" if ratio else ""
             lines.append(f"| {words} | {_shown(row[own])} | {_shown(row.get(other))} | {times} | {aim} |")
     return "\n".join(lines)
 
@@ -63,5 +63,9 @@ def _shown(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return f"{value['median']:.3g} ({value['min']:.3g} to {value['max']:.3g})"
-    return f"{value:.3g}"
+        return f"{_number(value['median'])} ({_number(value['min'])} to {_number(value['max'])})"
+    return _number(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

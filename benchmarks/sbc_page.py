@@ -83,8 +83,8 @@ measure what both come to.
 - *The joint model of features and outcome*, from which imputations are drawn. It is proper (it conditions on outcome and
   treatment and draws its own parameters), but it is not the outcome's model: its priors are vague ones of its own (a covariance of
   one, worth about one patient), each arm is imputed by itself, and a binary feature is a normal variable that was cut. In small
-  trials imputed values go with the outcome somewhat less well than true ones, which leaves more to the residual: `sigma` is
-  too high (mean rank below 0.5). 20 imputations in place of 5 do not change that (`missing_20`), so their number is not the cause. It
+  trials imputed values go with a gaussian outcome somewhat less well than true ones, which leaves more to the residual:
+  `sigma` is too high (mean rank below 0.5). With a binary outcome they go with it too well: the log-likelihood is too high. 20 imputations in place of 5 do not change that (`missing_20`), so their number is not the cause. It
   matters where features explain nearly all of the outcome, as the wide prior of `sigma` makes them do in many a replicate.
   Redrawing the imputed values by the outcome's own model after a first fit (Bartlett et al. 2015, Stat Methods Med Res 24:462) would
   mend it; this package does not.

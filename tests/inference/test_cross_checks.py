@@ -73,8 +73,10 @@ def test_its_fit_is_whole_and_held_to_the_same_diagnostics(checked: Any, by_nutp
     assert found.provenance.sampler.startswith("pymc" if isinstance(engine, PymcNuts) else "numpyro")
     assert found.provenance.formulation[-1] == engine.notes[0] and found.provenance.kernels == "off"
     assert from_plain(Engine, found.provenance.engine) == engine  # type: ignore[type-abstract]
-    log_prior = found.sample_stats["log_prior"].values - by_nutpie.sample_stats["log_prior"].values.mean()
-    assert abs(log_prior.mean()) < 1.0  # up to no constant
+    # Equal up to no constant, within Monte Carlo error: it varies by some ten units from draw to draw.
+    one, other = (f.sample_stats["log_prior"].values for f in (found, by_nutpie))
+    errors = [array_stats.mcse(draws, method="mean", chain_axis=0, draw_axis=1) for draws in (one, other)]
+    assert abs(one.mean() - other.mean()) < 4.0 * np.hypot(*errors), (one.mean(), other.mean(), errors)
 
 
 @pytest.mark.sampling

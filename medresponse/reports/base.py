@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import numpy as np
 
@@ -50,6 +51,21 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """The report that this one replaces.
+
+    Parameters
+    ----------
+    plain : mapping
+        What its JSON holds, but for the checksum.
+    checksum : str
+    """
+
+    plain: Mapping[str, Any]
+    checksum: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportContext:
     """What sections may draw on; made once a report by `document.build_report`.
 
@@ -86,6 +102,8 @@ class ReportContext:
         What people declared of the model.
     expires : str
         ISO date until which the model may be used; empty if nobody said.
+    earlier : Earlier or None
+        The report of this patient that is replaced, if there is one.
     """
 
     responses: Responses
@@ -107,6 +125,7 @@ class ReportContext:
     produced_utc: str = ""
     facts: ModelFacts = field(default_factory=ModelFacts)
     expires: str = ""
+    earlier: Earlier | None = None
 
     def say(self, key: str, /, **parts: str | int | Decimal) -> str:
         """Return a sentence of the page's language; see `Language.say`."""

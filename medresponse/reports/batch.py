@@ -257,13 +257,17 @@ def _written(request: _Request, patient: str) -> Outcome:
     if patient not in request.rows:
         raise UnknownPatientError(f"patient {patient} is not among the {request.cohort.n} of the data")
     wanted = request.inputs_hash(patient)
-    there = _there(request, stem, wanted)
-    if there is not None and all(
-        _as_logged(request, file) for file in files_of(stem, request.formats).values()
+    there = _there(request, stem)
+    same = there is not None and there.provenance.inputs_hash == wanted
+    if (
+        there is not None
+        and same
+        and all(_as_logged(request, file) for file in files_of(stem, request.formats).values())
     ):
         return Outcome(patient=patient, kept=True, entry=_entry(request, there))
-    document = there or build_report(
-        request.responses.select([patient]), request.cohort.select([patient]), patient=patient, inputs_hash=wanted, **request.options
+    document = there if there is not None and same else build_report(
+        request.responses.select([patient]), request.cohort.select([patient]), patient=patient, inputs_hash=wanted, previous=there,
+        **request.options,
     )  # fmt: skip
     write_files(document, stem, request.formats, log=request.folder, who=request.who)
     return Outcome(patient=patient, entry=_entry(request, document))
@@ -276,13 +280,13 @@ def _entry(request: _Request, document: PatientReport) -> IndexEntry:
     return replace(IndexEntry.of(document), href=file.as_posix())
 
 
-def _there(request: _Request, stem: Path, wanted: str) -> PatientReport | None:
-    """Return the report that is there, if it is whole, as it was logged, and made from the same inputs."""
+def _there(request: _Request, stem: Path) -> PatientReport | None:
+    """Return the report that is there, if it is whole, as it was logged, and of this version of the schema."""
     record = files_of(stem, [RECORD])[RECORD]
     if not _as_logged(request, record):
         return None
-    document = PatientReport.from_json(record.read_text(encoding="utf-8"))
-    return document if document.provenance.inputs_hash == wanted else None
+    text = record.read_text(encoding="utf-8")
+    return PatientReport.from_json(text) if json.loads(text)["schema_version"] == SCHEMA_VERSION else None
 
 
 def _as_logged(request: _Request, file: Path) -> bool:

@@ -28,7 +28,7 @@ from medresponse.decisions import AbstentionRules, Verdict, judge
 from medresponse.decisions.harms import Harm
 from medresponse.reports import sections as _registered  # noqa: F401  (registers the sections)
 from medresponse.reports.answer import Answer, answer_of
-from medresponse.reports.base import Evidence, ReportContext, Section
+from medresponse.reports.base import Earlier, Evidence, ReportContext, Section
 from medresponse.reports.format import clean
 from medresponse.reports.language import language as language_of
 from medresponse.reports.marks import ReportProvenance, provenance_of
@@ -37,11 +37,11 @@ from medresponse.reports.wording import wording_of
 from medresponse.response import Responses, Studied, applicability_of, measure, studied
 from medresponse.validation.record import ValidationRecord
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 SECTIONS = (
     "identity", "banner", "in_short", "question", "abstention", "expected_response", "differences", "survival", "incidence", "outcomes", "harms", "moved",
     "trust", "not_said", "inputs", "rules", "numbers", "assumptions", "evidence", "validation", "making", "flow", "references",
-    "glossary",
+    "glossary", "changes",
 )  # fmt: skip
 
 
@@ -152,6 +152,7 @@ def build_report(
     produced_utc: str | None = None,
     language: str = "en",
     inputs_hash: str = "",
+    previous: PatientReport | None = None,
     sections: Sequence[str] = SECTIONS,
 ) -> PatientReport:
     """Build one patient's report.
@@ -187,6 +188,8 @@ def build_report(
         Code of the page's language: ``en``, ``es`` or another that has a catalogue. Words of the schema stay as they are.
     inputs_hash : str
         What a batch will know the report by when it goes on; see `batch.write_reports`.
+    previous : PatientReport, optional
+        The patient's report that this one replaces: what differs is listed in the appendix.
     sections : sequence of str
         Names of registered sections, in order.
 
@@ -197,7 +200,7 @@ def build_report(
     UnvalidatedError
         If `validation` is not a passed record of this model, data and question, or has expired, and there is no `override`.
     UnknownPatientError
-        If the patient is not among the responses and in the cohort.
+        If the patient is not among the responses and in the cohort, or `previous` is another's.
     UnknownTreatmentError
         If a harm has a rate for a treatment that is not among the options.
     DataError
@@ -225,12 +228,20 @@ def build_report(
         responses=single, cohort=row, patient=patient, language=words, wording=wording_of(single, _any(values), words),
         values=values, applicability=applicability_of(single, measures, 0), rules=rules, verdict=verdict,
         worthwhile=smallest, training=training, evidence=tuple(evidence), harms=tuple(harms), produced_utc=made,
-        validation=validation, provenance=provenance,
+        validation=validation, provenance=provenance, earlier=_earlier(previous, patient),
     )  # fmt: skip
     kinds = {name: look_up(Section, name, path="report.sections") for name in sections}
     built = {name: kind.build(context) for name, kind in kinds.items()}  # type: ignore[attr-defined]
     document: PatientReport = cleaned(_document(context, {n: s for n, s in built.items() if s is not None}))
     return dataclasses.replace(document, patient=patient)
+
+
+def _earlier(previous: PatientReport | None, patient: str) -> Earlier | None:
+    if previous is None:
+        return None
+    if previous.patient != patient:
+        raise UnknownPatientError(f"the report to be replaced is not of patient {clean(patient)}")
+    return Earlier(plain=previous.plain, checksum=_checksum(previous.plain))
 
 
 def _document(context: ReportContext, sections: Mapping[str, Section]) -> PatientReport:

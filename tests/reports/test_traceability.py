@@ -334,7 +334,7 @@ def left_to_chance(case: Case, rest: list[str]) -> float:
 N = r"(\d+)"
 # Path -> what the number there must be; in order, the first that matches.
 ACCOUNTS: tuple[tuple[str, Handler], ...] = (
-    (r"schema_version", lambda c, r: 5.0),
+    (r"schema_version", lambda c, r: 6.0),
     (r"rules\.(most_beyond|most_distance|fewest_similar|least_alike|similar_share|least_propensity|most_missing|widest)",
      lambda c, r: float(getattr(c.made.document.rules, r[0]))),
     (r"answer\.horizon", lambda c, r: float(c.responses.horizon or np.nan)),

@@ -21,7 +21,7 @@ COLUMNS = ("changes.what", "changes.before", "changes.now")
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeRow:
-    """One thing that is said otherwise; a mark where one of the two reports does not say it."""
+    """One thing that is said otherwise; or that one of the two reports does not state."""
 
     label: str
     before: str
@@ -64,7 +64,7 @@ class Changes:
 
 
 def _differences(context: ReportContext, before: Mapping[str, Any]) -> tuple[ChangeRow, ...]:
-    rows = []
+    rows, absent = [], context.say("changes.absent")
     for name, kind in _COMPARED.items():
         built = kind.build(context)  # type: ignore[attr-defined]
         old = _told(name, before.get(name))
@@ -72,8 +72,8 @@ def _differences(context: ReportContext, before: Mapping[str, Any]) -> tuple[Cha
         rows += [
             ChangeRow(
                 label=label,
-                before=old.get(label, context.fmt.not_known),
-                now=new.get(label, context.fmt.not_known),
+                before=old.get(label, absent),
+                now=new.get(label, absent),
             )
             for label in dict.fromkeys([*new, *old])
             if old.get(label) != new.get(label)

@@ -29,7 +29,7 @@ from medresponse.reports.wording import wording_of
 from medresponse.response import Responses, applicability
 from medresponse.validation.record import ValidationRecord
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Kind = Literal["validation_report", "model_card"]
 SECTIONS: dict[Kind, tuple[str, ...]] = {
     "validation_report": (

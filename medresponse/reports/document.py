@@ -37,7 +37,7 @@ from medresponse.reports.wording import wording_of
 from medresponse.response import Responses, Studied, applicability_of, measure, studied
 from medresponse.validation.record import ValidationRecord
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 SECTIONS = (
     "identity", "banner", "in_short", "question", "abstention", "expected_response", "differences", "survival", "incidence", "outcomes", "harms", "moved",
     "trust", "not_said", "inputs", "rules", "numbers", "assumptions", "evidence", "validation", "making", "flow", "references",

@@ -71,7 +71,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
-    for figure in (svg.expected, svg.density, svg.curves, svg.shares):
+    for figure in (svg.expected, svg.density, svg.curves, svg.shares, svg.calibration):
         made.globals[figure.__name__] = functools.partial(_drawn, figure)
     made.filters["css_string"] = css_string
     made.globals["style"] = Markup(stylesheet())  # ours, not data

@@ -136,6 +136,26 @@ def curves(section: _Plain) -> str:
     return _figure(_WIDTH, 126 + 12 * len(section["options"]), parts, alt=section["alt"], css="curves")
 
 
+def calibration(panel: _Plain) -> str:
+    """Return observed means with their intervals over predicted ones; on the dashed line both are the same."""
+    axis, points = panel["axis"], panel["points"]
+    left, right, base, top = 38.0, 192.0, 168.0, 14.0  # as wide as it is high
+    x, y, ticks = _Scale(axis, left, right), _Scale(axis, base, top), axis["ticks"]
+    parts = [
+        _lines([(left, y(tick["at"]), right, y(tick["at"])) for tick in ticks], "#dddddd", 0.6),
+        _lines([(left, top, left, base), (left, base, right, base)], "#444444", 0.8),
+        _lines([(left, base, right, top)], "#444444", 0.8, dash="4 3"),
+        _lines([(x(p["predicted"]), y(p["lower"]), x(p["predicted"]), y(p["upper"])) for p in points], _colour(1), 1.4),
+        _lines([(x(p["predicted"]) - 2.5, y(p["observed"]), x(p["predicted"]) + 2.5, y(p["observed"])) for p in points], _colour(1), 5.0),
+        _text(left, 8, panel["upwards"], anchor="start"),
+        _text((left + right) / 2, base + 24, panel["across"]),
+    ]  # fmt: skip
+    parts += [_text(left - 4, y(tick["at"]) + 3, tick["text"], anchor="end") for tick in ticks]
+    wide = sum(5.4 * len(tick["text"]) + 6 for tick in ticks) <= right - left
+    parts += [_text(x(t["at"]), base + 12.5, t["text"]) for t in (ticks if wide else (ticks[0], ticks[-1]))]
+    return _figure(206, 196, parts, alt=panel["alt"], css="calibration")
+
+
 def shares(section: _Plain) -> str:
     """Return one bar an option, divided as its 100 patients are: in the order of the table, every division with its number."""
     bars = [bar for bar in section["bars"] if bar["counts"]]

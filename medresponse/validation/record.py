@@ -16,13 +16,14 @@ from medresponse.core.audit import append
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import IntegrityError, SpecError
 from medresponse.core.small_cells import one_count
+from medresponse.validation.calibration_groups import GroupedCalibration, calibration_groups
 from medresponse.validation.gates import GATES, REASONS, Gate, GateLimits
 from medresponse.validation.held_out import HeldOut
 from medresponse.validation.measuring import measure
 from medresponse.validation.question import Question
 from medresponse.validation.subgroups import Subgroup, in_words, measure_subgroups
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,8 @@ class ValidationRecord:
         Of all patients.
     subgroups : tuple of Subgroup
         Of the groups that the schema declares.
+    calibration : tuple of GroupedCalibration
+        Predicted and observed in groups of patients by what was predicted, for the figure.
     validated_utc : str
         ISO 8601.
     expires : str
@@ -66,6 +69,7 @@ class ValidationRecord:
     validated_utc: str
     expires: str
     subgroups: tuple[Subgroup, ...] = ()
+    calibration: tuple[GroupedCalibration, ...] = ()
 
     def __post_init__(self) -> None:
         date.fromisoformat(self.expires)  # ValueError says what is wrong with it
@@ -244,7 +248,7 @@ def make_record(
         model_hash=responses.fit.provenance.spec_hash, data_hash=responses.fit.provenance.cohort_fingerprint,
         validated_in=cohort.fingerprint, population=population or cohort.schema.name, method=held.method,
         n_patients=cohort.n, question=question, limits=chosen, gates=measure(held, question, chosen),
-        subgroups=measure_subgroups(held, question, chosen),
+        subgroups=measure_subgroups(held, question, chosen), calibration=calibration_groups(held),
         validated_utc=now.isoformat(timespec="seconds"), expires=(now.date() + timedelta(days=days)).isoformat(),
     )  # fmt: skip
 

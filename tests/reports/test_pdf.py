@@ -71,7 +71,7 @@ def test_every_figure_has_the_alt_text_of_the_page(opened: pikepdf.Pdf, survival
     figures = [str(e.get("/Alt", "")) for e in elements(opened.Root.StructTreeRoot) if e.S == "/Figure"]
     titles = re.findall(r"<svg[^>]*><title>(.*?)</title>", render(survival_report.document))
     assert (
-        figures == [title.replace("&gt;", ">").replace("&lt;", "<") for title in titles] and len(figures) == 4
+        figures == [title.replace("&gt;", ">").replace("&lt;", "<") for title in titles] and len(figures) == 6
     )
     assert all(figures)
 

@@ -334,7 +334,7 @@ def left_to_chance(case: Case, rest: list[str]) -> float:
 N = r"(\d+)"
 # Path -> what the number there must be; in order, the first that matches.
 ACCOUNTS: tuple[tuple[str, Handler], ...] = (
-    (r"schema_version", lambda c, r: 6.0),
+    (r"schema_version", lambda c, r: 7.0),
     (r"rules\.(most_beyond|most_distance|fewest_similar|least_alike|similar_share|least_propensity|most_missing|widest)",
      lambda c, r: float(getattr(c.made.document.rules, r[0]))),
     (r"answer\.horizon", lambda c, r: float(c.responses.horizon or np.nan)),
@@ -370,6 +370,8 @@ ACCOUNTS: tuple[tuple[str, Handler], ...] = (
     (rf"sections\.numbers\.spread\.{N}", left_to_chance),
     (rf"sections\.outcomes\.bars\.{N}\.counts\.{N}", of_100),
     (rf"sections\.validation\.rows\.{N}\.raw\.{N}", gate),
+    (rf"sections\.validation\.panels\.{N}\.points\.{N}\.(predicted|observed|lower|upper)",
+     lambda c, r: float(getattr(c.record.calibration[int(r[0])].points[int(r[1])], r[2]))),
 )  # fmt: skip
 AXIS = re.compile(rf"(.*\.axis)\.(?:(low|high)|ticks\.{N}\.at)")
 # Written with so many decimals (curves, but for their ends), smoothed over bins (densities, of a height of 1), or made to add

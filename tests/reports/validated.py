@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from medresponse import reports
 from medresponse.cohort import Cohort
 from medresponse.decisions import AbstentionRules
 from medresponse.reports import PatientReport, Report
 from medresponse.response import Responses
 from medresponse.validation import GateLimits, Question, ValidationRecord, judge
+from medresponse.validation.calibration_groups import GroupedCalibration, GroupPoint
 
 
 def record_of(responses: Responses, worthwhile: float | None, **changes: Any) -> ValidationRecord:
@@ -30,9 +33,31 @@ def record_of(responses: Responses, worthwhile: float | None, **changes: Any) ->
         "model_hash": responses.fit.provenance.spec_hash, "data_hash": responses.fit.provenance.cohort_fingerprint,
         "validated_in": responses.fit.provenance.cohort_fingerprint, "population": "a made-up trial",
         "method": "five-fold cross-validation", "n_patients": 60, "question": Question.of(responses, asked),
-        "limits": GateLimits(), "gates": gates, "validated_utc": "2026-01-01T00:00:00+00:00", "expires": "2999-12-31",
+        "limits": GateLimits(), "gates": gates, "calibration": calibration_of(responses, mean), "validated_utc": "2026-01-01T00:00:00+00:00", "expires": "2999-12-31",
     }  # fmt: skip
     return ValidationRecord(**plain | changes)
+
+
+def calibration_of(responses: Responses, mean: float) -> tuple[GroupedCalibration, ...]:
+    """Three groups of the response, and two of the benefit of every option but the reference."""
+
+    most = 1.0 if responses.kind.unit == "probability" else np.inf
+
+    def points(*parts: tuple[float, float, float, float]) -> tuple[GroupPoint, ...]:
+        names = ("predicted", "observed", "lower", "upper")
+        return tuple(
+            GroupPoint(**{name: min(share * mean, most) for name, share in zip(names, part, strict=True)}, n=60 // len(parts))
+            for part in parts
+        )  # fmt: skip
+
+    response = points((0.81, 0.77, 0.58, 0.96), (1.0, 1.04, 0.86, 1.22), (1.17, 1.13, 0.99, 1.27))
+    found = [GroupedCalibration(quantity="response", points=response)]
+    treatment = responses.fit.schema.treatment
+    for k, t in enumerate(responses.treatments):
+        if treatment and len(responses.treatments) > 1 and t != responses.basis.reference:
+            own = points((0.02 * k, -0.03, -0.21, 0.15), (0.11, 0.13 * k, -0.05, 0.31 * k))
+            found.append(GroupedCalibration(quantity="benefit", of=treatment.label(t), points=own))
+    return tuple(found)
 
 
 # The trials of these tests have sixty patients: few are like any one of them, and intervals are wide.

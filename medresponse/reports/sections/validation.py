@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from medresponse.core.registry import register
 from medresponse.reports.base import Placement, ReportContext, Section
+from medresponse.reports.calibration import CalibrationPanel, calibration_note, calibration_panels
 from medresponse.reports.format import step_for
 from medresponse.validation.gates import Gate
 from medresponse.validation.record import ValidationRecord
@@ -64,17 +65,19 @@ class Validation:
     columns: tuple[str, ...]
     rows: tuple[GateRow, ...]
     note: str
+    panels: tuple[CalibrationPanel, ...] = ()
+    panels_note: str = ""
 
     @classmethod
     def build(cls, context: ReportContext) -> Self:
         """Return the gates; a sentence alone where nothing was validated."""
-        record, say = context.validation, context.say
+        record, say, panels = context.validation, context.say, calibration_panels(context)
         return cls(
             title=say("validation.title"), lead=_lead(context),
             caption=say("validation.caption", method=record.method) if record else "",
             columns=tuple(say(column) for column in COLUMNS) if record else (),
             rows=tuple(gate_row(gate, context) for gate in _listed(record)) if record else (),
-            note=_note(context) if record else "",
+            note=_note(context) if record else "", panels=panels, panels_note=calibration_note(context) if panels else "",
         )  # fmt: skip
 
 

@@ -138,8 +138,10 @@ def made_up(survival: Responses) -> Responses:
 
 
 def test_no_argument_takes_the_mark_of_synthetic_data_away(made_up: Responses, trial: Cohort) -> None:
+    record = record_of(made_up, 0.05)
     options: dict[str, tuple[Any, ...]] = {
-        "reference": (None, trial), "evidence": ((),), "harms": ((),), "validation": (record_of(made_up, 0.05),),
+        "previous": (build_report(made_up, trial, validation=record, **ASKED),),
+        "reference": (None, trial), "evidence": ((),), "harms": ((),), "validation": (record,),
         "override": (None, "real patients"), "rules": (None, AbstentionRules(most_distance=0.0)), "inputs_hash": ("", "0"), "allow_unconverged": (False, True),
         "produced_utc": (None, "2026-01-02T00:00:00+00:00"), "sections": ((), ("identity",), ("banner", "making")), "language": ("en", "es"),
     }  # fmt: skip

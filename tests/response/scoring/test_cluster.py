@@ -36,7 +36,11 @@ from tests.hand_made import frame_of
 from tests.response.conftest import ARMS
 from tests.response.scoring.test_scoring import failing_write
 
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    # JAX, where a test of this process has used it, warns of the forks by which Ray starts programs of its own.
+    pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning"),
+]
 HELPERS_AWAKE = 900.0  # seconds after their start; Ray waits 15
 SLOW = f"""
 import sys, time

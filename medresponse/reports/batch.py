@@ -258,14 +258,12 @@ def _written(request: _Request, patient: str) -> Outcome:
         raise UnknownPatientError(f"patient {patient} is not among the {request.cohort.n} of the data")
     wanted = request.inputs_hash(patient)
     there = _there(request, stem)
-    same = there is not None and there.provenance.inputs_hash == wanted
-    if (
-        there is not None
-        and same
-        and all(_as_logged(request, file) for file in files_of(stem, request.formats).values())
+    same = there if there is not None and there.provenance.inputs_hash == wanted else None
+    if same is not None and all(
+        _as_logged(request, file) for file in files_of(stem, request.formats).values()
     ):
-        return Outcome(patient=patient, kept=True, entry=_entry(request, there))
-    document = there if there is not None and same else build_report(
+        return Outcome(patient=patient, kept=True, entry=_entry(request, same))
+    document = same or build_report(
         request.responses.select([patient]), request.cohort.select([patient]), patient=patient, inputs_hash=wanted, previous=there,
         **request.options,
     )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from medresponse.cohort import Cohort, cohort_from_frame
 from medresponse.core.errors import UnknownPatientError
-from medresponse.reports import build_report
+from medresponse.reports import batch, build_report
 from medresponse.reports.batch import write_reports
 from medresponse.reports.document import PatientReport
 from medresponse.response import Responses, respond
@@ -92,3 +92,13 @@ def test_a_batch_that_replaces_says_what_changed_unless_what_was_there_cannot_be
     assert json.loads(record.read_text())["sections"]["changes"]["replaced"] == checksum
     assert checksum in (tmp_path / "patients" / "T-001.html").read_text(encoding="utf-8")
     assert "changes" not in json.loads(other.read_text())["sections"]
+
+
+def test_a_report_of_another_version_is_replaced_without_a_word_on_what_it_said(
+    survival: Responses, trial: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_reports(survival, trial, tmp_path, patients=["T-001"], **ASKED)
+    monkeypatch.setattr(batch, "SCHEMA_VERSION", batch.SCHEMA_VERSION + 1)
+    again = write_reports(survival, trial, tmp_path, patients=["T-001"], overwrite=True, **ASKED)
+    record = json.loads((tmp_path / "patients" / "T-001.json").read_text())
+    assert not again.failures and not again.outcomes[0].kept and "changes" not in record["sections"]

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import xarray as xr
 
-from medresponse.inference.psis import smoothed_weights
+from medresponse.inference.convergence import energy_bfmi, mixing
+from medresponse.inference.psis import smoothed_weights, tail_shapes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +117,6 @@ def diagnose(
     table : polars.DataFrame
         ``parameter, rhat, ess_bulk, ess_tail``, each the worst over imputations.
     """
-    from arviz_stats.base import array_stats
-
     names, columns = _flatten(posterior)
     # A deterministic that never moves (a centred one-level effect) has no R-hat: leave exact constants out.
     moving = np.ptp(columns, axis=(0, 1)) != 0
@@ -128,14 +127,9 @@ def diagnose(
         draws = columns[imputation == label]
         if len(draws) < 2:
             continue  # stays NaN, and NaN fails
-        axes = {"chain_axis": 0, "draw_axis": 1}
-        rhat[m] = array_stats.rhat(draws, **axes)
-        bulk[m] = array_stats.ess(draws, method="bulk", **axes)
-        tail[m] = array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)
+        rhat[m], bulk[m], tail[m] = mixing(draws)
     rhat, bulk, tail = rhat.max(axis=0), bulk.min(axis=0), tail.min(axis=0)
-    bfmi = None
-    if "energy" in stats:
-        bfmi = float(np.min(array_stats.bfmi(stats["energy"].values, chain_axis=0, draw_axis=1)))
+    bfmi = float(energy_bfmi(stats["energy"].values).min()) if "energy" in stats else None
     worst_rhat, worst_bulk, worst_tail = (_arg(rhat, np.argmax), _arg(bulk, np.argmin), _arg(tail, np.argmin))
     diagnostics = Diagnostics(
         rhat=float(rhat[worst_rhat]), rhat_parameter=kept[worst_rhat],
@@ -161,7 +155,7 @@ def pareto_k(log_likelihood: np.ndarray) -> np.ndarray:
     ----------
     Vehtari, Gelman & Gabry (2017), Stat Comput 27:1413.
     """
-    return psis_loo(log_likelihood)[1]
+    return tail_shapes(-log_likelihood)
 
 
 def psis_loo(log_likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -36,16 +38,28 @@ def smoothed_weights(log_ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ----------
     Vehtari, Simpson, Gelman, Yao & Gabry (2024), J Mach Learn Res 25:72; Zhang & Stephens (2009), Technometrics 51:316.
     """
+    weights, k = np.empty(log_ratios.shape), np.empty(len(log_ratios))
+    for rows, smoothed, shapes in _pieces(log_ratios):
+        weights[rows] = smoothed - logsumexp(smoothed, axis=1, keepdims=True)
+        k[rows] = shapes
+    return weights, k
+
+
+def tail_shapes(log_ratios: np.ndarray) -> np.ndarray:
+    """Return the shape k of each row alone; see `smoothed_weights`."""
+    return np.concatenate([shapes for _, _, shapes in _pieces(log_ratios)] or [np.empty(0)])
+
+
+def _pieces(log_ratios: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield rows, their log weights up to a constant a row, and their shapes."""
     n = log_ratios.shape[1]
     m = int(3 * np.sqrt(n)) if n > 225 else n // 5
     if m < _FEWEST:
         raise ValueError(f"{n} draws have no tail to smooth; 25 are needed")
-    weights, k = np.empty(log_ratios.shape), np.empty(len(log_ratios))
     size = max(1, _AT_ONCE // (m * _n_candidates(m)))
     for start in range(0, len(log_ratios), size):
         rows = slice(start, start + size)
-        weights[rows], k[rows] = _smoothed(log_ratios[rows], m)
-    return weights, k
+        yield rows, *_smoothed(log_ratios[rows], m)
 
 
 def _smoothed(log_ratios: np.ndarray, m: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +79,7 @@ def _smoothed(log_ratios: np.ndarray, m: int) -> tuple[np.ndarray, np.ndarray]:
     known = np.isfinite(k) & (sigma > 0)
     np.put_along_axis(weights, places, np.where(known[:, None], smoothed, tail), axis=1)
     alike = tail[:, -1] - tail[:, 0] < np.finfo(float).tiny
-    return weights - logsumexp(weights, axis=1, keepdims=True), np.where(alike, -np.inf, k)
+    return weights, np.where(alike, -np.inf, k)
 
 
 def _n_candidates(m: int) -> int:

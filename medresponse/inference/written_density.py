@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from medresponse.model.written_parts import FIXED, POOLED
+from medresponse.priors import HALF_T_BEND
 
 _LOG_2PI = math.log(2 * math.pi)
 _HALF_NORMAL = 0.5 * math.log(2 / math.pi)  # log density of a half-normal of scale 1 at zero
@@ -89,32 +90,51 @@ def scales(
             jacobian += x[at]
             variance[first : first + m] = own[at] ** 2
             continue
-        end = at + 2 + 2 * m
-        for i in range(at, end + 1):
-            own[i] = math.exp(x[i])
-        whole, local, slab = numbers[row, 1] / 2, numbers[row, 2] / 2, numbers[row, 4] / 2
-        prior += numbers[row, 5] - 0.5 * own[at] ** 2
-        prior -= (whole + 1) * x[at + 1] + whole / own[at + 1] + (slab + 1) * x[end] + slab / own[end]
-        jacobian += np.sum(x[at : end + 1])
-        mix = at + 2 + m
-        prior += _local_variances(
-            own[at + 2 : mix], own[mix:end], variance[first : first + m],
-            (numbers[row, 0] * information * own[at]) ** 2 * own[at + 1], numbers[row, 3] ** 2 * own[end], local,
-        )  # fmt: skip
-        prior -= (local + 1) * np.sum(x[mix:end])
+        last = at + 1 + m
+        own[last] = math.exp(x[last])
+        whole, local, slab = numbers[row, 1], numbers[row, 2], numbers[row, 4] / 2
+        of_whole, of_own = half_t(x[at : at + 1], own[at : at + 1], whole)
+        of_local, of_locals = half_t(x[at + 1 : last], own[at + 1 : last], local)
+        prior += numbers[row, 5] + of_whole + of_local - (slab + 1) * x[last] - slab / own[last]
+        jacobian += of_own + of_locals + x[last]
+        tau2, c2 = (numbers[row, 0] * information * own[at]) ** 2, numbers[row, 3] ** 2 * own[last]
+        for i in range(m):
+            t = tau2 * own[at + 1 + i] ** 2
+            variance[first + i] = c2 * (t / (c2 + t))
     return prior, jacobian
 
 
 @compiled  # type: ignore[untyped-decorator]
-def _local_variances(base: Any, mix: Any, variance: Any, tau2: float, c2: float, local: float) -> float:
-    """Write a horseshoe's prior variances; return what the local scales themselves add to the log prior."""
-    total = 0.0
-    for i in range(len(base)):
-        square = base[i] ** 2
-        t = tau2 * square * mix[i]
-        variance[i] = c2 * (t / (c2 + t))
-        total -= 0.5 * square + local / mix[i]
-    return total
+def half_t(z: Any, own: Any, df: float) -> tuple[float, float]:
+    """Write half-t scales from their coordinates; return their log prior but for constants, and log Jacobians."""
+    logs, bends, total, factors, bend = 0.0, 0.0, 0.0, 1.0, 1.0
+    for i in range(len(z)):
+        x = z[i] * math.sqrt(HALF_T_BEND + 0.25 * z[i] ** 2)
+        own[i] = math.exp(x)
+        total += x
+    for i in range(len(z)):
+        factors *= 1 + own[i] ** 2 / df
+        quarter = 0.25 * z[i] ** 2
+        bend *= (HALF_T_BEND + 2 * quarter) ** 2 / (HALF_T_BEND + quarter)
+        if factors > _LARGE:
+            logs += math.log(factors)
+            factors = 1.0
+        if bend > _LARGE:
+            bends += math.log(bend)
+            bend = 1.0
+    return -0.5 * (df + 1) * (logs + math.log(factors)), total + 0.5 * (bends + math.log(bend))
+
+
+@compiled  # type: ignore[untyped-decorator]
+def by_half_t(z: Any, own: Any, gradient: Any, df: float) -> None:
+    """Turn derivatives in the logarithms of half-t scales into those in their coordinates, prior and Jacobian added."""
+    for i in range(len(z)):
+        quarter = 0.25 * z[i] ** 2
+        root, double = math.sqrt(HALF_T_BEND + quarter), HALF_T_BEND + 2 * quarter
+        slope = double / root
+        square = own[i] ** 2
+        towards = gradient[i] + 1 - (df + 1) * (square / (df + square))
+        gradient[i] = towards * slope + z[i] / double - 0.25 * z[i] / (HALF_T_BEND + quarter)
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -123,7 +143,7 @@ def place(table: Any, row: int) -> int:
     kind, at, _, m = table[row]
     if kind == FIXED:
         return at
-    return at + 1 if kind == POOLED else at + 3 + 2 * m
+    return at + 1 if kind == POOLED else at + 2 + m
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -219,15 +239,17 @@ def slopes(
         if kind == POOLED:
             gradient[at] = 1 - (own[at] / numbers[row, 0]) ** 2 + 2 * total
             continue
-        mix, last = at + 2 + m, at + 2 + 2 * m
-        whole, local, slab = numbers[row, 1] / 2, numbers[row, 2] / 2, numbers[row, 4] / 2
-        by_tau = _by_local_scales(
-            own[at + 2 : mix], own[mix:last], gradient[at + 2 : mix], gradient[mix:last], each,
-            (numbers[row, 0] * information * own[at]) ** 2 * own[at + 1], numbers[row, 3] ** 2 * own[last], local,
-        )  # fmt: skip
-        gradient[at] = 2 * by_tau - own[at] ** 2 + 1
-        gradient[at + 1] = by_tau - whole + whole / own[at + 1]
+        last, by_tau = at + 1 + m, 0.0
+        tau2, c2 = (numbers[row, 0] * information * own[at]) ** 2, numbers[row, 3] ** 2 * own[last]
+        for i in range(m):
+            by_t = each[i] * (c2 / (c2 + tau2 * own[at + 1 + i] ** 2))
+            by_tau += by_t
+            gradient[at + 1 + i] = 2 * by_t
+        gradient[at] = 2 * by_tau
+        slab = numbers[row, 4] / 2
         gradient[last] = total - by_tau - slab + slab / own[last]
+        by_half_t(x[at : at + 1], own[at : at + 1], gradient[at : at + 1], numbers[row, 1])
+        by_half_t(x[at + 1 : last], own[at + 1 : last], gradient[at + 1 : last], numbers[row, 2])
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -245,19 +267,4 @@ def _by_coefficients(
             error[i] ** 2 / (variance[i] + error[i] ** 2)
         )
         total += by_variance[i]
-    return total
-
-
-@compiled  # type: ignore[untyped-decorator]
-def _by_local_scales(
-    base: Any, mix: Any, by_base: Any, by_mix: Any, by_variance: Any, tau2: float, c2: float, local: float
-) -> float:
-    """Write the derivatives in a horseshoe's local scales; return the derivative in log tau^2."""
-    total = 0.0
-    for i in range(len(base)):
-        square = base[i] ** 2
-        by_t = by_variance[i] * (c2 / (c2 + tau2 * square * mix[i]))
-        total += by_t
-        by_base[i] = 2 * by_t - square + 1
-        by_mix[i] = by_t - local + local / mix[i]
     return total

@@ -44,13 +44,11 @@ class Part:
 
     @property
     def start(self) -> tuple[float, ...]:
-        """Where chains begin: logarithms of the scales' support points, and zero."""
+        """Where chains begin: scales at their support points, and zero."""
         m = len(self.rows)
         scales: list[float] = [math.log(self.numbers[0])] if self.kind == POOLED else []
         if self.kind == HORSESHOE:
-            _, global_df, local_df, _, slab_df = self.numbers
-            scales += [0.0, _log_support(global_df), *m * [0.0], *m * [_log_support(local_df)]]
-            scales += [_log_support(slab_df)]
+            scales += [*(1 + m) * [0.0], _log_support(self.numbers[4])]
         return (*scales, *m * (0.0,))
 
     @property
@@ -62,8 +60,7 @@ class Part:
         if self.kind == FIXED:
             return 0.0
         _, global_df, local_df, _, slab_df = self.numbers
-        mixes = [_log_norm(global_df), _log_norm(slab_df), *len(self.rows) * [_log_norm(local_df)]]
-        return (1 + len(self.rows)) * half_normal + sum(mixes)
+        return _log_half_t(global_df) + len(self.rows) * _log_half_t(local_df) + _log_norm(slab_df)
 
 
 def table_of(parts: tuple[Part, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -156,9 +153,7 @@ def _part(name: str, prior: Prior, rows: np.ndarray) -> list[Part | None]:
     if isinstance(prior, Horseshoe):
         p0 = prior.expected_nonzero
         numbers = (p0 / max(m - p0, 1.0), prior.global_df, prior.local_df, prior.slab_scale, prior.slab_df)
-        shapes: Mapping[str, tuple[int, ...]] = {
-            "global_base": (), "global_mix": (), "local_base": (m,), "local_mix": (m,), "slab": (),
-        }  # fmt: skip
+        shapes: Mapping[str, tuple[int, ...]] = {"global": (), "local": (m,), "slab": ()}
         variables = (*((f"{name}_{what}", shape) for what, shape in shapes.items()), coefficients)
         return [Part(variables=variables, kind=HORSESHOE, numbers=numbers, rows=tuple(rows.tolist()))]
     return [None]
@@ -183,3 +178,8 @@ def _log_support(df: float) -> float:
 def _log_norm(df: float) -> float:
     """Return the constant of the log density of an inverse gamma (df / 2, df / 2)."""
     return df / 2 * math.log(df / 2) - math.lgamma(df / 2)
+
+
+def _log_half_t(df: float) -> float:
+    """Return the constant of the log density of a half-t of scale 1."""
+    return math.log(2) + math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - 0.5 * math.log(df * math.pi)

@@ -2,6 +2,7 @@
 
 from medresponse.priors.base import Column, Prior, ScalePrior, Scales, scaled_normal
 from medresponse.priors.grouped import Grouped
+from medresponse.priors.half_t import HALF_T_BEND
 from medresponse.priors.horseshoe import Horseshoe
 from medresponse.priors.normal import Normal
 from medresponse.priors.r2d2 import R2D2
@@ -25,6 +26,7 @@ __all__ = [
     "R2D2",
     "Horseshoe",
     "Grouped",
+    "HALF_T_BEND",
     "ScalePrior",
     "HalfNormal",
     "HalfStudentT",

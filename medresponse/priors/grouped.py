@@ -11,7 +11,8 @@ import numpy as np
 from medresponse.core.errors import SpecError
 from medresponse.core.registry import register
 from medresponse.priors.base import Column, Prior, Scales, require_positive
-from medresponse.priors.shrinkage import global_scale, half_t, slab_coefficients
+from medresponse.priors.half_t import half_t
+from medresponse.priors.shrinkage import global_scale, slab_coefficients
 
 
 @register(Prior, "grouped")

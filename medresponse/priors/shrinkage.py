@@ -1,24 +1,11 @@
-"""What the sparse priors share: half-t scales, the global scale of an expected number, the slab."""
+"""What the sparse priors share: the global scale of an expected number, the slab."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from medresponse.priors.base import Scales, scaled_normal
-
-
-def half_t(name: str, df: float, **kwargs: Any) -> Any:
-    """Add a half-t variable as half-normal times the root of an inverse gamma.
-
-    The same law as a half-t, whose tails are spread over two light-tailed variables that NUTS can cross
-    (Peltola et al. 2014; Betancourt 2018, "Bayes sparse regression").
-    """
-    import pymc as pm
-    import pytensor.tensor as pt
-
-    base = pm.HalfNormal(f"{name}_base", 1.0, **kwargs)
-    mix = pm.InverseGamma(f"{name}_mix", df / 2, df / 2, **kwargs)
-    return base * pt.sqrt(mix)
+from medresponse.priors.half_t import half_t
 
 
 def global_scale(name: str, *, expected_nonzero: float, df: float, size: int, scales: Scales) -> Any:

@@ -20,19 +20,15 @@ def columns_of(paths: list[tuple[str, ...]]) -> tuple[Column, ...]:
     return tuple(Column(f"v{i}", path) for i, path in enumerate(paths))
 
 
-def half_t(parts: dict[str, np.ndarray], name: str) -> np.ndarray:
-    return parts[f"{name}_base"] * np.sqrt(parts[f"{name}_mix"])
-
-
 def test_a_local_scale_is_the_product_along_the_columns_path() -> None:
     prior, unit_sd = Grouped(expected_nonzero=2, slab_scale=0.8, group_df=3), 0.07
     mean = 2 * np.sqrt(3) / np.pi  # of a half-t with 3 degrees of freedom
     p = joint_draws(block_model(prior, columns_of(PATHS), scales=scales_of(6, unit_sd=unit_sd)), draws=20)
-    gene, pathway = half_t(p, "b_group_1") / mean, half_t(p, "b_group_2") / mean
+    gene, pathway = p["b_group_1"] / mean, p["b_group_2"] / mean
     assert gene.shape == (20, 4) and pathway.shape == (20, 2)
-    tau = 2 / 4 * unit_sd * half_t(p, "b_global")
+    tau = 2 / 4 * unit_sd * p["b_global"]
     for j in range(6):
-        own = half_t(p, "b_local")[:, j]
+        own = p["b_local"][:, j]
         local = own * (1 if GENE[j] is None else gene[:, GENE[j]])
         local = local * (1 if PATHWAY[j] is None else pathway[:, PATHWAY[j]])
         c2 = 0.8**2 * p["b_slab"]
@@ -46,10 +42,10 @@ def test_a_groups_scale_has_mean_one(df: float) -> None:
     prior = Grouped(expected_nonzero=2, group_df=df)
     p = joint_draws(block_model(prior, columns_of(paths)), draws=2000)
     # The scale that the coefficients have beyond own, global and slab, undone by hand.
-    tau, c2 = 2 / 1 * 0.05 * half_t(p, "b_global"), 0.25 * p["b_slab"]
+    tau, c2 = 2 / 1 * 0.05 * p["b_global"], 0.25 * p["b_slab"]
     shrunk = (p["b"] / p["b_raw"]) ** 2
     local2 = shrunk / (tau**2 * (1 - shrunk / c2[:, None]).T).T
-    scale = np.sqrt(local2) / half_t(p, "b_local")
+    scale = np.sqrt(local2) / p["b_local"]
     law = stats.t(df)
     mean = 2 * law.expect(lambda x: x, lb=0)  # numerically, not by the formula under test
     assert stats.kstest((scale * mean).ravel(), lambda x: 2 * law.cdf(x) - 1).pvalue > 1e-3
@@ -78,9 +74,9 @@ def test_groups_move_the_expected_number_without_changing_it() -> None:
     prior = Grouped(expected_nonzero=expected, global_df=1e6)
     p = joint_draws(block_model(prior, columns, scales=scales_of(size, unit_sd=unit_sd)), draws=draws)
     mean = stats.t(4).expect(lambda x: x, lb=0) * 2
-    gene, pathway = half_t(p, "b_group_1") / mean, half_t(p, "b_group_2") / mean
+    gene, pathway = p["b_group_1"] / mean, p["b_group_2"] / mean
     tau0 = expected / (size - expected) * unit_sd
-    local = half_t(p, "b_local") * np.repeat(gene, 4, axis=1) * np.repeat(pathway, 40, axis=1)
+    local = p["b_local"] * np.repeat(gene, 4, axis=1) * np.repeat(pathway, 40, axis=1)
     effective = (1 - 1 / (1 + (tau0 * local / unit_sd) ** 2)).sum(axis=1)
     error = effective.std() / np.sqrt(draws)
     a2 = (tau0 / unit_sd) ** 2 * 4.0 / mean**4  # E[t^2] = 2 for four degrees of freedom, at both levels

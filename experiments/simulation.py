@@ -192,11 +192,14 @@ def checked_size(config: Mapping[str, Any]) -> str:
         If they are not, no number of patients is given, or fewer than two seeds: one says nothing of its own error.
     """
     size = str(config["size"]["name"])
-    for knob, legal in (("patients", "one or more whole numbers from 1"), ("seeds", "whole numbers from 2")):
+    for knob, legal in (("patients", "a list of whole numbers from 1"), ("seeds", "a whole number from 2")):
         found = config[knob].get(size)
-        enough = bool(found) if knob == "patients" else isinstance(found, int) and found >= 2
+        if knob == "patients":
+            enough = isinstance(found, list) and bool(found) and all(type(n) is int and n >= 1 for n in found)
+        else:
+            enough = type(found) is int and found >= 2
         if not enough:
-            raise SpecError(f"{knob}.{size}: {found!r} found; legal are {legal}", code="knob_out_of_range")
+            raise SpecError(f"{knob}.{size}: {found!r} found; legal is {legal}", code="knob_out_of_range")
     return size
 
 
@@ -234,7 +237,13 @@ def _model(study: Study, scenario: Scenario) -> Mapping[str, Any]:
     models, kind = study.config["models"], str(name_of(type(scenario.outcome)))
     if kind not in models:
         raise SpecError(f"models: none for outcome {kind}; {did_you_mean(kind, models)}")
-    return dict(models[kind])
+    model = dict(models[kind])
+    if not isinstance(model["worthwhile"], int | float) or not 0 < model["worthwhile"] < float("inf"):
+        raise SpecError(
+            f"models.{kind}.worthwhile: {model['worthwhile']!r} found; legal is (0, inf)",
+            code="knob_out_of_range",
+        )
+    return model
 
 
 def spec_for(model: Mapping[str, Any], trial: Trial) -> ModelSpec:

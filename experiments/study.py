@@ -189,7 +189,9 @@ def open_folder(config: Mapping[str, Any]) -> Path:
         If it is there and the configuration says neither to continue nor to replace it.
     """
     folder = Path(config["output"])
-    if folder.exists() and config["existing"] == "refuse":
+    # A run whose settings were refused leaves an empty folder.
+    begun = folder.is_dir() and any(folder.iterdir())
+    if begun and config["existing"] == "refuse":
         raise OutputExistsError(
             f"{folder} exists already; say existing=continue to go on from finished chains, existing=replace to "
             "start afresh, or output=<another folder>"

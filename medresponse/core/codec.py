@@ -15,6 +15,16 @@ from medresponse.core.text import canonical_text
 
 Plain = Any  # what yaml.safe_load and json.loads return
 _SCALARS = frozenset({str, float, int, bool})
+_STATES_LEGAL: set[type] = set()
+
+
+def states_legal[T: type](kind: T) -> T:
+    """Mark a dataclass that refuses unknown fields and values of a wrong type itself, saying what is legal.
+
+    Its messages begin with the name of the field, or with that of the part and the field, and get the rest of the path here.
+    """
+    _STATES_LEGAL.add(kind)
+    return kind
 
 
 def to_plain(value: object) -> Plain:
@@ -90,6 +100,8 @@ def _decode(kind: Any, plain: Plain, path: str) -> Any:
 
 def _decode_dataclass(kind: type, plain: Plain, path: str) -> Any:
     _expect(plain, Mapping, path)
+    if kind in _STATES_LEGAL:
+        return _decode_stating(kind, plain, path)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in plain:
         if key not in fields:
@@ -106,6 +118,29 @@ def _decode_dataclass(kind: type, plain: Plain, path: str) -> Any:
         raise SpecError(f"{path}: {error}") from error
     except SchemaError as error:
         raise SchemaError(f"{path}.{error.args[0]}", code=error.code) from error
+
+
+def _decode_stating(kind: type, plain: Mapping[str, Plain], path: str) -> Any:
+    """Decode what the class cannot refuse itself, and let it refuse the rest in its own words."""
+    hints, arguments, wrong = _type_hints(kind), {}, None
+    for key, value in plain.items():
+        nested = is_kind(hints.get(key)) or dataclasses.is_dataclass(hints.get(key))
+        try:
+            arguments[key] = _decode(hints[key], value, f"{path}.{key}") if key in hints else value
+        except SpecError as error:
+            if nested:
+                raise
+            wrong, arguments[key] = error, value
+    try:
+        made = kind(**arguments)
+    except SpecError as error:
+        above, _, own = path.rpartition(".")
+        said = str(error.args[0])
+        where = above if said.startswith(f"{own}.") else path
+        raise SpecError(f"{where}.{said}" if where else said, code=error.code) from error
+    if wrong is not None:
+        raise wrong
+    return made
 
 
 @functools.cache

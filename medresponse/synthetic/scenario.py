@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -24,7 +24,7 @@ from medresponse.synthetic.mechanisms.kinds import (
     Missing,
     Outcome,
 )
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, fits
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, fits, knobs, labels
 from medresponse.synthetic.mechanisms.missing import Complete, CompleteFollowUp
 from medresponse.synthetic.mechanisms.outcomes import GaussianOutcome
 
@@ -35,6 +35,7 @@ PARTS: Mapping[str, type] = MappingProxyType({
 """Field of a scenario -> the protocol of what it holds."""
 
 
+@knobs("sites")
 @dataclass(frozen=True, kw_only=True)
 class Sites:
     """Sites of the trial.
@@ -68,6 +69,7 @@ class Sites:
             between("sites.held_out", self.held_out, 0, self.n - 1)
 
 
+@knobs("confounding")
 @dataclass(frozen=True, kw_only=True)
 class Confounding:
     """What makes treated patients differ in prognosis.
@@ -94,6 +96,7 @@ class Confounding:
         between("confounding.ancestry", self.ancestry, -2.0, 2.0)
 
 
+@knobs("")
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
     """Every knob of a made-up cohort.
@@ -138,12 +141,15 @@ class Scenario:
         between("coupling", self.coupling, 0.0, 1.0)
         for part, kind in PARTS.items():
             fits(part, getattr(self, part), kind)
-        labels = {label.strip() for label in self.treatments}
-        if len(self.treatments) < 2 or len(labels) < len(self.treatments) or "" in labels:
-            raise SpecError(
-                "treatments: legal are two or more different labels that are not blank",
-                code="knob_out_of_range",
-            )
+        if not isinstance(self.name, str):
+            raise SpecError(f"name: {self.name!r} found; legal is text", code="knob_out_of_range")
+        labels("treatments", self.treatments, fewest=2)
+        for part, one in (("sites", Sites), ("confounding", Confounding)):
+            if type(getattr(self, part)) is not one:
+                raise SpecError(
+                    f"{part}: {type(getattr(self, part)).__name__} found; legal is {one.__name__}",
+                    code="knob_out_of_range",
+                )
         self.assignment.check(self.treatments, has_sites=self.sites.n > 0)
         self.outcome.check(self.treatments)
         if not isinstance(self.censoring, Uncensored) and not self.outcome.is_time:
@@ -176,7 +182,7 @@ def scenarios() -> Mapping[str, Scenario]:
     return dict(sorted(_NAMED.items()))
 
 
-def scenario(name: str, **knobs: Any) -> Scenario:
+def scenario(name: str, **changed: Any) -> Scenario:
     """Return a named scenario with some of its fields replaced.
 
     Raises
@@ -187,8 +193,4 @@ def scenario(name: str, **knobs: Any) -> Scenario:
     known = scenarios()
     if name not in known:
         raise SpecError(f"scenario: no {name!r}; {did_you_mean(name, list(known))}", code="unknown_scenario")
-    valid = [field.name for field in fields(Scenario)]
-    for knob in knobs:
-        if knob not in valid:
-            raise SpecError(f"scenario.{knob}: unknown knob; {did_you_mean(knob, valid)}")
-    return replace(known[name], **knobs)
+    return replace(known[name], **changed)

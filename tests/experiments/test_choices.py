@@ -18,6 +18,13 @@ store()
         ),
         ("scenario@scenarios.one=s1", "scenario: no 's1'"),
         ("size=tiny", "size: no 'tiny'; valid are: ci, full, smoke"),
+        ("sead=3", "sead: no setting 'sead'; did you mean 'seed'?"),
+        ("engine.drws=3", "engine.drws: no setting 'drws' in engine; did you mean 'draws'?"),
+        (
+            "scenario.missing.rate=0.3",
+            "scenario.missing.rate: no setting 'rate' in scenario.missing; it has none",
+        ),
+        ("scenario/foo=3", "no setting 'scenario/foo'; did you mean 'scenario'?"),
         ("+spec=[actg175,none_such]", "spec: no 'none_such'; valid are: actg175"),
     ],
 )
@@ -39,6 +46,8 @@ def test_an_experiment_must_be_named():
     [
         ["experiment=simulation", "scenario=s02_linear_rct", "scenario/assignment=rct", "seed=3", "patients.smoke=[20]"],
         ["experiment=semi_synthetic", "source@cohort=file", "size=ci", "~spec", "--config-path=elsewhere"],
+        ["experiment=simulation", "scenario/assignment=observational", "scenario.assignment.root=0.5", "+scenario.new=1"],
+        ["experiment=simulation", "hydra.verbose=true"],
         ["--help"],
         ["experiment=simulation", "scenario={"],
     ],

@@ -114,5 +114,5 @@ def test_another_kind_replaces_a_part_whole():
 
 def test_a_knob_of_another_kind_is_refused_by_name():
     config = composed("experiment=simulation", "scenario=s03_step_confounded", "+scenario.assignment.block=4")
-    with pytest.raises(SpecError, match=r"scenario\.assignment\.block: unknown entry"):
+    with pytest.raises(SpecError, match=r"scenario\.assignment\.block: no knob of observational but of rct"):
         from_plain(Scenario, config["scenario"])

@@ -145,11 +145,17 @@ def test_figures_and_tables_hold_every_scenario(tmp_path, sizes):
 @pytest.mark.parametrize(
     ("knob", "message"),
     [
-        ("seeds.smoke=1", "seeds.smoke: 1 found; legal are whole numbers from 2"),
-        ("patients.smoke=[]", r"patients.smoke: \[\] found; legal are one or more"),
+        ("seeds.smoke=1", "seeds.smoke: 1 found; legal is a whole number from 2"),
+        ("patients.smoke=[]", r"patients.smoke: \[\] found; legal is a list of whole numbers from 1"),
         ("seed=null", "seed: None found; legal are whole numbers from 0"),
         ("seed=-1", "seed: -1 found"),
-        ("patients.smoke=[0]", r"n: 0 found; legal is \[1, 1e\+07\]"),
+        ("patients.smoke=[0]", r"patients.smoke: \[0\] found; legal is a list of whole numbers from 1"),
+        ("patients.smoke=300", "patients.smoke: 300 found"),
+        ("models.gaussian.worthwhile=0", r"models.gaussian.worthwhile: 0 found; legal is \(0, inf\)"),
+        (
+            "scenario.effect.magnitude=0.3",
+            r"scenario.effect.magnitude: 0.3 found; legal is a list of numbers, each in \[-5, 5\]",
+        ),
         ("scenario.outcome.sd=-1", r"outcome.sd: -1 found; legal is \(0, inf\)"),
         ("scenario.effect.heterogeneity=huge", "scenario.effect.heterogeneity: .*'huge'"),
     ],

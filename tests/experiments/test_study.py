@@ -20,7 +20,8 @@ def config(tmp_path, **changes):
 
 
 def test_an_output_folder_that_exists_is_refused_unless_told(tmp_path):
-    folder = open_folder(config(tmp_path))
+    open_folder(config(tmp_path))
+    folder = open_folder(config(tmp_path))  # what a run refused at once has left: nothing
     (folder / "kept.txt").write_text("kept")
     with pytest.raises(OutputExistsError, match="existing=continue"):
         open_folder(config(tmp_path))

@@ -2,14 +2,65 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from medresponse.core.codec import field_names, states_legal
 from medresponse.core.errors import SpecError
-from medresponse.core.registry import registered
+from medresponse.core.registry import did_you_mean, register, registered
+
+
+def mechanism[T: type](kind: type, name: str) -> Callable[[T], T]:
+    """Return a class decorator that registers a mechanism, whose fields are `knobs`."""
+
+    def decorate(cls: T) -> T:
+        return register(kind, name)(knobs(kind.__name__.lower(), kind)(cls))
+
+    return decorate
+
+
+def knobs[T: type](of: str, kind: type | None = None) -> Callable[[T], T]:
+    """Return a class decorator for a dataclass that refuses an unknown knob, or a missing one, by name, and takes a list for a tuple.
+
+    Parameters
+    ----------
+    of : str
+        What stands before the names of its knobs in a message; empty for nothing.
+    kind : type, optional
+        The protocol of a mechanism, of which another may have the knob.
+    """
+
+    def decorate(cls: T) -> T:
+        make = cls.__init__  # type: ignore[misc]
+
+        @functools.wraps(make)
+        def checked(self: object, *values: object, **named: object) -> None:
+            for knob in named:
+                if knob not in field_names(cls):
+                    raise _unknown(f"{of}.{knob}" if of else knob, knob, cls, kind)
+            for field in dataclasses.fields(cls):
+                if field.default is field.default_factory and field.name not in named:  # both are MISSING
+                    raise SpecError(f"{f'{of}.' if of else ''}{field.name}: missing", code="no_knob")
+            make(self, *values, **{k: tuple(v) if isinstance(v, list) else v for k, v in named.items()})
+
+        cls.__init__ = checked  # type: ignore[misc]
+        return states_legal(cls)
+
+    return decorate
+
+
+def _unknown(path: str, knob: str, cls: type, kind: type | None) -> SpecError:
+    others = registered(kind) if kind else {}
+    owner = next((name for name, one in others.items() if one is not cls and knob in field_names(one)), None)
+    mine = next((f" of {name}" for name, one in others.items() if one is cls), "")
+    hint = f" but of {owner}" if owner else ""
+    valid = did_you_mean(knob, list(field_names(cls))) if field_names(cls) else "it has none"
+    return SpecError(f"{path}: no knob{mine}{hint}; {valid}", code="unknown_knob")
 
 
 def is_number(value: object, *, whole: bool = False) -> bool:
@@ -39,7 +90,8 @@ def between(
 
 
 def _ends(low: float, high: float, open_low: bool, open_high: bool) -> str:
-    return f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high or math.isinf(high) else ']'}"
+    first, last = (str(end) if isinstance(end, int) else f"{end:g}" for end in (low, high))
+    return f"{'(' if open_low else '['}{first}, {last}{')' if open_high or math.isinf(high) else ']'}"
 
 
 def each_between(
@@ -98,6 +150,20 @@ def fits(part: str, value: Any, kind: type) -> None:
 def _choices(cls: type) -> dict[str, tuple[object, ...]]:
     """Return knob -> its words, of knobs that take one of several words."""
     return {knob: get_args(hint) for knob, hint in get_type_hints(cls).items() if get_origin(hint) is Literal}
+
+
+def labels(knob: str, values: Sequence[str], *, fewest: int = 0) -> None:
+    """Refuse what is no list of names, `fewest` or more, that are not blank and differ."""
+    if (
+        not isinstance(values, tuple | list)
+        or len(values) < fewest
+        or not all(isinstance(value, str) and value.strip() for value in values)
+        or len({value.strip() for value in values}) < len(values)
+    ):
+        raise SpecError(
+            f"{knob}: {values!r} found; legal is a list of {f'{fewest} or more ' if fewest else ''}different names, none blank",
+            code="knob_out_of_range",
+        )
 
 
 def rising(knob: str, times: Sequence[float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from benchmarks.linkage import neighbours_r2
 from medresponse.cohort import cohort_from_frame
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import DataError, SpecError
+from medresponse.core.registry import registered
 from medresponse.synthetic.mechanisms.assignments import Observational, Randomised
 from medresponse.synthetic.mechanisms.censoring import Administrative, Informative
 from medresponse.synthetic.mechanisms.covariates import FittedCopula, GaussianCopula, RealResample
@@ -24,7 +26,7 @@ from medresponse.synthetic.mechanisms.outcomes import (
     TumourGrowthOutcome,
     WeibullOutcome,
 )
-from medresponse.synthetic.scenario import Confounding, Scenario, Sites, scenario
+from medresponse.synthetic.scenario import PARTS, Confounding, Scenario, Sites, scenario
 from medresponse.synthetic.simulation import simulate
 
 BASE = Scenario(name="base", n=500)
@@ -197,11 +199,11 @@ def test_incidences_and_event_free_share_sum_to_one() -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
-    "n": (lambda: _with(n=0), r"n: 0 found; legal is \[1, 1e\+07\]"),
-    "n not whole": (lambda: _with(n=10.5), r"n: 10\.5 found; legal is whole numbers in \[1, 1e\+07\]"),
+    "n": (lambda: _with(n=0), r"n: 0 found; legal is \[1, 10000000\]"),
+    "n not whole": (lambda: _with(n=10.5), r"n: 10\.5 found; legal is whole numbers in \[1, 10000000\]"),
     "n no number": (lambda: _with(n="10"), "n: '10' found; legal is"),
     "world": (lambda: _with(world=-1), "world: -1 found; legal is"),
-    "blank": (lambda: _with(treatments=("", "b", "c")), "treatments: legal are two or more different labels"),
+    "blank": (lambda: _with(treatments=("", "b", "c")), "treatments: .* found; legal is a list of 2 or more different names, none blank"),
     "mean": (lambda: GaussianOutcome(mean=float("inf")), r"outcome\.mean: inf found; legal is \(-inf, inf\)"),
     "word": (lambda: _with(effect=Modifiers(heterogeneity="huge")), r"effect\.heterogeneity: 'huge' found; legal are none, med, high"),
     "surface": (lambda: _with(outcome=GaussianOutcome(surface="cubic")), r"outcome\.surface: 'cubic' found; legal are linear, polynomial"),
@@ -226,7 +228,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "shares": (lambda: StarAlleles(shares=(1.0,)), r"genome.shares: \(1.0,\) found; legal is a list of 2 numbers"),
     "no shares": (lambda: BaldingNichols(shares=1.0), "genome.shares: 1.0 found"),
     "no ratio": (lambda: Randomised(ratio=2), "assignment.ratio: 2 found"),
-    "treatments": (lambda: _with(treatments=("a",)), "treatments: legal are two or more"),
+    "treatments": (lambda: _with(treatments=("a",)), "treatments: .* legal is a list of 2 or more"),
     "seed": (lambda: simulate(_with()), "seed: missing"),
     "no gene": (lambda: simulate(_with(effect=LossOfFunction()), seed=1), "needs the genome star_alleles"),
     "no ancestry": (lambda: simulate(_with(confounding=Confounding(ancestry=1.0)), seed=1), "confounding.ancestry"),
@@ -235,7 +237,14 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "held out": (lambda: Sites(n=3, held_out=3), r"sites.held_out: 3 found; legal is \[0, 2\]"),
     "real": (lambda: simulate(_with(covariates=RealResample()), seed=1), "real_resample needs a real cohort"),
     "name": (lambda: scenario("s02_linear"), "did you mean 's02_linear_rct'"),
-    "knob": (lambda: scenario("s02_linear_rct", arms=2), "scenario.arms: unknown knob"),
+    "knob": (lambda: scenario("s02_linear_rct", arms=2), "arms: no knob; valid are: assignment, "),
+    "knob of another kind": (
+        lambda: Observational(block=4), r"assignment\.block: no knob of observational but of rct; valid are: model, overlap, root, strength",
+    ),
+    "misspelt": (lambda: Sites(icd=0.1), r"sites\.icd: no knob; did you mean 'icc'\?"),
+    "no name": (lambda: Scenario(), "name: missing"),
+    "sites": (lambda: _with(sites=3), "sites: int found; legal is Sites"),
+    "never": (lambda: Informative(end=0.0), r"censoring\.end: 0 found; legal is \(0, inf\)"),
     "end": (
         lambda: simulate(_with(outcome=WeibullOutcome(), censoring=Informative(rate=0.1, end=6.0)), seed=1),
         "censoring.rate: 0.1 found; legal is",
@@ -253,8 +262,51 @@ def test_refused_with_the_knob_and_its_range(case: str) -> None:
 def test_knobs_of_another_kind_are_refused_by_name() -> None:
     plain = to_plain(_with(assignment=Observational()))
     plain["assignment"]["block"] = 6
-    with pytest.raises(SpecError, match=r"scenario\.assignment\.block: unknown entry"):
+    with pytest.raises(SpecError, match=r"scenario\.assignment\.block: no knob of observational but of rct"):
         from_plain(Scenario, plain)
+
+
+WRONG = (None, True, "none of them", float("nan"), {}, ("",), (None,), (float("nan"),), -1e9)
+KNOBS = [
+    (part, name, field.name)
+    for part, kind in PARTS.items()
+    for name, cls in registered(kind).items()
+    for field in fields(cls)
+]
+
+
+@pytest.mark.parametrize(("part", "name", "knob"), KNOBS)
+def test_a_wrong_value_is_refused_by_the_knobs_name_from_python_and_from_plain_data(part, name, knob) -> None:
+    """Whatever its type; means of outcomes alone may be any number."""
+    cls = registered(PARTS[part])[name]
+    time = {"outcome": WeibullOutcome()} if part == "censoring" else {}
+    for wrong in WRONG[: -1 if knob == "mean" else None]:
+        plain = to_plain(_with(**time)) | {part: {"kind": name, knob: wrong}}
+        message = rf"{part}\.{knob}\b.* (found|allowed)"
+        with pytest.raises(SpecError, match=message):
+            _with(**time, **{part: cls(**{knob: wrong})})
+        with pytest.raises(SpecError, match=message):
+            from_plain(Scenario, plain)
+
+
+def test_a_list_is_as_good_as_a_tuple() -> None:
+    given = Modifiers(magnitude=[0.3, 0.15])
+    assert given == Modifiers(magnitude=(0.3, 0.15))
+    assert simulate(_with(effect=given), seed=1).truth.data.sizes["treatment"] == 3
+
+
+def test_plain_data_are_refused_with_the_whole_path_and_the_range() -> None:
+    plain = to_plain(_with())
+    for part, knob, value, legal in (
+        ("effect", "magnitude", 0.3, r"a list of numbers, each in \[-5, 5\]"),
+        ("outcome", "explained", "high", r"\[0, 1\)"),
+        ("sites", "n", 1.5, r"whole numbers in \[0, 500\]"),
+    ):
+        changed = plain | {part: plain[part] | {knob: value}}
+        with pytest.raises(
+            SpecError, match=rf"^\[knob_out_of_range\] study\.{part}\.{knob}: .* found; legal is {legal}"
+        ):
+            from_plain(Scenario, changed, path="study")
 
 
 def test_new_patients_must_be_complete() -> None:

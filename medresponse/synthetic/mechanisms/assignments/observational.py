@@ -8,13 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Assignment
-from medresponse.synthetic.mechanisms.knobs import between
+from medresponse.synthetic.mechanisms.knobs import between, mechanism
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
 
-@register(Assignment, "observational")
+@mechanism(Assignment, "observational")
 @dataclass(frozen=True, kw_only=True)
 class Observational:
     """A multinomial logit of surfaces of the patient's scores.

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Assignment
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, one_each
+from medresponse.synthetic.mechanisms.knobs import (
+    between,
+    contradicts,
+    each_between,
+    labels,
+    mechanism,
+    one_each,
+)
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
 
-@register(Assignment, "rct")
+@mechanism(Assignment, "rct")
 @dataclass(frozen=True, kw_only=True)
 class Randomised:
     """Randomisation in permuted blocks.
@@ -34,6 +40,7 @@ class Randomised:
 
     def __post_init__(self) -> None:
         between("assignment.block", self.block, 2, 1000)
+        labels("assignment.strata", self.strata)
         each_between("assignment.ratio", self.ratio, 1, 1000)  # every treatment is given to somebody
 
     @property

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Censoring, Signal
-from medresponse.synthetic.mechanisms.knobs import between
+from medresponse.synthetic.mechanisms.knobs import between, mechanism
 
 
-@register(Censoring, "none")
+@mechanism(Censoring, "none")
 @dataclass(frozen=True, kw_only=True)
 class Uncensored:
     """Everybody is followed until the event."""
@@ -35,7 +34,7 @@ class Uncensored:
         return np.full(len(hazard), np.inf)
 
 
-@register(Censoring, "administrative")
+@mechanism(Censoring, "administrative")
 @dataclass(frozen=True, kw_only=True)
 class Administrative:
     """Patients enter evenly over `accrual` months; the study ends `follow_up` months after the last entry."""
@@ -66,7 +65,7 @@ class Administrative:
         return self.follow_up + self.accrual * rng.random(len(hazard))
 
 
-@register(Censoring, "informative")
+@mechanism(Censoring, "informative")
 @dataclass(frozen=True, kw_only=True)
 class Informative:
     """Patients leave at a constant hazard that grows with their log hazard of the event.
@@ -92,6 +91,7 @@ class Informative:
         between("censoring.rate", self.rate, 0.0, 1.0, open_low=True, open_high=True)
         between("censoring.strength", self.strength, -3.0, 3.0)
         between("censoring.hidden", self.hidden, -3.0, 3.0)
+        between("censoring.end", self.end, 0.0, np.inf, open_low=True)
 
     @property
     def target(self) -> float | None:

@@ -10,10 +10,9 @@ from scipy.special import ndtri
 from medresponse.cohort import Cohort
 from medresponse.cohort.feature import Feature
 from medresponse.core.errors import SpecError
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.column import Column, Values, standardised
 from medresponse.synthetic.mechanisms.kinds import Covariates
-from medresponse.synthetic.mechanisms.knobs import between
+from medresponse.synthetic.mechanisms.knobs import between, mechanism
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ _MENU: tuple[_Number | _Levels, ...] = (
 )
 
 
-@register(Covariates, "gaussian_copula")
+@mechanism(Covariates, "gaussian_copula")
 @dataclass(frozen=True, kw_only=True)
 class GaussianCopula:
     """Columns whose normal scores share one common factor.

@@ -10,16 +10,16 @@ import polars as pl
 from medresponse.cohort import Cohort
 from medresponse.cohort.feature import TRANSFORMS, Feature
 from medresponse.core.errors import DataError, SpecError
-from medresponse.core.registry import register
 from medresponse.core.rng import derive_seed
 from medresponse.synthetic.learned import GaussianCopula, learn
 from medresponse.synthetic.mechanisms.column import Column, Values, standardised
 from medresponse.synthetic.mechanisms.kinds import Covariates
+from medresponse.synthetic.mechanisms.knobs import mechanism
 
 _FEWEST = 50  # complete patients to resample from
 
 
-@register(Covariates, "real_resample")
+@mechanism(Covariates, "real_resample")
 @dataclass(frozen=True, kw_only=True)
 class RealResample:
     """Whole rows of a real cohort's features, with replacement: real joint distribution, real patients' values.
@@ -39,7 +39,7 @@ class RealResample:
         return {column.name: column.values(table[column.name])[rows] for column in columns_of(cohort)}
 
 
-@register(Covariates, "fitted_copula")
+@mechanism(Covariates, "fitted_copula")
 @dataclass(frozen=True, kw_only=True)
 class FittedCopula:
     """Features drawn from a Gaussian copula that was learned from a real cohort: nobody's rows."""

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.genomes.star_alleles import CYP2C19, LOST
 from medresponse.synthetic.mechanisms.kinds import Effect, Scores
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, one_each
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, mechanism, one_each
 
 
-@register(Effect, "loss_of_function")
+@mechanism(Effect, "loss_of_function")
 @dataclass(frozen=True, kw_only=True)
 class LossOfFunction:
     """The first active treatment loses effect with each CYP2C19 allele without function; others do not.

@@ -9,15 +9,14 @@ from typing import Literal
 
 import numpy as np
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Effect, Scores
-from medresponse.synthetic.mechanisms.knobs import between, each_between, one_each
+from medresponse.synthetic.mechanisms.knobs import between, each_between, mechanism, one_each
 
 RATIOS = MappingProxyType({"none": 0.0, "med": 0.5, "high": 1.0})
 """Heterogeneity -> standard deviation of the effect over its average size."""
 
 
-@register(Effect, "modifiers")
+@mechanism(Effect, "modifiers")
 @dataclass(frozen=True, kw_only=True)
 class Modifiers:
     """An average effect, and a standardised surface of some scores around it, another for each treatment.

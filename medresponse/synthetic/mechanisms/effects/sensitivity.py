@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Effect, Scores
-from medresponse.synthetic.mechanisms.knobs import between
+from medresponse.synthetic.mechanisms.knobs import between, mechanism
 
 
-@register(Effect, "sensitivity")
+@mechanism(Effect, "sensitivity")
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
     """One surface for every dose: the log of the potency.

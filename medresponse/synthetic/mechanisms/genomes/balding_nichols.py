@@ -9,15 +9,14 @@ import numpy as np
 from scipy.special import ndtri
 
 from medresponse.cohort.feature import Feature
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.column import Column, Values, standardised
 from medresponse.synthetic.mechanisms.kinds import Genome
-from medresponse.synthetic.mechanisms.knobs import between, each_between
+from medresponse.synthetic.mechanisms.knobs import between, each_between, mechanism
 
 _RARE = 0.05  # frequencies lie between this and one less this, in the ancestral population
 
 
-@register(Genome, "bn_ar1")
+@mechanism(Genome, "bn_ar1")
 @dataclass(frozen=True, kw_only=True)
 class BaldingNichols:
     """Allele counts: population frequencies by drift, linkage by an autoregressive latent haplotype.

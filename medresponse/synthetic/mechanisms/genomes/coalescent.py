@@ -13,11 +13,10 @@ import numpy as np
 
 from medresponse.cohort.feature import Feature
 from medresponse.core.errors import SpecError
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.column import Column, Values
 from medresponse.synthetic.mechanisms.genomes.balding_nichols import ancestry_column, draw_ancestry
 from medresponse.synthetic.mechanisms.kinds import Genome
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, mechanism
 
 POPULATIONS = ("african", "european", "east_asian")
 """Whom the model's three populations stand for: Yoruba, Utah residents of European ancestry, Han Chinese."""
@@ -27,7 +26,7 @@ _RECOMBINATION, _MUTATION = 1.2e-8, 1.29e-8  # for each base and generation, ave
 _TRIES = 100  # regions without a common variant before giving up
 
 
-@register(Genome, "msprime")
+@mechanism(Genome, "msprime")
 @dataclass(frozen=True, kw_only=True)
 class Coalescent:
     """Allele counts from haplotypes simulated by their ancestry. Needs the extra ``genomics`` (msprime, GPL-3 or later).

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.column import Column, Values
 from medresponse.synthetic.mechanisms.kinds import Genome
+from medresponse.synthetic.mechanisms.knobs import mechanism
 
 
-@register(Genome, "none")
+@mechanism(Genome, "none")
 @dataclass(frozen=True, kw_only=True)
 class NoGenome:
     """No genetic columns."""

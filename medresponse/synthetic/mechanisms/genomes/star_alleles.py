@@ -9,11 +9,10 @@ from types import MappingProxyType
 import numpy as np
 
 from medresponse.cohort.feature import Feature
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.column import Column, Values, standardised
 from medresponse.synthetic.mechanisms.genomes.balding_nichols import ancestry_column, draw_ancestry
 from medresponse.synthetic.mechanisms.kinds import Genome
-from medresponse.synthetic.mechanisms.knobs import between, each_between
+from medresponse.synthetic.mechanisms.knobs import between, each_between, mechanism
 
 ANCESTRIES = ("european", "east_asian")
 CYP2C19 = ("poor", "intermediate", "normal", "rapid", "ultrarapid")
@@ -35,7 +34,7 @@ _2D6: Mapping[str, tuple[float, float]] = {
 _ACTIVITY = np.array([1.0, 0.0, 0.0, 0.25, 0.5])
 
 
-@register(Genome, "star_alleles")
+@mechanism(Genome, "star_alleles")
 @dataclass(frozen=True, kw_only=True)
 class StarAlleles:
     """Metaboliser phenotypes from two alleles each, drawn at the frequencies of the patient's ancestry.

@@ -8,12 +8,11 @@ from typing import Literal
 import numpy as np
 from scipy.special import expit
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Dropout, Signal
-from medresponse.synthetic.mechanisms.knobs import between
+from medresponse.synthetic.mechanisms.knobs import between, mechanism
 
 
-@register(Dropout, "none")
+@mechanism(Dropout, "none")
 @dataclass(frozen=True, kw_only=True)
 class CompleteFollowUp:
     """Every outcome is recorded."""
@@ -28,7 +27,7 @@ class CompleteFollowUp:
         return np.zeros(len(response))
 
 
-@register(Dropout, "leaving")
+@mechanism(Dropout, "leaving")
 @dataclass(frozen=True, kw_only=True)
 class Leaving:
     """Patients leave before their outcome is known.

@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 from scipy.special import expit
 
-from medresponse.core.registry import did_you_mean, register
+from medresponse.core.registry import did_you_mean
 from medresponse.synthetic.mechanisms.kinds import Missing, Scores
-from medresponse.synthetic.mechanisms.knobs import between, contradicts
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, labels, mechanism
 
 
-@register(Missing, "none")
+@mechanism(Missing, "none")
 @dataclass(frozen=True, kw_only=True)
 class Complete:
     """Every value is recorded."""
@@ -28,7 +28,7 @@ class Complete:
         return {}
 
 
-@register(Missing, "features")
+@mechanism(Missing, "features")
 @dataclass(frozen=True, kw_only=True)
 class AtRandom:
     """Values of some columns are missing.
@@ -52,6 +52,7 @@ class AtRandom:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
+        labels("missing.of", self.of)
         between("missing.rate", self.rate, 0.0, 1.0, open_low=True, open_high=True)
         between("missing.strength", self.strength, -3.0, 3.0)
 

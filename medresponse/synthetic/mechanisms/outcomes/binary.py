@@ -11,14 +11,13 @@ import polars as pl
 import xarray as xr
 from scipy.special import expit, logit, ndtr
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between
+from medresponse.synthetic.mechanisms.knobs import between, mechanism
 from medresponse.synthetic.mechanisms.quadrature import over_normal
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
 
-@register(Outcome, "binary")
+@mechanism(Outcome, "binary")
 @dataclass(frozen=True, kw_only=True)
 class BinaryOutcome:
     """An event whose log odds are those of `base` less the predictor, which is on the log-odds scale.

@@ -11,9 +11,8 @@ import polars as pl
 import xarray as xr
 from scipy.special import log_ndtr
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between, each_between, rising
+from medresponse.synthetic.mechanisms.knobs import between, each_between, mechanism, rising
 from medresponse.synthetic.mechanisms.quadrature import over_normal, over_time
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
@@ -21,7 +20,7 @@ CAUSES = ("progression", "death")
 _SOONEST = 1e-3  # months; no follow-up is zero
 
 
-@register(Outcome, "competing")
+@mechanism(Outcome, "competing")
 @dataclass(frozen=True, kw_only=True)
 class CompetingOutcome:
     """Progression, which treatment delays, and death without it, which has a prognosis of its own.

@@ -10,13 +10,12 @@ import numpy as np
 import polars as pl
 import xarray as xr
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between
+from medresponse.synthetic.mechanisms.knobs import between, mechanism
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
 
-@register(Outcome, "gaussian")
+@mechanism(Outcome, "gaussian")
 @dataclass(frozen=True, kw_only=True)
 class GaussianOutcome:
     """A score of mean `mean` and standard deviation `sd` under the reference; higher is better.

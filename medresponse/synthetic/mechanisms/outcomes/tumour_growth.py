@@ -11,16 +11,22 @@ import polars as pl
 import xarray as xr
 from scipy.special import expit, logit, ndtr
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, one_each, rising
+from medresponse.synthetic.mechanisms.knobs import (
+    between,
+    contradicts,
+    each_between,
+    mechanism,
+    one_each,
+    rising,
+)
 from medresponse.synthetic.mechanisms.quadrature import over_normal
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
 _ORDER = 8  # of each of two integrals over patients' own growth and decay
 
 
-@register(Outcome, "tumour_growth")
+@mechanism(Outcome, "tumour_growth")
 @dataclass(frozen=True, kw_only=True)
 class TumourGrowthOutcome:
     """Size at t weeks over that at baseline: ``exp(-d t) + exp(g t) - 1`` (Stein et al. 2011, Clin Cancer Res 17:907).

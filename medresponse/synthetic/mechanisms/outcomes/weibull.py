@@ -11,16 +11,22 @@ import polars as pl
 import xarray as xr
 from scipy.special import log_ndtr
 
-from medresponse.core.registry import register
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between, contradicts, each_between, one_each, rising
+from medresponse.synthetic.mechanisms.knobs import (
+    between,
+    contradicts,
+    each_between,
+    mechanism,
+    one_each,
+    rising,
+)
 from medresponse.synthetic.mechanisms.quadrature import over_normal, over_time
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
 _SOONEST = 1e-3  # months; no follow-up is zero
 
 
-@register(Outcome, "weibull")
+@mechanism(Outcome, "weibull")
 @dataclass(frozen=True, kw_only=True)
 class WeibullOutcome:
     """A Weibull time with gamma frailty.

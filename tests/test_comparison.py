@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 
 from medresponse.cohort import Cohort, Continuous, Feature, Level, Schema, Treatment, cohort_from_frame
-from medresponse.comparison import Comparison, compare_fits, compare_specs, stacking_weights
+from medresponse.comparison import Comparison, compare_fits, compare_specs, mix_draws, stacking_weights
 from medresponse.core.errors import SpecError
 from medresponse.families import Gaussian
 from medresponse.inference import Fit, Nuts, fit
 from medresponse.inference.diagnostics import psis_loo
 from medresponse.model import ModelSpec
 from medresponse.priors import Normal
-from medresponse.response import log_predictive_density
+from medresponse.response import log_predictive_density, respond
 from medresponse.terms import Spline
 
 LINEAR = ModelSpec(family=Gaussian(), blocks={"history": Normal(sigma=1.0)}, modifiers={})
@@ -112,6 +112,16 @@ def test_fits_are_compared_as_their_specs_would_be(fits: dict[str, Fit], by_loo:
     assert found.table.equals(by_loo.table) and found.flags == by_loo.flags and found.method == "loo"
     for name, values in by_loo.pointwise.items():
         np.testing.assert_array_equal(found.pointwise[name], values)
+
+
+def test_fits_are_mixed_by_their_weights(fits: dict[str, Fit], by_loo: Comparison) -> None:
+    new = u_shaped(6, seed=7)
+    mixed = mix_draws(
+        {name: respond(one, new).draws() for name, one in fits.items()}, by_loo.weights, size=400, seed=1
+    )
+    assert sum(by_loo.weights.values()) == pytest.approx(1.0) and by_loo.weights["spline"] > 0.9
+    expected = sum(w * respond(fits[name], new).draws().mean("draw") for name, w in by_loo.weights.items())
+    np.testing.assert_allclose(mixed.mean("draw"), expected, atol=0.15)
 
 
 def test_fits_are_compared_on_patients_they_have_not_seen(fits: dict[str, Fit]) -> None:

@@ -43,6 +43,11 @@ class Comparison:
         """The spec with the highest elpd."""
         return str(self.table["spec"][0])
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """Spec -> stacking weight."""
+        return dict(zip(self.table["spec"].to_list(), self.table["weight"].to_list(), strict=True))
+
     def _repr_html_(self) -> str:
         body = self.table.with_columns(pl.selectors.float().round(2))._repr_html_()
         flags = "".join(f"<li>{escape(flag)}</li>" for flag in self.flags)

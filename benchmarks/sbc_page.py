@@ -11,7 +11,10 @@ import polars as pl
 from medresponse.sbc.uniformity import ecdf_p, uniformity
 
 DRAWS, QUANTITIES = 99, 13
+TESTED = 200
+"""Replicates of the calibrations among the tests."""
 _RUNS = 1000
+_KEPT = 2 * 200  # draws of a replicate with complete features
 _SIZED = "gaussian/normal/many"
 _REPORTED = (
     4  # of two arms, quantities that are no parameters: benefit's mean and spread, best value, log-likelihood
@@ -50,14 +53,18 @@ def page(kept: Mapping[str, Any], what: Mapping[str, str]) -> str:
     """
     cells = kept["cells"]
     red = [cell for cell, found in cells.items() if not found["passed"]]
-    parts = [_HEAD, f"## What was found\n\n{_summary(cells, red)}"]
+    parts = [_head(kept), f"## What was found\n\n{_summary(cells, red)}"]
     for name, words in what.items():
         own = {cell: found for cell, found in cells.items() if cell.endswith(f"/{name}")}
         if own:
             parts.append(f"### {words[0].upper()}{words[1:]} (`{name}`)\n\n{_table(own)}")
-    parts.append(f"## Not uniform\n\n{_failures(cells, red)}\n\n{_IMPUTED}\n\n{_SEARCHED}")
+    parts.append(
+        f"## Not uniform\n\n{_failures(cells, red)}\n\n{_IMPUTED}{_price(cells)}\n\n{_SHIFTED}\n\n{_SEARCHED}"
+    )
     parts.append(f"## What was not run\n\n{_not_run(kept['not_run'])}")
-    parts.append(f"## What a number of replicates sees\n\n{_POWER}\n\n{_power_table(kept['power'])}")
+    parts.append(
+        f"## What a number of replicates sees\n\n{_power_words(kept['power'])}\n\n{_power_table(kept['power'])}"
+    )
     return "\n\n".join(parts) + "\n"
 
 
@@ -71,12 +78,12 @@ a cohort, fits each, and ranks: coefficients, the family's parameters, mean and 
 value of the best treatment for each patient, the log-likelihood, and what is imputed. It says whether *inference* is right
 where the model is; whether the model is right for the patients is another question ([validation](validation.md)).
 
-Below are 400 replicates of each cell (family/prior/data) on a small made-up trial: sixty patients, two arms, three features,
+Below are {replicates} replicates of each cell (family/prior/data) on a small made-up trial: {patients} patients, two arms, three features,
 normal treatment effects. `spread` is the standard deviation of the ranks over that of uniform ones: above 1, posteriors are
 too narrow. A mean rank above 0.5: they are too low. A cell fails if the smallest p, after Holm's correction for all its
-quantities, is below 0.01; so would one calibrated cell in a hundred. Two short chains a fit, of 300 + 200
+quantities, is below {alpha}; so would that share of calibrated cells. Two short chains a fit, of 300 + 200
 draws, or for each of several imputations of 200 + 50: a replicate is *unmixed* if R-hat of a coefficient exceeds 1.05, and is
-counted with the others all the same. Divergences are summed over all kept draws (160,000 for complete features)."""
+counted with the others all the same. Divergences are summed over all kept draws ({draws:,} for complete features)."""
 _IMPUTED = """*Where features are imputed*, two things stand between a posterior and the one of all unknowns together, and the ranks
 measure what both come to.
 
@@ -90,9 +97,8 @@ measure what both come to.
   mend it; this package does not.
 - *A few imputations are pooled, not hundreds* (Zhou & Reiter 2010, Am Stat 64:159): posteriors are too narrow by about the
   share of missing information over the number of imputations. The log-likelihood, of each imputation's own features, shows
-  it most by its spread. `MultipleImputation(imputations=20)` takes about three times the CPU seconds of 5 here.
-
-A feature's shift (`missing.shifts`) is added to values that were drawn given outcomes as if there were none; an outcome that is not
+  it most by its spread."""
+_SHIFTED = """A feature's shift (`missing.shifts`) is added to values that were drawn given outcomes as if there were none; an outcome that is not
 gaussian enters as a normal companion ([model](model.md)). Mean codes of what is imputed are ranked too (`imputed mean`)."""
 _SEARCHED = """*Sums of trees and hinges* are sampled for 300 sweeps and then 400, every fourth kept, by two chains. Where many replicates
 are unmixed, a verdict is one on chains of that length as much as on the model: the tests of a fit would refuse most of these,
@@ -100,11 +106,38 @@ and the defaults are 1,000 sweeps and then 2,000, by four chains. Yet length is 
 first thirty replicates, sampled for 2,400 sweeps and then 1,600, left `sigma` as high (mean rank about 0.4) and 7 of them unmixed (13
 before). Whether chains still hang where the residual is small, or the trees' law in the sampler is another than that of
 the simulated ones, is not known."""
-_POWER = """Share of runs in which a wrong posterior of one quantity among thirteen turns the verdict red, by simulated ranks (1,000
-runs each; Monte Carlo error at most 0.016), for the test of the empirical distribution and the mean rank together, which is
-the one in force, and for the first alone. Posteriors narrower by a fifth need more than 400 replicates; with 200, the size that
-the tests of this package use, a bias of 0.3 posterior standard deviations of a single quantity is seen in about three runs
-of four, and one of several quantities nearly always."""
+_POWER = """Share of runs in which a wrong posterior of one quantity among {quantities} turns the verdict red, by simulated ranks ({runs:,}
+runs each; Monte Carlo error at most {error:.3f}), for the test of the empirical distribution and the mean rank together, which is
+the one in force, and for the first alone. The tests of this package take {tested} replicates: they see a bias of 0.3 posterior
+standard deviations of a single quantity in {bias:.0%} of runs, posteriors a fifth too narrow in {narrow:.0%} ({full} replicates: {full_bias:.0%}
+and {full_narrow:.0%}). A bias of several quantities is seen more often."""
+
+
+def _head(kept: Mapping[str, Any]) -> str:
+    replicates = max(found["replicates"] for found in kept["cells"].values())
+    return _HEAD.format(
+        replicates=replicates, patients=kept["patients"], alpha=kept["alpha"], draws=replicates * _KEPT
+    )
+
+
+def _price(cells: Mapping[str, Any]) -> str:
+    """Return what 20 imputations cost, where they were run."""
+    few, many = (cells.get(f"gaussian/normal/{name}") for name in ("missing", "missing_20"))
+    if few is None or many is None:
+        return ""
+    return (
+        f" `MultipleImputation(imputations=20)` took {many['cpu_seconds'] / few['cpu_seconds']:.1f} times the CPU seconds "
+        "of 5 here (gaussian, normal)."
+    )
+
+
+def _power_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    seen = {(row["wrong"], row["replicates"]): row["both"] for row in rows}
+    bias, narrow, full = "0.3 SD to one side", "a fifth too narrow", 400
+    return _POWER.format(
+        quantities=QUANTITIES, runs=_RUNS, error=0.5 / _RUNS**0.5, tested=TESTED, full=full, bias=seen[bias, TESTED],
+        narrow=seen[narrow, TESTED], full_bias=seen[bias, full], full_narrow=seen[narrow, full],
+    )  # fmt: skip
 
 
 def _summary(cells: Mapping[str, Any], red: Sequence[str]) -> str:

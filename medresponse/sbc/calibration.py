@@ -149,8 +149,7 @@ def sbc(
     truth : str
         Where parameters come from: ``prior``, or ``posterior`` given the cohort's outcomes.
     replicates : int
-        `docs/calibration.md` says what each number sees; 400 see a bias of 0.3 posterior standard deviations of one
-        quantity among a dozen in nine runs of ten.
+        `docs/calibration.md` says what each number sees.
     draws : int
         Thinned posterior draws that the truth is ranked among.
     seed : int

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from benchmarks.sbc import DATA, DESIGN, FAMILIES, FILE, PAGE, PRIORS, REPLICATES, SEARCHES, WHAT
-from benchmarks.sbc_page import page
+from benchmarks.sbc_page import TESTED, page
+from tests.sbc.test_calibration import CI_SIZE
 
 KEPT = json.loads(FILE.read_text(encoding="utf-8"))
 CELLS = KEPT["cells"]
@@ -19,6 +20,7 @@ def test_recorded_calibrations_are_of_the_full_size(cell):
 
 
 def test_the_page_says_what_the_file_holds():
+    assert TESTED == CI_SIZE
     assert PAGE.read_text(encoding="utf-8") == page(KEPT, WHAT)
     assert KEPT["not_run"] == [cell for cell in DESIGN if cell not in CELLS]
 

@@ -1,11 +1,20 @@
 """Outcome families: one file a family, registered by name."""
 
 from medresponse.families.augmented import Augmented
-from medresponse.families.base import Arrays, Canonical, CanonicalRows, Compressing, Family, Predictor
+from medresponse.families.base import (
+    Arrays,
+    Compressing,
+    Family,
+    Predictor,
+    RowLikelihood,
+    Rowwise,
+    centred_walk,
+)
 from medresponse.families.bernoulli import Bernoulli
-from medresponse.families.canonical import canonical_estimates
+from medresponse.families.canonical import CanonicalRows, canonical_estimates
 from medresponse.families.competing_risks import CompetingRisks
 from medresponse.families.cure import Cure
+from medresponse.families.event_rows import PiecewiseRows, WeibullRows
 from medresponse.families.gaussian import Gaussian
 from medresponse.families.loglogistic import Loglogistic
 from medresponse.families.lognormal import Lognormal
@@ -20,7 +29,6 @@ __all__ = [
     "Arrays",
     "Augmented",
     "Bernoulli",
-    "Canonical",
     "CanonicalRows",
     "CompetingRisks",
     "Compressing",
@@ -32,9 +40,14 @@ __all__ = [
     "NegativeBinomial",
     "Ordinal",
     "PiecewiseExponential",
+    "PiecewiseRows",
     "Poisson",
     "Predictor",
+    "RowLikelihood",
+    "Rowwise",
     "StudentT",
     "Weibull",
+    "WeibullRows",
     "canonical_estimates",
+    "centred_walk",
 ]

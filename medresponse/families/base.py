@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -154,34 +154,26 @@ class Compressing(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class CanonicalRows:
-    """A log-likelihood ``sum over rows of events * l - weight * A(l) + constant``, with l = centre + alpha + eta.
+class RowLikelihood(Protocol):
+    """A log-likelihood of patients' rows in one of the forms that are written out by hand."""
 
-    Alpha, the model's variable ``alpha``, is normal with sd 2, and ``centre + alpha`` its quantity ``intercept``.
+    def estimates(self, design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return a rough estimate of each coefficient, and its standard error were the others known.
 
-    Parameters
-    ----------
-    law : str
-        ``logit``: A(l) = log(1 + exp(l)). ``log``: A(l) = exp(l).
-    events, weight : numpy.ndarray
-        Shape (row,).
-    centre, constant : float
-    """
-
-    law: Literal["logit", "log"]
-    events: np.ndarray
-    weight: np.ndarray
-    centre: float
-    constant: float = 0.0
+        Parameters
+        ----------
+        design : numpy.ndarray
+            Shape (patient, coefficient).
+        """
+        ...
 
 
 @runtime_checkable
-class Canonical(Protocol):
-    """A family of one predictor whose rows have a log-likelihood of canonical form, and no parameter but the intercept."""
+class Rowwise(Protocol):
+    """A family of one predictor whose log-likelihood is written out row by row."""
 
-    def canonical(self, data: Arrays) -> CanonicalRows:
-        """Return the likelihood of what `observe` gave."""
+    def rows(self, data: Arrays) -> RowLikelihood | None:
+        """Return the likelihood of what `observe` gave; None for data, or priors of the family's, that are not written out."""
         ...
 
 

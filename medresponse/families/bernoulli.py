@@ -13,7 +13,8 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families.augmented import polya_gamma
-from medresponse.families.base import Arrays, CanonicalRows, Family, Predictor
+from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.canonical import CanonicalRows
 from medresponse.families.companions import standardised
 from medresponse.priors import ScalePrior
 
@@ -70,8 +71,8 @@ class Bernoulli:
         log_odds = intercept + predictor.eta
         pm.Potential("likelihood", pt.dot(data["event"], log_odds) - pt.softplus(log_odds).sum())
 
-    def canonical(self, data: Arrays) -> CanonicalRows:
-        """Return the likelihood of what `observe` gave; see `Canonical`."""
+    def rows(self, data: Arrays) -> CanonicalRows:
+        """Return the likelihood of what `observe` gave; see `Rowwise`."""
         return CanonicalRows("logit", data["event"], np.ones(len(data["event"])), float(data["crude"]))
 
     def response(

@@ -1,18 +1,47 @@
-"""Rough estimates of coefficients from rows whose log-likelihood has canonical form."""
+"""Rows whose log-likelihood has canonical form, and rough estimates of coefficients from them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from scipy.special import expit
-
-from medresponse.families.base import CanonicalRows
 
 _RIDGE = 1.0  # precision of every coefficient: what the data do not pin stays within a unit or two of zero
 _STEPS, _HALVINGS, _CLOSE = 25, 30, 1e-6
 _ROWS = 4_096  # at once, so that no second copy of a large design is made
 
 
-def canonical_estimates(design: np.ndarray, rows: CanonicalRows) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class CanonicalRows:
+    """A log-likelihood ``sum over rows of events * l - weight * A(l) + constant``, with l = centre + alpha + eta.
+
+    Alpha, the model's variable ``alpha``, is normal with sd 2, and ``centre + alpha`` its quantity ``intercept``.
+
+    Parameters
+    ----------
+    law : str
+        ``logit``: A(l) = log(1 + exp(l)). ``log``: A(l) = exp(l).
+    events, weight : numpy.ndarray
+        Shape (row,).
+    centre, constant : float
+    """
+
+    law: Literal["logit", "log"]
+    events: np.ndarray
+    weight: np.ndarray
+    centre: float
+    constant: float = 0.0
+
+    def estimates(self, design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `canonical_estimates` does; see `RowLikelihood`."""
+        return canonical_estimates(design, self)
+
+
+def canonical_estimates(
+    design: np.ndarray, rows: CanonicalRows, start: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return penalised maximum-likelihood estimates of coefficients, and their standard errors were the others known.
 
     By Newton's method, a step halved until the penalised log-likelihood rises. Only coordinates are chosen by them
@@ -24,6 +53,8 @@ def canonical_estimates(design: np.ndarray, rows: CanonicalRows) -> tuple[np.nda
         Shape (row, coefficient).
     rows : CanonicalRows
         Of the same rows.
+    start : numpy.ndarray, optional
+        Coefficients to begin from, zero by default, shape (coefficient,).
 
     Returns
     -------
@@ -32,6 +63,8 @@ def canonical_estimates(design: np.ndarray, rows: CanonicalRows) -> tuple[np.nda
     """
     p = design.shape[1]
     b, penalty = np.zeros(p + 1), np.append(0.0, np.full(p, _RIDGE))  # the intercept first
+    if start is not None:
+        b[1:] = start
     value = _value(design, rows, b, penalty)
     for _ in range(_STEPS):
         gradient, information = _derivatives(design, rows, b)

@@ -15,6 +15,7 @@ from medresponse.core.registry import register
 from medresponse.families import hazards
 from medresponse.families.base import Arrays, Family, Predictor, checked_horizon
 from medresponse.families.censoring import combine, event_companions, event_times
+from medresponse.families.event_rows import PiecewiseRows
 from medresponse.priors import HalfNormal, ScalePrior
 
 
@@ -150,6 +151,25 @@ class PiecewiseExponential:
             within = expected(data["interval_exposure"], eta[rows], treatment_idx[rows])
             total = total + pt.log1mexp(-within).sum()
         pm.Potential("likelihood", total)
+
+    def rows(self, data: Arrays) -> PiecewiseRows | None:
+        """Return the likelihood of exact, right-censored and left-truncated rows whose hazard ratios do not fade; see `Rowwise`."""
+        baseline, treatment = self.baseline_step, self.treatment_step
+        plain = isinstance(baseline, HalfNormal) and self.fading is None and "interval_idx" not in data
+        if not (plain and (isinstance(treatment, HalfNormal) or not self.time_varying)):
+            return None
+        assert isinstance(baseline, HalfNormal)
+        return PiecewiseRows(
+            exposure=data["exposure"],
+            happened=data["event_idx"],
+            within=data["event_interval_idx"],
+            centre=float(data["crude_log_hazard"]),
+            walk=self.baseline == "walk",
+            baseline_sigma=baseline.sigma,
+            treatment_sigma=treatment.sigma
+            if isinstance(treatment, HalfNormal) and self.time_varying
+            else 0.0,
+        )
 
     def response(
         self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays

@@ -12,7 +12,8 @@ from scipy.special import gammaln, ndtri, pdtr
 from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, CanonicalRows, Family, Predictor
+from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.canonical import CanonicalRows
 from medresponse.families.counts import count_companions, count_quantile, crude_log_rate, expected_count
 
 
@@ -69,8 +70,8 @@ class Poisson:
         expected = pt.dot(data["exposure"], pt.exp(log_rate))
         pm.Potential("likelihood", pt.dot(data["events"], log_rate) - expected + data["constant"])
 
-    def canonical(self, data: Arrays) -> CanonicalRows:
-        """Return the likelihood of what `observe` gave; see `Canonical`."""
+    def rows(self, data: Arrays) -> CanonicalRows:
+        """Return the likelihood of what `observe` gave; see `Rowwise`."""
         return CanonicalRows(
             "log", data["events"], data["exposure"], float(data["crude"]), float(data["constant"])
         )

@@ -14,6 +14,7 @@ from medresponse.core.registry import register
 from medresponse.families import log_time
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.censoring import event_companions
+from medresponse.families.event_rows import WeibullRows
 from medresponse.priors import LogNormal, ScalePrior
 
 
@@ -68,6 +69,22 @@ class Weibull:
         shape = self.shape.sample("shape")
         log_scale = pm.Deterministic("log_scale", data["crude_log_scale"] + pm.Normal("alpha", 0.0, 2.0))
         log_time.add_likelihood(log_time.WEIBULL, data, log_scale + predictor.eta, shape)
+
+    def rows(self, data: Arrays) -> WeibullRows | None:
+        """Return the likelihood of exact, right-censored and left-truncated rows under a log-normal shape; see `Rowwise`."""
+        if not isinstance(self.shape, LogNormal) or "begun" in data or "interval_idx" in data:
+            return None
+        n, centre = len(data["exact"]), float(data["crude_log_scale"])
+        entered = data.get("entry_idx", np.empty(0, dtype=int))
+        return WeibullRows(
+            events=np.append(data["exact"], np.zeros(len(entered))),
+            weight=np.append(np.ones(n), np.full(len(entered), -1.0)),
+            time=np.append(data["log_time"], data.get("log_entry", np.empty(0))) - centre,
+            patient=np.append(np.arange(n), entered),
+            centre=centre,
+            constant=-float(data["exact"] @ data["log_time"]),
+            shape=self.shape,
+        )
 
     def response(
         self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays

@@ -63,7 +63,9 @@ _GRAPH_SOURCES = (
     "inference/row_kernels.py",
     "inference/written_density.py",
     "inference/written_kernel.py",
+    "inference/written_piecewise.py",
     "inference/written_rows.py",
+    "inference/written_weibull.py",
 )
 # What a kernel is asked for, and what it answers.
 DENSITY, _QUANTITIES = 0, 1

@@ -196,3 +196,34 @@ def canonical(
             d_level[k] += added(slope, m)
             add_to_cells(slope, first, m, cells, d_table)
     return total
+
+
+@exact  # type: ignore[untyped-decorator]
+def piecewise(
+    columns: Any, starts: Any, cells: Any, events: Any, exposure: Any, hazard: Any, theta: Any, level: Any, table: Any,
+    d_hazard: Any, d_theta: Any, d_level: Any, d_table: Any,
+) -> float:  # fmt: skip
+    """Return ``sum of events * l - (exposure . hazard) exp(l)`` over rows, with l as in `canonical`; write its derivatives.
+
+    `exposure` has shape (row, interval), `hazard` (treatment, interval).
+    """
+    eta, slope, weight = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    work = np.empty((4, BLOCK))
+    d_hazard[:], d_theta[:], d_level[:], d_table[:] = 0.0, 0.0, 0.0, 0.0
+    total = 0.0
+    for k in range(len(theta)):
+        for first in range(starts[k], starts[k + 1], BLOCK):
+            m = min(BLOCK, starts[k + 1] - first)
+            begin(eta, first, m, level[k], table, cells)
+            add_products(columns, first, m, theta[k], eta)
+            weight[:] = 0.0
+            add_products(exposure, first, m, hazard[k], weight)
+            total += log(eta, events[first : first + m], weight, slope, work, m)
+            add_weighted(columns, first, m, slope, d_theta[k])
+            add_weighted(exposure, first, m, work[1], d_hazard[k])
+            d_level[k] += added(slope, m)
+            add_to_cells(slope, first, m, cells, d_table)
+    for k in range(len(theta)):
+        for j in range(hazard.shape[1]):
+            d_hazard[k, j] = -d_hazard[k, j]
+    return total

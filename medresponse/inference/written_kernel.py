@@ -17,24 +17,28 @@ _COMPRESSED = (
     *_PRIORS, ("means", 1, "float64"), ("around", 1, "float64"), ("rest", 1, "float64"), ("arms", 3, "float64"),
     ("weights", 2, "float64"), ("where", 2, "int64"), ("scalars", 1, "float64"),
 )  # fmt: skip
-_BY_ROW = (
+_ROWS = (
     *_PRIORS, ("pointer", 1, "int64"), ("index", 1, "int64"), ("value", 1, "float64"), ("columns", 2, "float64"),
-    ("starts", 1, "int64"), ("cells", 2, "int64"), ("events", 1, "float64"), ("weight", 1, "float64"),
+    ("starts", 1, "int64"), ("cells", 2, "int64"), ("events", 1, "float64"),
+)  # fmt: skip
+_BY_ROW = (*_ROWS, ("weight", 1, "float64"), ("scalars", 1, "float64"))
+_BY_INTERVAL = (
+    *_ROWS, ("exposure", 2, "float64"), ("counts", 2, "float64"), ("walk", 2, "float64"), ("contrasts", 2, "float64"),
     ("scalars", 1, "float64"),
 )  # fmt: skip
 
 
 def written_kernel(model: WrittenOut | WrittenRows) -> Kernel:
     """Return the kernel of a model that is written out, from disk where it is kept, as `kernel_of` does."""
-    by_row = isinstance(model, WrittenRows)
+    law = model.tail.law if isinstance(model, WrittenRows) else "compressed"
+    inputs, parts = _KINDS[law]
     facts = Facts(
         n_parameters=len(model.start),
         quantities=(*model.quantities, (LOG_PRIOR, ())),
-        inputs=_BY_ROW if by_row else _COMPRESSED,
+        inputs=inputs,
         start=model.start,
     )
-    kernel = kernel_of(_by_row, "written out by row") if by_row else kernel_of(_compressed, "written out")
-    return replace(kernel, facts=facts, arrange=model.arrange)
+    return replace(kernel_of(parts, f"written out: {law}"), facts=facts, arrange=model.arrange)
 
 
 def _compressed() -> Parts:
@@ -43,18 +47,44 @@ def _compressed() -> Parts:
     return _parts(answer, _COMPRESSED, size=6, beside=3)
 
 
-def _by_row() -> Parts:
+def _canonical() -> Parts:
     from medresponse.inference.written_rows import answer
 
     return _parts(answer, _BY_ROW, size=0, beside=2)
 
 
-def _parts(answer: object, inputs: tuple[tuple[str, int, str], ...], *, size: int, beside: int) -> Parts:
-    """Return a kernel's parts; its ``scalars[size]`` is the number of parameters, `beside` numbers follow the coefficients."""
+def _weibull() -> Parts:
+    from medresponse.inference.written_weibull import answer
+
+    return _parts(answer, _BY_ROW, size=0, beside=2)
+
+
+def _piecewise() -> Parts:
+    from medresponse.inference.written_piecewise import answer
+
+    return _parts(answer, _BY_INTERVAL, size=0, beside=1, like="counts")
+
+
+_KINDS = {
+    "compressed": (_COMPRESSED, _compressed),
+    "canonical": (_BY_ROW, _canonical),
+    "weibull": (_BY_ROW, _weibull),
+    "piecewise": (_BY_INTERVAL, _piecewise),
+}
+
+
+def _parts(
+    answer: object, inputs: tuple[tuple[str, int, str], ...], *, size: int, beside: int, like: str = ""
+) -> Parts:
+    """Return a kernel's parts; its ``scalars[size]`` is the number of parameters.
+
+    `beside` numbers follow the coefficients, and as many as the input named `like` has.
+    """
     at = {name: f"data_{i}" for i, (name, _, _) in enumerate(inputs)}
+    more = f" + {at[like]}.size" if like else ""
     body = (
         f"    size = int64({at['scalars']}[{size}])",
-        f"    length = size if what == {DENSITY} else size + len({at['estimate']}) + {beside}",
+        f"    length = size if what == {DENSITY} else size + len({at['estimate']}) + {beside}{more}",
         "    x, out = carray(x_, (size,)), carray(out_, (length,))",
         f"    return graph(what, x, carray(value_, (1,)), out, {', '.join(at.values())})",
     )

@@ -1,6 +1,7 @@
 """The density of models that `model.written_rows` holds as parts: value, gradient and quantities, in loops for numba.
 
-Priors are those of `written_density`; the data are those of `WrittenRows.arrange`. Only compiling imports this module.
+Priors of coefficients are those of `written_density`; the data are those of `WrittenRows.arrange`. One `answer` for rows of canonical
+form; what it is made of serves other likelihoods too. Only compiling imports this module.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from medresponse.inference.written_density import coefficients, place, scales, s
 _INTERCEPT_SD = 2.0
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
+step = njit(error_model="numpy")
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+
+@step  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, estimate: Any, error: Any, pointer: Any,
     index: Any, entries: Any, columns: Any, starts: Any, cells: Any, events: Any, weight: Any, scalars: Any,
@@ -26,9 +29,49 @@ def answer(
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), len(estimate)
     own, work = np.empty(size), np.empty((5, 1 + p))
-    variance, share, theta, towards, by_variance = work[0, :p], work[1, :p], work[2], work[3, :p], work[4, :p]
     gradient = out if what == 0 else np.empty(size)
-    of_scales, jacobian = scales(x, own, variance, table, numbers, scalars[1])
+    density, jacobian = begun(x, own, work, table, numbers, estimate, error, scalars[1])
+    own[size - 1] = x[size - 1]
+    intercept = scalars[2] + x[size - 1]
+    density += normal(x[size - 1], 0.0, _INTERCEPT_SD)
+
+    spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
+    to_rows(pointer, index, entries, work[2], spread)
+    k, width = len(starts) - 1, columns.shape[1]
+    for i in range(k * width, k * width + k):
+        spread[i] += intercept
+    likelihood = scalars[3] + over_rows(scalars[4] > 0, columns, starts, cells, events, weight, spread, by)
+    prior = density - jacobian
+    density += likelihood
+    if what == 0:
+        from_rows(pointer, index, entries, by, work[3])
+        gradient[size - 1] = -x[size - 1] / _INTERCEPT_SD**2
+        for i in range(k * width, k * width + k):
+            gradient[size - 1] += by[i]
+        return ended(x, value, own, gradient, work, table, numbers, estimate, error, scalars[1], density)
+    prior -= kept(out, own, work, table, turn, error)
+    out[size + p] = intercept
+    out[size + p + 1] = prior
+    return 0
+
+
+@step  # type: ignore[untyped-decorator]
+def normal(x: float, mean: float, sd: float) -> float:
+    """Return a normal log density."""
+    return -0.5 * ((x - mean) / sd) ** 2 - math.log(sd) - _HALF_LOG_2PI
+
+
+@step  # type: ignore[untyped-decorator]
+def begun(
+    x: Any, own: Any, work: Any, table: Any, numbers: Any, estimate: Any, error: Any, information: float
+) -> tuple[float, float]:
+    """Write scales and coefficients; return the log density of all parts with, and the Jacobian of their scales.
+
+    Rows of `work`, shape (5, 1 + coefficient): prior variances, sqrt(A) / w, one and the coefficients; the log-likelihood's
+    derivatives in them and the derivatives in log A come later.
+    """
+    variance, share, theta = work[0], work[1], work[2]
+    of_scales, jacobian = scales(x, own, variance[: len(estimate)], table, numbers, information)
     density = of_scales + jacobian
     for row in range(len(table)):
         first, m, z = table[row, 2], table[row, 3], place(table, row)
@@ -37,49 +80,69 @@ def answer(
             x[z : z + m], variance[first:end], share[first:end], theta[1 + first : 1 + end], estimate[first:end],
             error[first:end],
         )  # fmt: skip
-    own[size - 1] = x[size - 1]
-    intercept = scalars[2] + x[size - 1]
-    density -= 0.5 * (x[size - 1] / _INTERCEPT_SD) ** 2 + math.log(_INTERCEPT_SD) + _HALF_LOG_2PI
+    return density, jacobian
 
-    spread = np.empty(len(pointer) - 1)
+
+@step  # type: ignore[untyped-decorator]
+def to_rows(pointer: Any, index: Any, entries: Any, theta: Any, spread: Any) -> None:
+    """Write what multiplies the rows; `theta` begins with what is no coefficient."""
     for i in range(len(spread)):
         total = 0.0
         for j in range(pointer[i], pointer[i + 1]):
             total += entries[j] * theta[1 + index[j]]
         spread[i] = total
+
+
+@step  # type: ignore[untyped-decorator]
+def from_rows(pointer: Any, index: Any, entries: Any, by: Any, towards: Any) -> None:
+    """Write the log-likelihood's derivatives in the coefficients, from those in what multiplies the rows."""
+    towards[:] = 0.0
+    for i in range(len(by)):
+        for j in range(pointer[i], pointer[i + 1]):
+            towards[index[j]] += entries[j] * by[i]
+
+
+@step  # type: ignore[untyped-decorator]
+def over_rows(
+    is_logit: bool, columns: Any, starts: Any, cells: Any, events: Any, weight: Any, spread: Any, by: Any
+) -> float:
+    """Return `row_kernels.canonical` of what multiplies the rows, and write the derivatives in it."""
     k, width = len(starts) - 1, columns.shape[1]
-    levels = slice(k * width, k * width + k)
-    for i in range(k):
-        spread[k * width + i] += intercept
-    by = np.empty(len(spread))
-    likelihood = scalars[3] + canonical(
-        scalars[4] > 0, columns, starts, cells, events, weight, spread[: k * width].reshape((k, width)), spread[levels],
-        spread[k * width + k :], by[: k * width].reshape((k, width)), by[levels], by[k * width + k :],
+    levels, end = slice(k * width, k * width + k), k * width + k
+    return canonical(
+        is_logit, columns, starts, cells, events, weight, spread[: k * width].reshape((k, width)), spread[levels],
+        spread[end:], by[: k * width].reshape((k, width)), by[levels], by[end:],
     )  # fmt: skip
-    density += likelihood
-    if what == 0:
-        value[0] = density
-        towards[:] = 0.0  # derivatives of the log-likelihood in the coefficients
-        for i in range(len(spread)):
-            for j in range(pointer[i], pointer[i + 1]):
-                towards[index[j]] += entries[j] * by[i]
-        gradient[size - 1] = -x[size - 1] / _INTERCEPT_SD**2
-        for i in range(k):
-            gradient[size - 1] += by[k * width + i]
-        slopes(
-            x, own, gradient, variance, share, theta, towards, by_variance, table, numbers, estimate, error, scalars[1]
-        )  # fmt: skip
-        finite = math.isfinite(density)
-        for i in range(size):
-            finite &= math.isfinite(gradient[i])
-        return 0 if finite else 3
+
+
+@step  # type: ignore[untyped-decorator]
+def ended(
+    x: Any, value: Any, own: Any, gradient: Any, work: Any, table: Any, numbers: Any, estimate: Any, error: Any,
+    information: float, density: float,
+) -> int:  # fmt: skip
+    """Write value and the gradient in the parameters of all parts; return 0 if they are finite, else 3."""
+    p = len(estimate)
+    value[0] = density
+    slopes(
+        x, own, gradient, work[0, :p], work[1, :p], work[2], work[3, :p], work[4, :p], table, numbers, estimate, error,
+        information,
+    )  # fmt: skip
+    finite = math.isfinite(density)
+    for i in range(len(x)):
+        finite &= math.isfinite(gradient[i])
+    return 0 if finite else 3
+
+
+@step  # type: ignore[untyped-decorator]
+def kept(out: Any, own: Any, work: Any, table: Any, turn: Any, error: Any) -> float:
+    """Write all variables and the layout's coefficients into `out`; return the log Jacobian of the coefficients' coordinates."""
+    size, p, jacobian = len(own), len(error), 0.0
+    theta = work[2, 1:]
     for row in range(len(table)):
         first, m, z = table[row, 2], table[row, 3], place(table, row)
-        own[z : z + m] = theta[1 + first : 1 + first + m]
+        own[z : z + m] = theta[first : first + m]
     out[:size] = own
-    out[size : size + p] = np.dot(turn, theta[1:])
-    out[size + p] = intercept
+    out[size : size + p] = np.dot(turn, theta)
     for i in range(p):
-        jacobian += math.log(error[i] * share[i])
-    out[size + p + 1] = density - likelihood - jacobian
-    return 0
+        jacobian += math.log(error[i] * work[1, i])
+    return jacobian

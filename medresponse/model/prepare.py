@@ -10,7 +10,7 @@ import numpy as np
 from medresponse.cohort import Cohort, Treatment
 from medresponse.core.errors import SpecError
 from medresponse.core.rng import derive_seed, stream
-from medresponse.families import Arrays, Canonical, Compressing, canonical_estimates
+from medresponse.families import Arrays, Compressing, Rowwise
 from medresponse.features import (
     PROPENSITY,
     Curve,
@@ -246,9 +246,10 @@ def _arrays(
         arrays["columns"] = columns
         arrays["contrast"] = layout.contrast_matrix[treatment_idx]
         arrays |= {f"group_{g.stem}": groups[g.column].astype("int32") for g in layout.groupings}
-        if isinstance(family, Canonical) and n > 2 * layout.n_coefficients:
+        rows = family.rows(arrays) if isinstance(family, Rowwise) else None
+        if rows is not None and n > 2 * layout.n_coefficients:
             design = layout.matrix(columns, treatment_idx, groups)
-            arrays["estimate"], arrays["error"] = canonical_estimates(design, family.canonical(arrays))
+            arrays["estimate"], arrays["error"] = rows.estimates(design)
     spread = columns.std(axis=0)
     arrays["column_sd"] = np.where(spread > 0, spread, 1.0)
     arrays["unit_information_sd"] = np.asarray(family.unit_information_sd(observed))

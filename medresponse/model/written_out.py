@@ -1,4 +1,4 @@
-"""Models whose density is written out by hand: normal outcomes and rows of canonical form under normal and horseshoe priors.
+"""Models whose density is written out by hand: normal outcomes and `families.Rowwise` ones under normal and horseshoe priors.
 
 PyMC's graph of such a model is some 250 small operations, which cost more than the product with compressed data. The same
 density written out is one pass over the coefficients and one over the data (`inference.written_kernel`); tests hold it to the
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medresponse.families import Arrays, Canonical, Compressing
+from medresponse.families import Arrays, Compressing, Rowwise
 from medresponse.features import Layout
 from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec
 from medresponse.model.written_parts import Part, parts_of, sampled, table_of
-from medresponse.model.written_rows import WrittenRows
+from medresponse.model.written_rows import WrittenRows, tail_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,14 +126,17 @@ class WrittenOut:
 def written_out(spec: ModelSpec, design: Design) -> WrittenOut | WrittenRows | None:
     """Return the model as its parts, None where it holds anything that is not written out.
 
-    It is for a compressed normal outcome, or rows of canonical form, with estimates (more than twice as many patients as
+    It is for a compressed normal outcome, or rows in a form of `families.Rowwise`, with estimates (more than twice as many patients as
     coefficients), under priors that `parts_of` knows.
     """
     family, layout, parts = spec.family, design.layout, parts_of(spec, design)
     if parts is None:
         return None
-    if isinstance(family, Canonical):
-        return WrittenRows(parts=parts, layout=layout, family=family)
+    if isinstance(family, Rowwise):
+        rows = family.rows(design.data[0])
+        if rows is None:
+            return None
+        return WrittenRows(parts=parts, layout=layout, family=family, tail=tail_of(rows, layout))
     if not ("triangle" in design.data[0] and isinstance(family, Compressing) and family.residual_sigma):
         return None
     where = _where(layout)

@@ -1,110 +1,224 @@
-"""Models of rows whose log-likelihood has canonical form, as their parts and what one pass over the rows reads."""
+"""Models of rows whose likelihood is written out, as their parts and what one pass over the rows reads."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from medresponse.families import Arrays, Canonical
+from medresponse.families import (
+    Arrays,
+    CanonicalRows,
+    PiecewiseRows,
+    RowLikelihood,
+    Rowwise,
+    WeibullRows,
+    centred_walk,
+)
 from medresponse.features import Layout
 from medresponse.model.written_parts import Part, sampled, table_of
 
 _STRIDE = 16  # columns come in multiples of it, so that vectorised loops leave no rest
 
 
+type Rows = CanonicalRows | WeibullRows | PiecewiseRows
+
+
+@dataclass(frozen=True)
+class Tail:
+    """A family's own parameters, which follow the coefficients.
+
+    Parameters
+    ----------
+    law : str
+        ``canonical``, ``weibull`` or ``piecewise``: `families.CanonicalRows`, `WeibullRows`, `PiecewiseRows`.
+    variables, made : tuple of (str, tuple of int)
+        Names and shapes of the variables, and of what is made of them.
+    start : tuple of float
+        Where chains begin, on the unconstrained scale.
+    """
+
+    law: str
+    variables: tuple[tuple[str, tuple[int, ...]], ...]
+    made: tuple[tuple[str, tuple[int, ...]], ...]
+    start: tuple[float, ...]
+
+
+def tail_of(rows: RowLikelihood, layout: Layout) -> Tail:
+    """Return the parameters that a likelihood has besides the coefficients."""
+    if isinstance(rows, PiecewiseRows):
+        return _piecewise_tail(rows, layout)
+    if isinstance(rows, WeibullRows):
+        median, sigma = rows.shape.mu, rows.shape.sigma
+        variables = (("shape", ()), ("alpha", ()))
+        return Tail("weibull", variables, (("log_scale", ()),), (median + sigma**2 / 2, 0.0))
+    return Tail("canonical", (("alpha", ()),), (("intercept", ()),), (0.0,))
+
+
+def _piecewise_tail(rows: PiecewiseRows, layout: Layout) -> Tail:
+    intervals, contrasts = rows.exposure.shape[1], layout.n_contrasts
+    level, size = ("steps", intervals - 1) if rows.walk else ("level", intervals)
+    variables = [("alpha", ()), ("baseline_step", ()), (f"baseline_{level}", (size,))]
+    start = [0.0, math.log(rows.baseline_sigma), *size * [0.0]]
+    if rows.treatment_sigma and contrasts:
+        variables += [("treatment_steps", (contrasts, intervals - 1)), ("treatment_step", ())]
+        start += [*contrasts * (intervals - 1) * [0.0], math.log(rows.treatment_sigma)]
+    made = (("log_hazard", (len(layout.contrasts), intervals)),)
+    return Tail("piecewise", tuple(variables), made, tuple(start))
+
+
 @dataclass(frozen=True, kw_only=True)
 class WrittenRows:
-    """A model as its parts, and the rows' likelihood; see `families.CanonicalRows`.
+    """A model as its parts, and the rows' likelihood.
 
     Parameters
     ----------
     parts : tuple of Part
         Together they hold every coefficient once.
     layout : Layout
-    family : Canonical
+    family : Rowwise
+    tail : Tail
     """
 
     parts: tuple[Part, ...]
     layout: Layout
-    family: Canonical
+    family: Rowwise
+    tail: Tail
 
     @property
     def start(self) -> tuple[float, ...]:
         """Where chains begin, before jitter, on the unconstrained scale."""
-        return (*(v for part in self.parts for v in part.start), 0.0)
+        return (*(v for part in self.parts for v in part.start), *self.tail.start)
 
     @property
     def quantities(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """Names and shapes of what is kept of a draw, but for the log density of the priors: variables, then what they make."""
         count = sum(len(part.rows) for part in self.parts)
         every = [variable for part in self.parts for variable in part.variables]
-        return (*every, ("alpha", ()), ("coefficients", (count,)), ("intercept", ()))
+        return (*every, *self.tail.variables, ("coefficients", (count,)), *self.tail.made)
 
     def arrange(self, data: Arrays) -> dict[str, np.ndarray]:
         """Return what the written density reads, from a data set of the design.
 
-        Rows come treatment by treatment; patients alike in treatment, groups and columns are one row, with the sums of their events
-        and weights, where no more than half of the patients differ. What multiplies them is linear in the sampled coefficients: coefficients of columns
-        (treatment, column), levels (treatment,), and a table of groups x treatments, one after the other.
+        Rows come treatment by treatment; those alike in treatment, groups and columns (and time) are one, with the sums of their
+        events and of their weights or exposures, where no more than half differ. What multiplies them is linear in the sampled
+        coefficients: coefficients of columns (treatment, column), levels (treatment,), and a table of groups x treatments, one
+        after the other.
 
         Returns
         -------
         dict
             ``table``, ``numbers``, ``turn``, ``estimate``, ``error``: as in `WrittenOut.arrange`. ``pointer``, ``index``, ``value``: the
             matrix from sampled coefficients to what multiplies the rows, compressed by rows. ``columns``: shape (row, column), with
-            columns of zeros behind. ``starts``: the first row of each treatment, and the number of rows. ``cells``: places in
-            the table, shape (row, grouping). ``events``, ``weight``: shape (row,), the latter empty where all are 1.
-            ``scalars``: number of parameters, unit information, centre, constant, 1 for the logit.
+            the log times of a Weibull likelihood and columns of zeros behind. ``starts``: the first row of each treatment, and the
+            number of rows. ``cells``: places in the table, shape (row, grouping). ``events``: shape (row,). ``scalars``: number of
+            parameters, unit information and centre; the rest, and more arrays, are those of `_own` and `_piecewise`.
         """
-        layout, rows, treatment = self.layout, self.family.canonical(data), self._treatment(data)
+        layout, rows, before = self.layout, self._rows(data), 0
         turn, estimate, error = sampled(self.parts, data)
         matrix = csr_array(self._spread() @ turn)
-        events, weight, kept = rows.events, rows.weight, np.arange(len(treatment))
-        alike = self._alike(data)
-        if alike is not None:
-            events, weight = np.bincount(alike, events), np.bincount(alike, weight)
-            kept = np.unique(alike, return_index=True)[1]
-        order = np.argsort(treatment[kept], kind="stable")
-        events, weight, kept = events[order], weight[order], kept[order]
-        n_treatments, treatment, cells, before = len(layout.contrasts), treatment[kept], [], 0
+        patient, treatment = _patient(rows), self._treatment(data)
+        alike = self._alike(data, rows)
+        number = np.arange(len(patient)) if alike is None else alike
+        kept = np.unique(number, return_index=True)[1]
+        order = np.argsort(treatment[patient[kept]], kind="stable")
+        kept, number = kept[order], np.argsort(order)[number]
+        own, n_treatments, cells = patient[kept], len(layout.contrasts), []
         for grouping in layout.groupings:
-            cells.append(before + data[f"group_{grouping.stem}"][kept] * n_treatments + treatment)
+            cells.append(before + data[f"group_{grouping.stem}"][own] * n_treatments + treatment[own])
             before += len(grouping.labels) * n_treatments
+        columns = np.zeros((len(kept), self._width))
+        columns[:, : len(layout.columns)] = data["columns"][own]
+        if isinstance(rows, WeibullRows):
+            columns[:, len(layout.columns)] = rows.time[kept]
         table, numbers = table_of(self.parts)
-        information, logit = float(data["unit_information_sd"]), float(rows.law == "logit")
+        more = (
+            self._own(rows, number)
+            if not isinstance(rows, PiecewiseRows)
+            else self._piecewise(rows, number, treatment)
+        )
+        scalars = [len(self.start), float(data["unit_information_sd"]), rows.centre, *more["scalars"]]
         return {
             "table": table, "numbers": numbers, "turn": turn, "estimate": estimate, "error": error,
             "pointer": matrix.indptr, "index": matrix.indices, "value": matrix.data,
-            "columns": np.pad(data["columns"][kept], ((0, 0), (0, self._width - len(layout.columns)))),
-            "starts": np.searchsorted(treatment, np.arange(n_treatments + 1)),
+            "columns": columns,
+            "starts": np.searchsorted(treatment[own], np.arange(n_treatments + 1)),
             "cells": np.array(cells, dtype=np.int64).reshape(len(cells), len(kept)).T,
-            "events": events,
-            "weight": np.empty(0) if (weight == 1).all() else weight,
-            "scalars": np.array([len(self.start), information, rows.centre, rows.constant, logit]),
+            "events": np.bincount(number, rows.events),
+        } | more | {"scalars": np.array(scalars)}  # fmt: skip
+
+    def _own(self, rows: CanonicalRows | WeibullRows, number: np.ndarray) -> dict[str, np.ndarray]:
+        """Return ``weight``, shape (row,), empty where all are 1, and the last of ``scalars``.
+
+        These are the constant, and for canonical rows 1 for the logit; for a Weibull likelihood the number of events, the column of
+        times, and the prior's two numbers.
+        """
+        weight = np.bincount(number, rows.weight)
+        if isinstance(rows, WeibullRows):
+            scalars = [
+                rows.constant,
+                rows.events.sum(),
+                len(self.layout.columns),
+                rows.shape.mu,
+                rows.shape.sigma,
+            ]
+        else:
+            scalars = [rows.constant, float(rows.law == "logit")]
+        return {"weight": np.empty(0) if (weight == 1).all() else weight, "scalars": np.array(scalars)}
+
+    def _piecewise(
+        self, rows: PiecewiseRows, number: np.ndarray, treatment: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return what a piecewise-exponential likelihood reads, and the last of ``scalars``.
+
+        ``exposure``: shape (row, interval). ``counts`` of events: shape (treatment, interval). ``walk``: from steps to intervals.
+        ``contrasts``: shape (treatment, contrast). ``scalars``: place of the first of the family's parameters, 1 for a walk,
+        scales of the priors of the two steps.
+        """
+        intervals, layout = rows.exposure.shape[1], self.layout
+        exposure, counts = (
+            np.zeros((number.max() + 1, intervals)),
+            np.zeros((len(layout.contrasts), intervals)),
+        )
+        np.add.at(exposure, number, rows.exposure)
+        np.add.at(counts, (treatment[rows.happened], rows.within), 1.0)
+        sigmas = rows.baseline_sigma, rows.treatment_sigma * (layout.n_contrasts > 0)
+        scalars = [len(self.start) - len(self.tail.start), float(rows.walk), *sigmas]
+        return {
+            "exposure": exposure, "counts": counts, "walk": centred_walk(intervals - 1),
+            "contrasts": layout.contrast_matrix, "scalars": np.array(scalars),
         }  # fmt: skip
 
     def notes(self, data: Arrays) -> tuple[str, ...]:
         """Return in words whether the rows of a data set are collapsed."""
-        alike = self._alike(data)
+        alike = self._alike(data, self._rows(data))
         if alike is None:
             return ("rows one a patient: more than half of them differ",)
         return (f"{len(alike)} rows collapsed exactly to {alike.max() + 1} that differ, with weights",)
+
+    def _rows(self, data: Arrays) -> Rows:
+        rows = self.family.rows(data)
+        assert isinstance(rows, CanonicalRows | WeibullRows | PiecewiseRows)
+        return rows
 
     def _treatment(self, data: Arrays) -> np.ndarray:
         contrasts = self.layout.contrast_matrix
         return (data["contrast"][:, None, :] == contrasts[None]).all(axis=2).argmax(axis=1)
 
-    def _alike(self, data: Arrays) -> np.ndarray | None:
-        """Return which patients have the same predictor whatever the coefficients, None where more than half differ."""
+    def _alike(self, data: Arrays, rows: Rows) -> np.ndarray | None:
+        """Return which rows have the same predictor whatever the parameters, None where more than half differ."""
         groups = [data[f"group_{grouping.stem}"] for grouping in self.layout.groupings]
-        return numbered([self._treatment(data), *groups, *data["columns"].T])
+        keys, patient = [self._treatment(data), *groups, *data["columns"].T], _patient(rows)
+        times = [rows.time] if isinstance(rows, WeibullRows) else []
+        return numbered([*times, *(key[patient] for key in keys)])
 
     @property
     def _width(self) -> int:
-        return -(-len(self.layout.columns) // _STRIDE) * _STRIDE
+        used = len(self.layout.columns) + (self.tail.law == "weibull")
+        return -(-used // _STRIDE) * _STRIDE
 
     def _spread(self) -> np.ndarray:
         """Return the matrix from the layout's coefficients to what multiplies the rows."""
@@ -130,6 +244,11 @@ class WrittenRows:
                     cells[range(n), places] = c
                 first += n * k
         return matrix
+
+
+def _patient(rows: Rows) -> np.ndarray:
+    """Return whose rows they are, shape (row,)."""
+    return rows.patient if isinstance(rows, WeibullRows) else np.arange(len(rows.events))
 
 
 def numbered(keys: Sequence[np.ndarray]) -> np.ndarray | None:

@@ -108,7 +108,10 @@ def test_modifiers_of_three_treatments_and_two_blocks_reach_the_right_columns(
 
 def test_groups_have_their_own_scales_for_intercepts_slopes_and_treatment_effects(cohort: Cohort) -> None:
     spec = ModelSpec(
-        family=Weibull(), blocks={"history": Normal()}, pooling=("site",), slopes={"site": ("age", "stage")}
+        family=Weibull(shape=HalfNormal()),
+        blocks={"history": Normal()},
+        pooling=("site",),
+        slopes={"site": ("age", "stage")},
     )
     prepared, model = prepared_model(spec, cohort)
     draw, parts = one_prior_draw(model), prepared.layout.slices

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks.trial import flagship, trial
-from medresponse.families import CanonicalRows
+from medresponse.families import CanonicalRows, Ordinal, Weibull
 from medresponse.features import group_indices
 from medresponse.model import ModelSpec, WrittenRows, prepare, written_out
 from medresponse.model.written_rows import numbered
-from medresponse.priors import Normal
+from medresponse.priors import HalfNormal, Normal
 
 
 def test_rows_are_numbered_by_what_they_share_and_only_where_few_differ() -> None:
@@ -42,7 +42,7 @@ def test_the_arranged_rows_have_the_likelihood_of_the_patients(family: str, coar
     columns = prepared.encoding.columns(prepared.codes[0])
     design = layout.matrix(columns, cohort.treatment_idx, group_indices(layout, cohort))
     b = np.random.default_rng(2).normal(0, 0.3, layout.n_coefficients)
-    expected = likelihood(family, spec.family.canonical(data), design @ b)
+    expected = likelihood(family, spec.family.rows(data), design @ b)
 
     pointer, treatments = arranged["pointer"], len(arranged["starts"]) - 1
     matrix = np.zeros((len(pointer) - 1, layout.n_coefficients))
@@ -56,7 +56,7 @@ def test_the_arranged_rows_have_the_likelihood_of_the_patients(family: str, coar
     eta = (arranged["columns"] * theta.reshape(treatments, width)[arm]).sum(axis=1) + level[arm]
     eta += table[arranged["cells"]].sum(axis=1)
     weight = arranged["weight"] if len(arranged["weight"]) else np.ones(len(arm))
-    rows = replace(spec.family.canonical(data), events=arranged["events"], weight=weight)
+    rows = replace(spec.family.rows(data), events=arranged["events"], weight=weight)
     assert likelihood(family, rows, eta) == pytest.approx(expected, rel=1e-12)
 
 
@@ -66,7 +66,13 @@ def likelihood(family: str, rows: CanonicalRows, eta: np.ndarray) -> float:
     return float(rows.events @ eta - rows.weight @ spent)
 
 
-def test_other_families_have_no_such_rows() -> None:
-    spec = ModelSpec(family=flagship("weibull").family, blocks={"genomic": Normal()})
-    prepared = prepare(spec, trial(300, family="weibull", genomic=3), outcome="y", seed=1)
-    assert written_out(spec, prepared.design) is None
+def test_other_families_and_times_that_are_not_written_out_have_no_such_rows() -> None:
+    spec = ModelSpec(family=Ordinal(), blocks={"genomic": Normal()})
+    prepared = prepare(spec, trial(300, family="ordinal", genomic=3), outcome="y", seed=1)
+    assert "estimate" not in prepared.data[0] and written_out(spec, prepared.design) is None
+    outcome = {"time": np.array([2.0, 5.0, 4.0]), "event": np.array([True, False, True])}
+    exact = Weibull().observe(outcome, np.zeros(3, int), {})
+    visits = Weibull().observe(outcome | {"lower": np.array([1.0, 5.0, 4.0])}, np.zeros(3, int), {})
+    assert Weibull().rows(exact) is not None
+    assert Weibull().rows(visits) is None
+    assert Weibull(shape=HalfNormal()).rows(exact) is None

@@ -1,0 +1,139 @@
+"""The density of models whose rows are `families.PiecewiseRows`; see `written_rows`. Only compiling imports this module.
+
+The family's parameters, in the model's order: alpha, the baseline's step and its standardised steps (or the levels of exchangeable
+intervals), the standardised steps of each contrast, and their step.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from medresponse.inference.row_kernels import piecewise
+from medresponse.inference.written_rows import begun, ended, from_rows, kept, normal, step, to_rows
+
+_ALPHA_SD = 1.0
+_LOG_2 = math.log(2.0)
+
+
+@step  # type: ignore[untyped-decorator]
+def answer(
+    what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, estimate: Any, error: Any, pointer: Any,
+    index: Any, entries: Any, columns: Any, starts: Any, cells: Any, events: Any, exposure: Any, counts: Any, walk: Any,
+    contrasts: Any, scalars: Any,
+) -> int:  # fmt: skip
+    """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
+    size, p = len(x), len(estimate)
+    own, work = np.empty(size), np.empty((5, 1 + p))
+    gradient = out if what == 0 else np.empty(size)
+    density, jacobian = begun(x, own, work, table, numbers, estimate, error, scalars[1])
+    first, is_walk, sigmas = int(scalars[3]), scalars[4] > 0, scalars[5:]
+    log_hazard, by_log_hazard = np.empty(counts.shape), np.empty(counts.shape)
+    of_hazards, of_steps = hazards(
+        x[first:], own[first:], log_hazard, walk, contrasts, scalars[2], is_walk, sigmas
+    )
+    density += of_hazards
+    jacobian += of_steps
+
+    spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
+    to_rows(pointer, index, entries, work[2], spread)
+    k, width = len(starts) - 1, columns.shape[1]
+    levels, end = slice(k * width, k * width + k), k * width + k
+    hazard = np.exp(log_hazard)
+    likelihood = np.sum(counts * log_hazard) + piecewise(
+        columns, starts, cells, events, exposure, hazard, spread[: k * width].reshape((k, width)), spread[levels],
+        spread[end:], by_log_hazard, by[: k * width].reshape((k, width)), by[levels], by[end:],
+    )  # fmt: skip
+    prior = density - jacobian
+    density += likelihood
+    if what == 0:
+        from_rows(pointer, index, entries, by, work[3])
+        by_log_hazard *= hazard
+        by_log_hazard += counts
+        of_hazard_parameters(
+            x[first:], own[first:], gradient[first:], by_log_hazard, walk, contrasts, is_walk, sigmas
+        )
+        return ended(x, value, own, gradient, work, table, numbers, estimate, error, scalars[1], density)
+    prior -= kept(out, own, work, table, turn, error)
+    out[size + p : size + p + log_hazard.size] = log_hazard.ravel()
+    out[size + p + log_hazard.size] = prior
+    return 0
+
+
+@step  # type: ignore[untyped-decorator]
+def hazards(
+    x: Any, own: Any, log_hazard: Any, walk: Any, contrasts: Any, centre: float, is_walk: bool, sigmas: Any
+) -> tuple[float, float]:
+    """Write the family's parameters and log hazards; return their log density with, and the Jacobian of their scales."""
+    n_intervals, n_contrasts = log_hazard.shape[1], contrasts.shape[1]
+    drift = 2 + (n_intervals - 1 if is_walk else n_intervals)
+    own[:] = x
+    own[1] = math.exp(x[1])
+    density, jacobian = normal(x[0], 0.0, _ALPHA_SD) + half_normal(own[1], sigmas[0]) + x[1], x[1]
+    baseline = np.empty(n_intervals)
+    if is_walk:
+        baseline[:] = x[0] + own[1] * np.dot(walk, x[2:drift])
+        for i in range(2, drift):
+            density += normal(x[i], 0.0, 1.0)
+    else:
+        baseline[:] = x[2:drift]
+        for i in range(2, drift):
+            density += normal(x[i], x[0], own[1])
+    for k in range(len(log_hazard)):
+        log_hazard[k] = centre + baseline
+    if sigmas[1] > 0:
+        last = len(x) - 1
+        own[last] = math.exp(x[last])
+        density += half_normal(own[last], sigmas[1]) + x[last]
+        jacobian += x[last]
+        for j in range(n_contrasts):
+            steps = x[drift + j * (n_intervals - 1) : drift + (j + 1) * (n_intervals - 1)]
+            for i in range(len(steps)):
+                density += normal(steps[i], 0.0, 1.0)
+            change = own[last] * np.dot(walk, steps)
+            for k in range(len(log_hazard)):
+                log_hazard[k] += contrasts[k, j] * change
+    return density, jacobian
+
+
+@step  # type: ignore[untyped-decorator]
+def of_hazard_parameters(
+    x: Any, own: Any, gradient: Any, by_log_hazard: Any, walk: Any, contrasts: Any, is_walk: bool, sigmas: Any
+) -> None:
+    """Write the derivatives in the family's parameters, from those of the log-likelihood in log hazards."""
+    n_intervals, n_contrasts = by_log_hazard.shape[1], contrasts.shape[1]
+    drift = 2 + (n_intervals - 1 if is_walk else n_intervals)
+    by_baseline = np.zeros(n_intervals)
+    for k in range(len(by_log_hazard)):
+        by_baseline += by_log_hazard[k]
+    gradient[0] = -x[0] / _ALPHA_SD**2
+    gradient[1] = 1 - (own[1] / sigmas[0]) ** 2
+    if is_walk:
+        gradient[0] += np.sum(by_baseline)
+        by_steps = own[1] * np.dot(by_baseline, walk)
+        gradient[1] += np.dot(by_steps, x[2:drift])
+        gradient[2:drift] = by_steps - x[2:drift]
+    else:
+        away = (x[2:drift] - x[0]) / own[1]
+        gradient[0] += np.sum(away) / own[1]
+        gradient[1] += np.dot(away, away) - n_intervals
+        gradient[2:drift] = by_baseline - away / own[1]
+    if sigmas[1] > 0:
+        last = len(x) - 1
+        gradient[last] = 1 - (own[last] / sigmas[1]) ** 2
+        for j in range(n_contrasts):
+            here = slice(drift + j * (n_intervals - 1), drift + (j + 1) * (n_intervals - 1))
+            by_change = np.zeros(n_intervals)
+            for k in range(len(by_log_hazard)):
+                by_change += contrasts[k, j] * by_log_hazard[k]
+            by_steps = own[last] * np.dot(by_change, walk)
+            gradient[last] += np.dot(by_steps, x[here])
+            gradient[here] = by_steps - x[here]
+
+
+@step  # type: ignore[untyped-decorator]
+def half_normal(x: float, sigma: float) -> float:
+    """Return a half-normal log density."""
+    return normal(x, 0.0, sigma) + _LOG_2

@@ -20,10 +20,11 @@ from medresponse.cohort import Cohort
 from medresponse.core import audit
 from medresponse.core.atomic import sha256_of, write_text
 from medresponse.core.codec import from_plain, to_plain
-from medresponse.core.errors import OutputExistsError, SpecError
+from medresponse.core.errors import OutputExistsError
 from medresponse.core.figure import svg_of
 from medresponse.core.manifest import verify_manifest, write_manifest
 from medresponse.core.provenance import utc_now, versions
+from medresponse.core.rng import checked_seed
 from medresponse.inference import ChainEngine, Engine, Fit, engine_for, fit, fit_many, save_fit
 from medresponse.model import ModelSpec
 from medresponse.validation import Estimate
@@ -68,10 +69,7 @@ class Study:
     @property
     def seed(self) -> int:
         """Seed of everything random in the study."""
-        seed = self.config["seed"]
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise SpecError(f"seed: {seed!r} found; legal are whole numbers from 0", code="no_seed")
-        return seed
+        return checked_seed(self.config["seed"])
 
     @property
     def engine(self) -> ChainEngine:

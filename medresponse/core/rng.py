@@ -7,8 +7,26 @@ order, chunking and thread counts cannot change a result.
 from __future__ import annotations
 
 import hashlib
+from numbers import Integral
 
 import numpy as np
+
+from medresponse.core.errors import SpecError
+
+
+def checked_seed(seed: object) -> int:
+    """Return a seed as it was given; there is no default, since a study states its seeds.
+
+    Raises
+    ------
+    SpecError
+        If it is missing, or no whole number from 0.
+    """
+    if seed is None:
+        raise SpecError("seed: missing; legal are whole numbers from 0", code="no_seed")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
+        raise SpecError(f"seed: {seed!r} found; legal are whole numbers from 0", code="no_seed")
+    return int(seed)
 
 
 def stream(seed: int, *labels: str | int) -> np.random.Generator:

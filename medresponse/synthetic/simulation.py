@@ -12,10 +12,8 @@ import xarray as xr
 
 from medresponse.cohort import Cohort, Schema, findings_table
 from medresponse.core.codec import from_plain, to_plain
-from medresponse.core.errors import SpecError
-from medresponse.core.rng import stream
+from medresponse.core.rng import checked_seed, stream
 from medresponse.synthetic.mechanisms.kinds import Scores
-from medresponse.synthetic.mechanisms.knobs import is_number
 from medresponse.synthetic.scenario import Scenario
 from medresponse.synthetic.truth import Truth
 from medresponse.synthetic.world import SiteEffects, World, first_endpoint, noise_of, world_of
@@ -60,10 +58,7 @@ def simulate(scenario: Scenario, *, seed: int | None = None, cohort: Cohort | No
     SpecError
         If the seed is missing, or knobs contradict each other or the cohort.
     """
-    if seed is None:
-        raise SpecError("seed: missing; legal are whole numbers from 0", code="no_seed")
-    if not is_number(seed, whole=True) or seed < 0:
-        raise SpecError(f"seed: {seed!r} found; legal are whole numbers from 0", code="no_seed")
+    seed = checked_seed(seed)
     world = world_of(scenario, cohort)
     sites = scenario.sites
     effects = world.site_effects(stream(seed, "synthetic", "sites")) if sites.n else None

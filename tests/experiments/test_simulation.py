@@ -147,7 +147,7 @@ def test_figures_and_tables_hold_every_scenario(tmp_path, sizes):
     [
         ("seeds.smoke=1", "seeds.smoke: 1 found; legal is a whole number from 2"),
         ("patients.smoke=[]", r"patients.smoke: \[\] found; legal is a list of whole numbers from 1"),
-        ("seed=null", "seed: None found; legal are whole numbers from 0"),
+        ("seed=null", "seed: missing; legal are whole numbers from 0"),
         ("seed=-1", "seed: -1 found"),
         ("patients.smoke=[0]", r"patients.smoke: \[0\] found; legal is a list of whole numbers from 1"),
         ("patients.smoke=300", "patients.smoke: 300 found"),

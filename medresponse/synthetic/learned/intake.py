@@ -17,7 +17,12 @@ FEWEST_KNOWN = 4 * FEWEST
 """Values that a column of numbers needs: 11 beyond either end, and as many within each half of the rest."""
 
 _LONGEST_LEVEL = 60  # characters; longer is a sentence
-_CODE_DIGITS = 6  # whole numbers at least so long, all different, are record numbers rather than measurements
+_CODE_DIGITS = (
+    6  # whole numbers at least so long, nearly all different, are record numbers rather than measurements
+)
+_NEARLY = 0.9
+_MANY_LEVELS = 12  # more than these, most patients in small ones, are names or codes rather than categories
+_DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
 
 
 def refuse_unlearnable(cohort: Cohort) -> None:
@@ -49,11 +54,9 @@ def _identifying(cohort: Cohort) -> Iterator[tuple[str, str]]:
         if is_identifier_name(name):
             yield f"column {name}", "its name says that it identifies people"
         elif dtype == pl.Float64:
-            if _is_record_number(column):
-                yield (
-                    f"column {name}",
-                    "long whole numbers, different in every patient: record numbers, as it seems",
-                )
+            what = _numbers_of(column)
+            if what:
+                yield f"column {name}", what
         elif dtype != pl.Boolean:
             text = column.cast(pl.String)
             n = identifying_ids(Intake(pl.DataFrame({schema.id: text}), schema))
@@ -62,19 +65,46 @@ def _identifying(cohort: Cohort) -> Iterator[tuple[str, str]]:
                     f"column {name}",
                     f"{n} value(s) look like e-mail addresses, telephone or social security numbers",
                 )
-            elif name != schema.id and _is_free_text(text):
-                yield f"column {name}", "free text: long entries, or a different one in most patients"
+            elif name != schema.id:
+                what = _words_of(text, is_site=name in schema.sites)
+                if what:
+                    yield f"column {name}", what
 
 
-def _is_record_number(column: pl.Series) -> bool:
+def _numbers_of(column: pl.Series) -> str | None:
+    """Return in words what numbers are that identify patients, as it seems; None for measurements."""
     values = column.drop_nulls().to_numpy()
-    long = np.abs(values) >= 10 ** (_CODE_DIGITS - 1)
-    return bool(
-        len(values) and long.all() and (values % 1 == 0).all() and len(np.unique(values)) == len(values)
-    )
+    if not len(values) or (values % 1 != 0).any():
+        return None
+    different = len(np.unique(values))
+    if _are_dates(values):
+        return "whole numbers that read as dates (year, month, day); give days since the index date"
+    if (np.abs(values) >= 10 ** (_CODE_DIGITS - 1)).all() and different >= _NEARLY * len(values):
+        return "long whole numbers, different in nearly every patient: record numbers, as it seems"
+    if different == len(values) > 1 and np.ptp(values) < 2 * len(values):
+        return "whole numbers in a row, different in every patient: row or record numbers, as it seems"
+    return None
 
 
-def _is_free_text(text: pl.Series) -> bool:
+def _are_dates(values: np.ndarray) -> bool:
+    year, month, day = values // 10_000, values // 100 % 100, values % 100
+    plausible = (year >= 1850) & (year <= 2150) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    return bool(plausible.all())
+
+
+def _words_of(text: pl.Series, *, is_site: bool) -> str | None:
+    """Return in words what text is that identifies patients, as it seems; None for categories. Small sites are learned together."""
     known = text.drop_nulls()
     longest = known.str.len_chars().max()
-    return bool(2 * known.n_unique() > len(known) or (isinstance(longest, int) and longest > _LONGEST_LEVEL))
+    if known.str.contains(_DATE).mean() == 1.0:
+        return "dates; give days since the index date"
+    if 2 * known.n_unique() > len(known) or (isinstance(longest, int) and longest > _LONGEST_LEVEL):
+        return "free text: long entries, or a different one in most patients"
+    sizes = known.value_counts()["count"]
+    small = int(sizes.filter(sizes < FEWEST).sum())
+    if not is_site and len(sizes) > _MANY_LEVELS and 2 * small > len(known):
+        return (
+            f"{len(sizes)} levels, most patients in levels of fewer than {FEWEST}: names or codes, as it seems; join levels until "
+            f"at least half of the patients are in larger ones, or there are at most {_MANY_LEVELS}"
+        )
+    return None

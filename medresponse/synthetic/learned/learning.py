@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from medresponse.cohort import Cohort, Schema, findings_table
-from medresponse.core.errors import SpecError
 from medresponse.core.registry import name_of
-from medresponse.core.rng import stream
+from medresponse.core.rng import checked_seed, stream
 from medresponse.synthetic.learned.base import Generator, Sampler
 from medresponse.synthetic.learned.columns import Layout, decode, encode, layout_of
 from medresponse.synthetic.learned.intake import refuse_unlearnable
+from medresponse.synthetic.mechanisms.knobs import between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +34,16 @@ class Learned:
     _layout: Layout = field(repr=False)
     _sampler: Sampler = field(repr=False)
 
-    def draw(self, n: int, *, seed: int) -> Cohort:
+    def draw(self, n: int, *, seed: int | None = None) -> Cohort:
         """Return a cohort of `n` made-up patients; there is no truth to it beyond what was learned.
 
         Raises
         ------
         SpecError
-            If `n` is not at least 1.
+            If `n` is no whole number from 1 to 10 million, or the seed is missing.
         """
-        if n < 1:
-            raise SpecError(f"n is {n}; draw at least 1 patient")
+        between("n", n, 1, 10_000_000)
+        seed = checked_seed(seed)
         columns = self._sampler.draw(n, stream(seed, "synthetic", "learned", "draw"))
         width = max(4, len(str(n)))
         ids = pl.Series(self.schema.id, [f"SYN-{i + 1:0{width}d}" for i in range(n)], dtype=pl.String)
@@ -52,7 +52,7 @@ class Learned:
         return Cohort(table, self.schema, (), findings_table([]), source)
 
 
-def learn(generator: Generator, cohort: Cohort, *, seed: int) -> Learned:
+def learn(generator: Generator, cohort: Cohort, *, seed: int | None = None) -> Learned:
     """Learn the joint distribution of a cohort's columns: sites, features, treatment and outcomes.
 
     Parameters
@@ -61,6 +61,7 @@ def learn(generator: Generator, cohort: Cohort, *, seed: int) -> Learned:
     cohort : Cohort
         At least 44 patients, and as many with a value in every column of numbers.
     seed : int
+        There is no default.
 
     Returns
     -------
@@ -72,7 +73,10 @@ def learn(generator: Generator, cohort: Cohort, *, seed: int) -> Learned:
     ------
     DataError
         If columns identify patients, hold free text or know too few patients; one message names them all.
+    SpecError
+        If the seed is missing.
     """
+    seed = checked_seed(seed)
     refuse_unlearnable(cohort)
     layout = layout_of(cohort)
     rng = stream(seed, "synthetic", "learned", "learn")

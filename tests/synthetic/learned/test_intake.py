@@ -5,6 +5,7 @@ import pytest
 
 from medresponse.core.errors import DataError
 from medresponse.synthetic.learned import SequentialCart, learn
+from medresponse.synthetic.learned.intake import refuse_unlearnable
 from tests.synthetic.learned.patients import trial
 
 
@@ -35,7 +36,20 @@ def with_column(cohort, name, values):
         ("site", [f"seen by the nurse on ward {i}" for i in range(120)], "free text"),
         ("site", ["the patient was transferred from another hospital after a long stay"] * 120, "free text"),
         ("mrn", [1.0] * 120, "its name says that it identifies people"),
+        ("site", [f"201{i % 10}-0{1 + i % 6}-11" for i in range(120)], "dates; give days"),
+        (
+            "stage",
+            [f"family {i % 40}" for i in range(120)],
+            "40 levels, most patients in levels of fewer than 11",
+        ),
         ("cigarettes", [4_000_000.0 + 7 * i for i in range(120)], "record numbers"),
+        (
+            "cigarettes",
+            [4_000_000.0 + 7 * (i % 115) for i in range(120)],
+            "different in nearly every patient",
+        ),
+        ("cigarettes", [20_100_101.0 + i % 28 for i in range(120)], "read as dates"),
+        ("cigarettes", [17.0 + i for i in reversed(range(120))], "whole numbers in a row"),
         ("marker", [1.5] * 40 + [None] * 80, "too few patients have a value; at least 44"),
     ],
 )
@@ -43,6 +57,22 @@ def test_identifiers_free_text_and_thin_columns_are_refused(real, name, values, 
     message = refused(with_column(real, name, values))
     assert f"column {name}: " in message and what in message
     assert "clinic" not in message and "nurse" not in message and "4000" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("stage", [f"{i % 12}" for i in range(120)]),  # twelve levels of ten
+        ("stage", [f"{min(i, 40)}" for i in range(120)]),  # rare ones beside a common one
+        ("site", [f"s{i % 40}" for i in range(120)]),
+        ("cigarettes", [float(i % 60) for i in range(120)]),
+        ("cigarettes", [7.0 * i for i in range(120)]),
+        ("cigarettes", [100_000.0 + i % 50 for i in range(120)]),
+        ("cigarettes", [10_000_000.0 * (i % 9) for i in range(120)]),
+    ],
+)
+def test_categories_small_sites_and_measurements_are_not_taken_for_identifiers(real, name, values):
+    refuse_unlearnable(with_column(real, name, values))
 
 
 def test_all_reasons_come_in_one_message(real):

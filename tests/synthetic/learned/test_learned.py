@@ -124,5 +124,16 @@ def test_options_out_of_range_are_refused(real):
         from_plain(Generator, {"kind": "sequential_cart", "leaf": 5})
     with pytest.raises(SpecError, match="sweeps is 1; give at least 10"):
         from_plain(Generator, {"kind": "gaussian_copula", "sweeps": 1})
-    with pytest.raises(SpecError, match="n is 0"):
-        learn(GENERATORS[1], real, seed=1).draw(0, seed=1)
+
+
+def test_a_seed_and_a_number_of_patients_must_be_stated(made, real):
+    with pytest.raises(SpecError, match="seed: missing; legal are whole numbers from 0"):
+        learn(GaussianCopula(), real)
+    with pytest.raises(SpecError, match="seed: -1 found; legal are"):
+        learn(GaussianCopula(), real, seed=-1)
+    learned = learn(GaussianCopula(), real, seed=1)
+    for n in (0, 1.5, True):
+        with pytest.raises(SpecError, match=rf"n: {n} found; legal is .*\[1, 10000000\]"):
+            learned.draw(n, seed=1)
+    with pytest.raises(SpecError, match="seed: missing"):
+        learned.draw(10)

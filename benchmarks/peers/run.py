@@ -1,6 +1,6 @@
 """Peers on the ten ACIC 2016 instances of causallib 0.10, run in an environment of their own.
 
-    .venv-peers/bin/python benchmarks/peers/run.py outputs/acic [peer ...]
+    .venv-peers/bin/python benchmarks/peers/run.py outputs/acic [peer ...] [instance ...]
 
 Writes ``data/<instance>.npz``, the data that every method gets and the truth, and ``<peer>/<instance>.npz`` with what
 ``benchmarks/acic.py`` scores: each patient's benefit with a 95% interval and, where the method has a predictive law, the
@@ -24,17 +24,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from effects import split_rhat
 
 INSTANCES = range(1, 11)
 CHAINS, BURN, KEPT = 4, 300, 300  # after 20 forests grown from the root, from which the chains start
 
 
-def main(folder: Path, peers: list[str]) -> None:
-    """Write the data and run peers."""
+def main(folder: Path, names: list[str]) -> None:
+    """Write the data and run peers, all if none are named, on all instances if no numbers are."""
     from causallib.datasets import load_acic16
 
+    peers = [name for name in names if not name.isdecimal()] or list(PEERS)
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    for i in INSTANCES:
+    for i in [int(name) for name in names if name.isdecimal()] or INSTANCES:
         data, (_, raw) = load_acic16(i), load_acic16(i, raw=True)
         x, z, y = data.X.to_numpy(dtype=float), data.a.to_numpy(dtype=int), data.y.to_numpy(dtype=float)
         mean, outcomes = raw[["mu0", "mu1"]].to_numpy(), raw[["y0", "y1"]].to_numpy()
@@ -76,8 +78,10 @@ def from_draws(
     spread = predictive @ (2 * np.arange(1, n + 1) - n - 1) / n**2
     low, high = np.quantile(predictive, [0.025, 0.975], axis=1)
     average = np.quantile(benefit.mean(axis=0), [0.025, 0.975])
+    chains = benefit.reshape(len(benefit), CHAINS, -1)
     return {
         "benefit": benefit.mean(axis=1), "lower": lower, "upper": upper, "average": average,
+        "effect_rhat": split_rhat(chains), "average_rhat": split_rhat(chains.mean(axis=0)[None])[0],
         "other_crps": np.abs(predictive - other[:, None]).mean(axis=1) - spread,
         "other_lower": low, "other_upper": high,
     }  # fmt: skip
@@ -236,4 +240,4 @@ PEERS: dict[str, Callable[..., dict[str, np.ndarray]]] = {
 VERSIONS = {name: version(name) for name in ("causallib", "econml", "scikit-learn", "stochtree")}
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or list(PEERS))
+    main(Path(sys.argv[1]), sys.argv[2:])

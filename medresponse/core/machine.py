@@ -1,9 +1,65 @@
-"""What the machine has for this process."""
+"""What the machine has for this process, and how much of it one chain or thread of ours takes."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+
+from medresponse.core.errors import SpecError
+
+log = logging.getLogger("medresponse.core")
+
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let BLAS use one thread, whatever the environment says: chains and threads of ours run side by side, one core each.
+
+    More of them only compete, and how a product is shared among threads could change its last bits.
+    """
+    import scipy.linalg  # noqa: F401 - its BLAS is another than numpy's, and a limit holds for those that are loaded
+    from threadpoolctl import threadpool_limits
+
+    asked = [
+        name for name in _BLAS_THREADS if (value := os.environ.get(name, "")).isdigit() and int(value) > 1
+    ]
+    if asked:
+        _warn(", ".join(asked))
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@cache
+def _warn(names: str) -> None:
+    """Say once that variables are not followed."""
+    log.warning(
+        "%s: set aside while chains or scores are computed, for which BLAS takes one thread each", names
+    )
+
+
+def check_numba() -> None:
+    """Refuse settings of the environment under which numba compiles nothing, before it is imported.
+
+    Raises
+    ------
+    SpecError
+        Naming the variable.
+    """
+    if os.environ.get("NUMBA_DISABLE_JIT", "0").strip() not in ("", "0"):
+        raise SpecError(
+            "NUMBA_DISABLE_JIT is set, and models need machine code: unset it", code="environment"
+        )
+    threads = os.environ.get("NUMBA_NUM_THREADS", "1").strip()
+    if not threads.isdigit() or int(threads) < 1:
+        raise SpecError(
+            f"NUMBA_NUM_THREADS={threads}: a whole number from 1 on is meant, or nothing; unset it",
+            code="environment",
+        )
 
 
 def available_cores() -> int:

@@ -18,11 +18,12 @@ class Chain:
     Parameters
     ----------
     sample : callable
-        Draws the chain. Calls its argument now and then, which raises `Cancelled` once the chain shall stop.
+        Draws the chain. Calls its argument now and then with the number of iterations so far, which raises `Cancelled` once
+        the chain shall stop.
     """
 
-    def __init__(self, sample: Callable[[Callable[[], None]], Trace]) -> None:
-        self._sample, self._stop = sample, threading.Event()
+    def __init__(self, sample: Callable[[Callable[[int], None]], Trace]) -> None:
+        self._sample, self._stop, self.done = sample, threading.Event(), 0
         self._trace: Trace | None = None
         self._failure: BaseException | None = None
         # A daemon: a process that is told to end does not wait for draws that nobody will collect.
@@ -35,7 +36,8 @@ class Chain:
         except BaseException as error:
             self._failure = error
 
-    def _look(self) -> None:
+    def _look(self, done: int) -> None:
+        self.done = done
         if self._stop.is_set():
             raise Cancelled
 

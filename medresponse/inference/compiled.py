@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from medresponse.inference.written_kernel import written_kernel
 from medresponse.model import WrittenOut, WrittenRows
 
 STATISTICS = ("diverging", "energy", "n_steps", "step_size", "depth")
+_TELL_MILLISECONDS = 5000  # between words of how far a chain is
 JITTER = 1.0  # around the start, on the unconstrained scale
 
 
@@ -43,10 +45,22 @@ class Trace:
 
 
 class Running:
-    """A chain in the background."""
+    """A chain in the background.
 
-    def __init__(self, sampler: Any, names: tuple[str, ...]) -> None:
-        self._sampler, self._names = sampler, names
+    Parameters
+    ----------
+    sample : callable
+        Starts nutpie's sampler; of what it is to tell how far it is.
+    names : tuple of str
+        What is kept of a draw.
+    """
+
+    def __init__(self, sample: Callable[[Callable[[list[Any]], None]], Any], names: tuple[str, ...]) -> None:
+        self._names, self.done = names, 0
+        self._sampler = sample(self._hear)
+
+    def _hear(self, chains: list[Any]) -> None:
+        self.done = int(chains[0].finished_draws)
 
     @property
     def is_finished(self) -> bool:
@@ -93,18 +107,21 @@ class Compiled:
         self.seconds = time.perf_counter() - started
         self.policy = policy()
         self.notes: tuple[str, ...] = (
-            () if written is None else ("density written out by hand, not compiled from PyMC's graph",)
+            "density compiled from PyMC's graph: nothing is written out by hand for such a spec"
+            if written is None
+            else "density written out by hand, not compiled from PyMC's graph",
         )
         self.library = f"nutpie {_nutpie().__version__}"
 
     def start(self, data: Mapping[str, np.ndarray], engine: Settings, seed: int) -> Running:
         """Start one chain on `data` and return its handle."""
-        sampler = _nutpie().sample(
-            self._with_data(data), draws=engine.draws, tune=engine.tune, chains=1, cores=1, seed=seed,
+        sample = partial(
+            _nutpie().sample, self._with_data(data), draws=engine.draws, tune=engine.tune, chains=1, cores=1, seed=seed,
             target_accept=engine.target_accept, maxdepth=engine.max_depth, progress_bar=False, blocking=False,
-            return_raw_trace=True,
+            return_raw_trace=True, progress_rate=_TELL_MILLISECONDS,
         )  # fmt: skip
-        return Running(sampler, tuple(name for name, _ in self._kernel.facts.quantities))
+        names = tuple(name for name, _ in self._kernel.facts.quantities)
+        return Running(lambda hear: sample(progress_callback=hear), names)
 
     def _with_data(self, data: Mapping[str, np.ndarray]) -> Any:
         """Return the model in nutpie's terms; it keeps the arrays alive."""

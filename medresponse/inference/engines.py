@@ -29,6 +29,7 @@ log = logging.getLogger("medresponse.inference")
 # Between looks at running chains: a fiftieth of the time since something changed, so that waiting adds little to a fit however short.
 _LOOK = 0.02
 _LOOK_SECONDS = (0.0005, 0.05)  # never less, never more
+_SILENCE = 20.0  # seconds without a word, after which it is said how far running chains are
 
 
 @runtime_checkable
@@ -57,6 +58,11 @@ class Running(Protocol):
     @property
     def is_finished(self) -> bool:
         """Whether `wait` returns at once."""
+        ...
+
+    @property
+    def done(self) -> int:
+        """Iterations so far, as of a few seconds ago."""
         ...
 
     def wait(self) -> Trace:
@@ -213,7 +219,7 @@ def sample_chains(
     waiting = [job for job in waiting if job not in finished]
     total, cores = len(waiting) + len(finished), engine.cores or available_cores()
     running: dict[tuple[int, int], Running] = {}
-    interrupted, changed = False, time.perf_counter()
+    interrupted, changed, said = False, time.perf_counter(), time.perf_counter()
     try:
         while waiting or running:
             while waiting and len(running) < cores:
@@ -224,7 +230,7 @@ def sample_chains(
                 save_chain(checkpoint, run)
                 finished[job] = run
                 divergences = int(run.stats["diverging"].sum())
-                changed = time.perf_counter()
+                changed = said = time.perf_counter()
                 log.info(
                     "chain %d of %d finished, %d divergences, %.1f s",
                     len(finished),
@@ -233,6 +239,9 @@ def sample_chains(
                     changed - started,
                 )
             if running:
+                if time.perf_counter() - said > _SILENCE:
+                    said = time.perf_counter()
+                    log.info("%s, %.0f s", _progress(running, len(finished), total, engine), said - started)
                 least, most = _LOOK_SECONDS
                 time.sleep(min(max(_LOOK * (time.perf_counter() - changed), least), most))
     except KeyboardInterrupt:
@@ -254,6 +263,15 @@ def sample_chains(
         compiled.policy,
         compiled.notes + engine.notes,
     )
+
+
+def _progress(
+    running: Mapping[tuple[int, int], Running], finished: int, total: int, engine: ChainEngine
+) -> str:
+    """Return how far chains are, in words."""
+    each = engine.tune + engine.draws
+    parts = ", ".join(f"{handle.done / each:.0%}" for handle in running.values())
+    return f"{finished} of {total} chains finished, {len(running)} running: {parts} of {each} iterations"
 
 
 def _collect(handle: Running, job: tuple[int, int], engine: ChainEngine) -> ChainRun:

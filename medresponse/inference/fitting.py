@@ -17,8 +17,10 @@ import xarray as xr
 from medresponse.cohort import Cohort
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import SpecError
+from medresponse.core.machine import one_blas_thread
 from medresponse.core.provenance import Provenance, utc_now, versions
 from medresponse.core.rng import stream
+from medresponse.families import Compressing, Rowwise
 from medresponse.features import group_indices
 from medresponse.inference.diagnostics import Limits, diagnose, pareto_k
 from medresponse.inference.engines import (
@@ -50,6 +52,7 @@ from medresponse.model import (
 log = logging.getLogger("medresponse.inference")
 
 
+@one_blas_thread()
 def fit(
     spec: ModelSpec,
     cohort: Cohort,
@@ -86,7 +89,7 @@ def fit(
     Raises
     ------
     SpecError, DataError
-        If spec and cohort do not go together.
+        If spec and cohort do not go together, or the environment's settings of numba or PyTensor allow no fit.
     FitError
         If sampling fails.
     MemoryLimitError
@@ -98,6 +101,7 @@ def fit(
     return _with_influence(fitted, cohort)
 
 
+@one_blas_thread()
 def fit_many(
     spec: ModelSpec,
     cohorts: Sequence[Cohort],
@@ -161,27 +165,35 @@ def _sample(
     assert isinstance(engine, ChainEngine)
     rotation = rotate(spec, prepared.design)
     design = prepared.design if rotation is None else rotation.design
+    notes = _notes(spec, design, engine)
     sampled = sample_chains(
         compiled(spec, design, engine), design.data, engine=engine, seed=seed, checkpoint=folder
     )
     if rotation is None:
-        return replace(sampled, formulation=_notes(spec, design, engine) + sampled.formulation)
+        return replace(sampled, formulation=notes + sampled.formulation)
     chains = []
     for run in sampled.chains:
         rng = stream(seed, "rotation", run.data_idx, run.chain_idx)
         chains.append(replace(run, posterior=rotation.expand(run.posterior, run.data_idx, rng)))
-    return replace(sampled, chains=tuple(chains), formulation=rotation.notes + sampled.formulation)
+    return replace(sampled, chains=tuple(chains), formulation=rotation.notes + notes + sampled.formulation)
 
 
 def _notes(spec: ModelSpec, design: Design, engine: ChainEngine) -> tuple[str, ...]:
-    """Return in words how the design's data are held, and in which coordinates coefficients are sampled."""
-    notes = {
-        "triangle": "rows compressed exactly to the triangle of their QR decomposition",
-        "estimate": "coefficients sampled in coordinates that suit their estimates by least squares or maximum likelihood",
-    }
+    """Return in words how rows are held and in which coordinates coefficients are sampled, or why as they are."""
+    data, family = design.data[0], spec.family
     written = written_out(spec, design) if isinstance(engine, Nuts) else None
-    rows = written.notes(design.data[0]) if isinstance(written, WrittenRows) else ()
-    return rows + tuple(words for name, words in notes.items() if name in design.data[0])
+    notes = written.notes(data) if isinstance(written, WrittenRows) else ()
+    if "triangle" in data:
+        notes += ("rows compressed exactly to the triangle of their QR decomposition",)
+    elif isinstance(family, Compressing):
+        notes += ("rows one a patient, not compressed: no more patients than coefficients",)
+    if "estimate" in data:
+        notes += (
+            "coefficients sampled in coordinates that suit their estimates by least squares or maximum likelihood",
+        )
+    elif isinstance(family, Compressing) or (isinstance(family, Rowwise) and family.rows(data) is not None):
+        notes += ("coefficients sampled as they are: too few patients (two a coefficient) to estimate them",)
+    return notes
 
 
 # Compiled models of this process, oldest first: a refit of the same graph costs its sampling alone.
@@ -203,9 +215,22 @@ def compiled(spec: ModelSpec, design: Design, engine: ChainEngine) -> Startable:
     if key not in _COMPILED:
         if len(_COMPILED) >= _COMPILED_LIMIT:
             _COMPILED.pop(next(iter(_COMPILED)))
-        make = partial(build_model, spec, design)
+        make = partial(_model, spec, design)
         _COMPILED[key] = engine.compile(make, identity, written_out(spec, design))
     return _COMPILED[key]
+
+
+def _model(spec: ModelSpec, design: Design) -> Any:
+    """Return the PyMC model, unless PyTensor is told to compute in another precision than that of what is kept."""
+    from pytensor import config
+
+    if config.floatX != "float64":
+        raise SpecError(
+            f"PyTensor is set to floatX={config.floatX}, and posteriors are computed in float64: take it out of PYTENSOR_FLAGS "
+            "and .pytensorrc",
+            code="environment",
+        )
+    return build_model(spec, design)
 
 
 def _graph_key(design: Design) -> list[Any]:

@@ -10,7 +10,7 @@ The cache lies in the user's cache folder, or where ``MEDRESPONSE_CACHE_DIR`` sa
     A model is compiled in the process that needs it, from whatever pieces PyTensor has compiled before.
 ``reproducible``
     A model is compiled in a process of its own, without such pieces, and the machine code is loaded from the file also the
-    first time. Log densities then have the same last bits whatever was compiled before; otherwise a process that compiles
+    first time (from a temporary one where the cache cannot be used). Log densities then have the same last bits whatever was compiled before; otherwise a process that compiles
     may bind to pieces that differ in them from those of a process that loads, and so in every draw.
 ``off``
     Nothing is kept.
@@ -44,12 +44,17 @@ import numpy as np
 
 from medresponse.core.errors import FitError, SpecError
 from medresponse.core.locking import locked
+from medresponse.core.machine import check_numba
 from medresponse.inference.graphs import flatten
 
 log = logging.getLogger("medresponse.inference")
 
 POLICIES = ("kept", "reproducible", "off")
 _KEPT = 100  # kernels of one to five megabytes each
+_BUILDING = ".building-"
+_STALE_SECONDS = 86_400.0  # after which what a killed process was building is swept up
+_FULL = 3  # exit code of a process that compiled and could not keep
+_NO_MATTER = ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER")  # kernels are of one thread
 _PACKAGES = ("numba", "llvmlite", "pytensor", "pymc", "numpy", "scipy")
 _GRAPH_SOURCES = (
     "core/links.py",
@@ -203,23 +208,51 @@ def kernel_of(make_model: Callable[[], Any], identity: str | None) -> Kernel:
     ------
     FitError
         If compiling in another process fails.
+    SpecError
+        If the environment has numba compile nothing.
     """
+    check_numba()
     chosen = policy()
-    folder = _folder() if identity is not None and chosen != "off" else None
-    if folder is None:
+    if identity is None or chosen == "off":
         return _compiled(make_model(), None)
+    folder = _folder()
+    if folder is None:
+        return _unkept(make_model, chosen)
     digest = hashlib.sha256(json.dumps([identity, chosen, _circumstances()]).encode()).hexdigest()
     place = folder / digest[:40]
     if not os.access(folder, os.W_OK):
         kernel = _loaded_from_copy(place)
         if kernel is None:
             log.warning("the kernel cache cannot be written; the compiled model is not kept")
-        return kernel or _compiled(make_model(), None)
-    with _alone(folder / f"{place.name}.lock"):
+        return kernel or _unkept(make_model, chosen)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(_alone(folder / f"{place.name}.lock"))
+        except OSError as error:  # no room for as much as a name, or a file system without locks
+            log.warning(
+                "the kernel cache cannot be used (%s); the compiled model is not kept", error.strerror
+            )
+            return _unkept(make_model, chosen)
         kernel = _loaded(place)
         if kernel is None:
             shutil.rmtree(place, ignore_errors=True)  # broken, or of other circumstances
-            kernel = _apart(make_model, place) if chosen == "reproducible" else _kept(make_model(), place)
+            kernel = _apart(make_model, place) if chosen == "reproducible" else _kept(make_model, place)
+            kernel = kernel or _unkept(make_model, chosen)
+    return kernel
+
+
+def _unkept(make_model: Callable[[], Any], chosen: str) -> Kernel:
+    """Compile a model where the cache cannot be used, with the digits that the policy promises."""
+    if chosen != "reproducible":
+        return _compiled(make_model(), None)
+    with tempfile.TemporaryDirectory(prefix="medresponse-") as own:
+        kernel = _apart(make_model, Path(own) / "kernel")
+    if kernel is None:
+        raise FitError(
+            "neither the kernel cache nor the folder for temporary files can be written, which the policy 'reproducible' needs: "
+            "make room, or set MEDRESPONSE_CACHE_DIR or TMPDIR to a folder with some",
+            code="compile",
+        )
     return kernel
 
 
@@ -260,7 +293,7 @@ def _circumstances() -> list[Any]:
     settings = {
         name: value
         for name, value in sorted(os.environ.items())
-        if name.startswith("NUMBA_") and name != "NUMBA_CACHE_DIR"
+        if name.startswith("NUMBA_") and name not in _NO_MATTER
     }
     found = [metadata.version(package) for package in _PACKAGES]
     return [platform.python_version(), platform.machine(), get_host_cpu_name(), found, settings, sources.hexdigest()]  # fmt: skip
@@ -307,39 +340,45 @@ def _loaded_from_copy(place: Path) -> Kernel | None:
         )  # with times, which numba compares
 
 
-def _kept(model: Any, place: Path) -> Kernel:
-    """Compile a model and keep its kernel at `place`, whole or not at all."""
+def _kept(make_model: Callable[[], Any], place: Path) -> Kernel | None:
+    """Compile a model and keep its kernel at `place`, whole or not at all; None if there is no room."""
     try:
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=place.parent) as own:
-            kernel = _compiled(model, Path(own) / place.name)
+        with tempfile.TemporaryDirectory(prefix=_BUILDING, dir=place.parent) as own:
+            kernel = _compiled(make_model(), Path(own) / place.name)
             if (Path(own) / place.name / "kernel.json").is_file():
                 os.rename(Path(own) / place.name, place)
                 _prune(place.parent)
     except OSError as error:
         log.warning("the compiled model is not kept: %s", error.strerror)
-        return _compiled(model, None)
+        return None
     return kernel
 
 
 def _prune(folder: Path) -> None:
-    """Remove the kernels that have gone unused longest."""
+    """Remove the kernels that have gone unused longest, and what killed processes left half built."""
     every = sorted(folder.glob("*/kernel.json"), key=lambda file: file.parent.stat().st_mtime)
     for file in every[:-_KEPT]:
         shutil.rmtree(file.parent, ignore_errors=True)
         file.parent.with_suffix(".lock").unlink(missing_ok=True)
+    for left in folder.glob(f"{_BUILDING}*"):
+        with contextlib.suppress(OSError):  # another process ends with it just now
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left)
 
 
-def _apart(make_model: Callable[[], Any], place: Path) -> Kernel:
-    """Compile in a process of its own, without pieces compiled before, and load what it kept."""
+def _apart(make_model: Callable[[], Any], place: Path) -> Kernel | None:
+    """Compile in a process of its own, without pieces compiled before, and load what it kept; None if it had no room."""
     flags = [os.environ.get("PYTENSOR_FLAGS", ""), "numba__cache=False"]
     done = subprocess.run(
         [sys.executable, "-c", "from medresponse.inference.kernels import keep_in_this_process as keep; keep()"],
         input=pickle.dumps((make_model, str(place))), capture_output=True, check=False,
         env=os.environ | {"PYTENSOR_FLAGS": ",".join(filter(None, flags))},
     )  # fmt: skip
+    said = done.stderr.decode(errors="replace").strip().splitlines()
     kernel = _loaded(place)
-    if kernel is None:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
+    if kernel is None and done.returncode == _FULL:
+        log.warning("%s", said[-1])
+    elif kernel is None:
         raise FitError(
             f"the model could not be compiled in a process of its own ({said[-1] if said else 'no message'}); "
             "set MEDRESPONSE_KERNELS=kept to compile it in this one",
@@ -351,7 +390,8 @@ def _apart(make_model: Callable[[], Any], place: Path) -> Kernel:
 def keep_in_this_process() -> None:
     """Read a pickled pair of model maker and place from standard input, compile and keep: the other end of `_apart`."""
     make_model, place = pickle.load(sys.stdin.buffer)
-    _kept(make_model(), Path(place))
+    if _kept(make_model, Path(place)) is None:
+        sys.exit(_FULL)
 
 
 def _compiled(model: Any, place: Path | None) -> Kernel:

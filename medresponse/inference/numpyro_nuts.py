@@ -108,7 +108,7 @@ class Model:
         return Chain(lambda look: self._sample(data, engine, seed, look))
 
     def _sample(
-        self, data: Mapping[str, np.ndarray], engine: Settings, seed: int, look: Callable[[], None]
+        self, data: Mapping[str, np.ndarray], engine: Settings, seed: int, look: Callable[[int], None]
     ) -> Trace:
         import jax
 
@@ -118,13 +118,13 @@ class Model:
                 for shared in self._inputs
             )
             begin, advance = self._block(engine)
-            look()
+            look(0)
             rng = np.random.default_rng(seed)
             state = begin(self._jittered(arrays, rng), jax.random.key(int(rng.integers(2**63))), arrays)
             kept: list[Any] = []
             total = engine.tune + engine.draws
             for done in range(0, total, _BLOCK):
-                look()
+                look(done)
                 state, found = advance(state, arrays)
                 inside = slice(max(engine.tune - done, 0), min(_BLOCK, total - done))
                 kept.append({name: np.asarray(values)[inside] for name, values in found.items()})

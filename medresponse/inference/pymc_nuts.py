@@ -90,7 +90,7 @@ class Model:
             shared.set_value(np.asarray(data[shared.name], dtype=shared.dtype))
         return Chain(lambda look: self._sample(engine, seed, look))
 
-    def _sample(self, engine: Settings, seed: int, look: Callable[[], None]) -> Trace:
+    def _sample(self, engine: Settings, seed: int, look: Callable[[int], None]) -> Trace:
         import pymc
         from pymc.step_methods.hmc.quadpotential import QuadPotentialDiagAdapt
 
@@ -106,7 +106,7 @@ class Model:
         step.setup_chain(rng, engine.tune, engine.draws)
         points, statistics = [], []
         for iteration in range(engine.tune + engine.draws):
-            look()
+            look(iteration)
             if iteration == engine.tune:
                 step.stop_tuning()
             point, (found,) = step.step(point)

@@ -14,6 +14,7 @@ import xarray as xr
 from medresponse.cohort import Cohort
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import SpecError
+from medresponse.core.machine import one_blas_thread
 from medresponse.core.rng import stream
 from medresponse.inference import ChainRun, Engine, Fit, Gibbs, Nuts, fit, only_outcome
 from medresponse.inference.fitting import fit_identity
@@ -105,6 +106,7 @@ class Calibration:
         )
 
 
+@one_blas_thread()
 def sbc(
     spec: ModelSpec,
     cohort: Cohort,

@@ -35,6 +35,7 @@ class Handle:
     def __init__(self, outcome: Any, *, polls: int | None) -> None:
         self._outcome, self._polls = outcome, polls
         self.cancelled = self.collected = False
+        self.done = 6
 
     @property
     def is_finished(self) -> bool:

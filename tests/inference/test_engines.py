@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -212,3 +213,20 @@ def test_a_short_chain_is_looked_at_often_and_a_long_one_seldom(monkeypatch: pyt
     spent = np.cumsum(pauses)
     assert pauses[0] < 0.001 and max(pauses) == pytest.approx(0.05)
     assert np.argmax(spent > 0.1) > 50, "a chain of a tenth of a second is looked at every few milliseconds"
+
+
+def test_a_long_chain_is_not_silent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A log file says now and then how far chains are, also before the first has finished."""
+    now = [100.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(engines, "time", SimpleNamespace(perf_counter=lambda: now[0], sleep=sleep))
+    with caplog.at_level(logging.INFO, logger="medresponse.inference"):
+        run(lambda n, data, engine, seed: Handle(noise(seed, engine.draws, SHAPES), polls=1000))
+    first = caplog.messages[0]
+    assert first.startswith("0 of 6 chains finished, 2 running: 40%, 40% of 15 iterations, 20 s")
+    assert sum("running" in words for words in caplog.messages) == 3, "38 s a pair of chains, three pairs"

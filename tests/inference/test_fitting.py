@@ -18,7 +18,7 @@ from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import SpecError
 from medresponse.families import Gaussian, Weibull
-from medresponse.inference import Fit, Limits, Nuts, engines, fit, fit_many, fitting
+from medresponse.inference import Fit, Limits, Nuts, PymcNuts, engines, fit, fit_many, fitting
 from medresponse.inference.diagnostics import pareto_k
 from medresponse.inference.fitting import fit_identity
 from medresponse.inference.prior import prior_fit
@@ -103,6 +103,43 @@ def test_the_provenance_says_what_was_done(compiled: list[FakeCompiled], cohort:
     assert provenance.engine == to_plain(ENGINE) and provenance.synthetic
     assert provenance.versions["pymc"] != "absent"
     json.dumps(to_plain(provenance))
+
+
+def test_a_shortcut_that_does_not_apply_is_said(compiled: list[FakeCompiled]) -> None:
+    """A normal outcome with fewer patients than coefficients is neither compressed nor sampled around estimates."""
+    spec = replace(SPEC, family=Gaussian(), pooling=("site",))
+    few, many = (
+        fit(spec, trial_of(n), outcome="score", engine=ENGINE, seed=3).provenance.formulation
+        for n in (15, 90)
+    )
+    assert "not compressed: no more patients than coefficients" in few[0] and "as they are" in few[1]
+    assert "compressed exactly" in many[0] and "suit their estimates" in many[1]
+
+
+@pytest.mark.usefixtures("compiled")
+def test_blas_takes_one_thread_while_chains_run(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    seen: list[int] = []
+    looked = fitting.prepare
+
+    def look(*args: Any, **options: Any) -> Any:
+        seen.extend(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return looked(*args, **options)
+
+    monkeypatch.setattr(fitting, "prepare", look)
+    with threadpool_limits(2, user_api="blas"):
+        fit(SPEC, cohort, outcome="os", engine=ENGINE, seed=3)
+    assert set(seen) == {1}
+
+
+def test_pytensor_in_another_precision_is_refused(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytensor import config
+
+    monkeypatch.setattr(fitting, "_COMPILED", {})
+    engine = PymcNuts(draws=10, tune=5, chains=2)
+    with config.change_flags(floatX="float32"), pytest.raises(SpecError, match="floatX=float32"):
+        fit(SPEC, cohort, outcome="os", engine=engine, seed=3)
 
 
 def test_a_fit_that_fails_its_limits_says_so_in_the_log(

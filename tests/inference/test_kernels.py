@@ -244,6 +244,46 @@ def test_a_full_disk_only_costs_the_keeping(
     assert [path.suffix for path in (tmp_path / "kernels").iterdir()] == [".lock"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="locks of POSIX")
+def test_a_cache_that_cannot_be_locked_only_costs_the_keeping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[Path | None], caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_locks(descriptor: int) -> Any:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setenv("MEDRESPONSE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(kernels, "locked", no_locks)
+    with caplog.at_level(logging.WARNING, logger="medresponse.inference"):
+        kernel_of(lambda: None, "regression")
+    assert made == [None] and "No locks available" in caplog.text
+
+
+def test_what_a_killed_process_left_half_built_goes_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[Path | None]
+) -> None:
+    monkeypatch.setenv("MEDRESPONSE_CACHE_DIR", str(tmp_path))
+    for name, seconds in ((".building-old", 0), (".building-now", None)):
+        (tmp_path / "kernels" / name).mkdir(parents=True)
+        if seconds is not None:
+            os.utime(tmp_path / "kernels" / name, (seconds, seconds))
+    (tmp_path / "kernels").chmod(0o700)
+    kernel_of(lambda: None, "regression")
+    assert [path.name for path in (tmp_path / "kernels").glob(".building-*")] == [".building-now"]
+
+
+def test_threads_of_numba_are_no_other_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels._circumstances.cache_clear()
+    before = kernels._circumstances()
+    kernels._circumstances.cache_clear()
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
+    same = kernels._circumstances()
+    kernels._circumstances.cache_clear()
+    monkeypatch.setenv("NUMBA_OPT", "1")
+    other = kernels._circumstances()
+    kernels._circumstances.cache_clear()
+    assert before == same != other
+
+
 def test_the_kernels_unused_for_longest_go_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[Path | None]
 ) -> None:
@@ -280,15 +320,61 @@ def test_under_the_reproducible_policy_a_process_of_its_own_compiles_and_this_on
     monkeypatch.setenv("MEDRESPONSE_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("MEDRESPONSE_KERNELS", "reproducible")
 
-    def other_process(command: list[str], *, input: bytes, env: dict[str, str], **options: Any) -> None:
+    def other_process(command: list[str], *, input: bytes, env: dict[str, str], **options: Any) -> Any:
         assert command[0] == sys.executable and "numba__cache=False" in env["PYTENSOR_FLAGS"]
         make_model, target = pickle.loads(input)
         assert make_model is regression
         shutil.copytree(place, target)
+        return subprocess.CompletedProcess(command, 0, b"", b"")
 
     monkeypatch.setattr(subprocess, "run", other_process)
     kernel = kernel_of(regression, "regression")
     assert made == [] and kernel.function.cache_hits == 1
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only", "not ours"])
+def test_the_reproducible_policy_holds_where_the_cache_cannot_be_used(
+    trouble: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[Path | None]
+) -> None:
+    """Another process compiles into a folder for temporary files, and nothing is compiled in this one."""
+    monkeypatch.setenv("MEDRESPONSE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("MEDRESPONSE_KERNELS", "reproducible")
+    targets: list[Path] = []
+
+    def other_process(command: list[str], *, input: bytes, **options: Any) -> Any:
+        _, target = pickle.loads(input)
+        targets.append(Path(target))
+        if tmp_path in targets[-1].parents:
+            return subprocess.CompletedProcess(
+                command, 3, b"", b"the compiled model is not kept: No space left"
+            )
+        shutil.copytree(place, target)
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    monkeypatch.setattr(subprocess, "run", other_process)
+    if trouble == "read-only":
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+    if trouble == "not ours":
+        (tmp_path / "kernels").mkdir()
+        (tmp_path / "kernels").chmod(0o777)
+    found = kernel_of(regression, "regression")
+    assert made == [] and found.function.cache_hits == 1
+    assert [tmp_path in target.parents for target in targets] == (
+        [True, False] if trouble == "full" else [False]
+    )
+    assert not targets[-1].exists()
+    assert found.log_density(FIRST, np.zeros(3))[0] == pytest.approx(density_by_hand(FIRST, 0.0, np.zeros(2)))
+
+
+def test_without_room_anywhere_the_reproducible_policy_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDRESPONSE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("MEDRESPONSE_KERNELS", "reproducible")
+    full = subprocess.CompletedProcess([], 3, b"", b"No space left")
+    monkeypatch.setattr(subprocess, "run", lambda *args, **options: full)
+    with pytest.raises(FitError, match="TMPDIR"):
+        kernel_of(regression, "regression")
 
 
 @pytest.mark.recovery

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from medresponse.core.machine import check_numba
+
 log = logging.getLogger("medresponse.response")
 
 FUNCTION = Callable[..., None]
@@ -36,6 +38,7 @@ def compiled(function: FUNCTION, *kinds: str) -> FUNCTION:
 
 
 def _compile(function: FUNCTION, kinds: tuple[str, ...], *, keep: bool) -> FUNCTION:
+    check_numba()
     import numba
 
     # Sums may be reordered (to be vectorised) and products fused; infinities and NaN keep their meaning.

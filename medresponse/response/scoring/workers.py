@@ -15,6 +15,7 @@ import numpy as np
 from medresponse import __version__
 from medresponse.core.cluster import TRIES, connected
 from medresponse.core.errors import ClusterError
+from medresponse.core.machine import one_blas_thread
 from medresponse.response.predict import Patients
 from medresponse.response.scoring.predictors import TILE, tiles
 from medresponse.response.scoring.summaries import Summaries
@@ -42,8 +43,6 @@ class Workers:
 @contextmanager
 def threads(summaries: Summaries, cores: int) -> Iterator[Workers]:
     """Score in threads of this process, a tile of patients each."""
-    from threadpoolctl import threadpool_limits
-
     summaries.prepare()
     pool = ThreadPoolExecutor(cores)
 
@@ -60,7 +59,7 @@ def threads(summaries: Summaries, cores: int) -> Iterator[Workers]:
         return wait
 
     try:
-        with threadpool_limits(1, user_api="blas"):  # threads of ours, one product each
+        with one_blas_thread():
             yield Workers(submit, parts_ahead=2)
     finally:
         pool.shutdown(cancel_futures=True)
@@ -127,7 +126,6 @@ def score_chunk(version: str, question: str, where: list[Any], patients: Patient
         If the worker runs another version of this library, whose numbers may differ.
     """
     import ray
-    from threadpoolctl import threadpool_limits
 
     if version != __version__:
         raise ClusterError(f"a worker of the cluster has medresponse {__version__}, this process {version}")
@@ -138,7 +136,7 @@ def score_chunk(version: str, question: str, where: list[Any], patients: Patient
         _held[question] = summaries
     summaries = _held[question]
     values = _empty(summaries, patients)
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         for tile in tiles(summaries.asked.fit, patients):
             values[tile.rows] = summaries.of(tile)
     return values

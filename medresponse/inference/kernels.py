@@ -476,7 +476,7 @@ def _native(file: Path, graph: Any, *, keep: bool = True) -> Any:
     # numba looks up the module of what it loads by this name.
     names: dict[str, Any] = {
         "__name__": __name__, "carray": numba.carray, "as_pointer": _intrinsics()[0],
-        "isfinite": np.isfinite, "graph": graph, "float64": np.float64, "int64": np.int64, "int32": np.int32,
+        "isfinite": np.isfinite, "graph": graph, "float64": np.float64, "int64": np.int64, "int32": np.int32, "int8": np.int8,
     }  # fmt: skip
     exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), names)
     elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, ""

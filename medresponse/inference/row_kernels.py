@@ -1,7 +1,8 @@
 """Loops over patients' rows: log-likelihoods of canonical form and their gradients in one pass, for numba.
 
-Rows come treatment by treatment, in blocks that fit the processor's nearest memory: a block's predictors, their
-log-likelihood and its gradient are done before the next block is read, so that a gradient reads the columns once. Sums are
+Rows come treatment by treatment, in blocks that fit the processor's nearest memory (`model.row_tiles`): a block's predictors,
+their log-likelihood and its gradient are done before the next block is read, so that a gradient reads the columns once, most of
+them in one byte a row. Loops over columns read whole blocks, also where the last is not full. Sums are
 reordered so that they can be vectorised; infinities and NaN keep their meaning. Only compiling imports this module.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-BLOCK = 64  # rows
+from medresponse.model.row_tiles import BLOCK
 
 # exp(x) = 2^k exp(r), r = x - k log 2 within half of log 2; the sum of r^j / j! up to j = 13 is then exact to 1e-17.
 _SHIFT = 6755399441055744.0  # 1.5 * 2^52: a number added to it is rounded to a whole one, which stands in its last bits
@@ -55,47 +56,46 @@ def exponentials(x: Any, out: Any, shifted: Any, power: Any, n: int) -> None:
 
 
 @sums  # type: ignore[untyped-decorator]
-def add_products(columns: Any, first: int, n: int, theta: Any, out: Any) -> None:
-    """Add each row's product with `theta` to `out`, four rows at a time."""
-    p, i = len(theta), 0
-    while i + 4 <= n:
-        at = first + i
-        a, b, c, d = columns[at], columns[at + 1], columns[at + 2], columns[at + 3]
-        s, t, u, v = 0.0, 0.0, 0.0, 0.0
-        for j in range(p):
-            s += a[j] * theta[j]
-            t += b[j] * theta[j]
-            u += c[j] * theta[j]
-            v += d[j] * theta[j]
-        out[i] += s
-        out[i + 1] += t
-        out[i + 2] += u
-        out[i + 3] += v
-        i += 4
-    while i < n:
-        a, s = columns[first + i], 0.0
-        for j in range(p):
-            s += a[j] * theta[j]
-        out[i] += s
-        i += 1
+def add_products(tile: Any, theta: Any, out: Any) -> None:
+    """Add the product of a block's columns, shape (column, row), with `theta` to `out`, four columns at a time."""
+    p, j = len(theta), 0
+    while j + 4 <= p:
+        a, b, c, d = tile[j], tile[j + 1], tile[j + 2], tile[j + 3]
+        s, t, u, v = theta[j], theta[j + 1], theta[j + 2], theta[j + 3]
+        for i in range(BLOCK):
+            out[i] += s * a[i] + t * b[i] + u * c[i] + v * d[i]
+        j += 4
+    while j < p:
+        a, s = tile[j], theta[j]
+        for i in range(BLOCK):
+            out[i] += s * a[i]
+        j += 1
 
 
 @sums  # type: ignore[untyped-decorator]
-def add_weighted(columns: Any, first: int, n: int, slope: Any, out: Any) -> None:
-    """Add rows times their `slope` to `out`, four rows at a time."""
-    p, i = len(out), 0
-    while i + 4 <= n:
-        at = first + i
-        a, b, c, d = columns[at], columns[at + 1], columns[at + 2], columns[at + 3]
-        s, t, u, v = slope[i], slope[i + 1], slope[i + 2], slope[i + 3]
-        for j in range(p):
-            out[j] += s * a[j] + t * b[j] + u * c[j] + v * d[j]
-        i += 4
-    while i < n:
-        a, s = columns[first + i], slope[i]
-        for j in range(p):
-            out[j] += s * a[j]
-        i += 1
+def add_weighted(tile: Any, slope: Any, out: Any) -> None:
+    """Add the product of each of a block's columns with `slope` to `out`, four columns at a time."""
+    p, j = len(out), 0
+    while j + 4 <= p:
+        a, b, c, d = tile[j], tile[j + 1], tile[j + 2], tile[j + 3]
+        s, t, u, v = 0.0, 0.0, 0.0, 0.0
+        for i in range(BLOCK):
+            w = slope[i]
+            s += w * a[i]
+            t += w * b[i]
+            u += w * c[i]
+            v += w * d[i]
+        out[j] += s
+        out[j + 1] += t
+        out[j + 2] += u
+        out[j + 3] += v
+        j += 4
+    while j < p:
+        a, s = tile[j], 0.0
+        for i in range(BLOCK):
+            s += slope[i] * a[i]
+        out[j] += s
+        j += 1
 
 
 @sums  # type: ignore[untyped-decorator]
@@ -142,87 +142,98 @@ def log(eta: Any, events: Any, weight: Any, slope: Any, work: Any, n: int) -> fl
 
 
 @exact  # type: ignore[untyped-decorator]
-def begin(eta: Any, first: int, n: int, level: float, table: Any, cells: Any) -> None:
+def begin(eta: Any, n: int, level: float, table: Any, cells: Any) -> None:
     """Put what does not come from columns into `eta`."""
-    for i in range(n):
+    for i in range(BLOCK):
         eta[i] = level
-    for g in range(cells.shape[1]):
+    for g in range(len(cells)):
+        own = cells[g]
         for i in range(n):
-            eta[i] += table[cells[first + i, g]]
+            eta[i] += table[own[i]]
 
 
 @exact  # type: ignore[untyped-decorator]
-def add_to_cells(slope: Any, first: int, n: int, cells: Any, out: Any) -> None:
+def add_to_cells(slope: Any, n: int, cells: Any, out: Any) -> None:
     """Add each row's slope to its entries of the table's derivatives."""
-    for g in range(cells.shape[1]):
+    for g in range(len(cells)):
+        own = cells[g]
         for i in range(n):
-            out[cells[first + i, g]] += slope[i]
+            out[own[i]] += slope[i]
 
 
 @sums  # type: ignore[untyped-decorator]
-def added(values: Any, n: int) -> float:
-    """Return the sum of the first `n`."""
+def added(values: Any) -> float:
+    """Return the sum over a block."""
     total = 0.0
-    for i in range(n):
+    for i in range(BLOCK):
         total += values[i]
     return total
 
 
 @exact  # type: ignore[untyped-decorator]
 def canonical(
-    is_logit: bool, columns: Any, starts: Any, cells: Any, events: Any, weight: Any, theta: Any, level: Any, table: Any,
-    d_theta: Any, d_level: Any, d_table: Any,
+    is_logit: bool, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, theta: Any,
+    level: Any, table: Any, d_theta: Any, d_level: Any, d_table: Any,
 ) -> float:  # fmt: skip
     """Return ``sum of events * l - weight * A(l)`` over rows; write its derivatives into the last three arrays.
 
-    Row i of treatment k, between ``starts[k]`` and ``starts[k + 1]``, has ``l = level[k] + theta[k]' columns[i]`` and the entries
-    ``cells[i]`` of the table. A(l) is log(1 + exp(l)) for the logit, else exp(l). Without `weight` (empty) it is 1.
+    Row i of block b of treatment k, with b from ``starts[k]`` to ``starts[k + 1]`` and i below ``filled[b]``, has l =
+    ``level[k] + theta[k]' [columns[b, :, i], codes[b, :, i]]`` and the entries ``cells[b, :, i]`` of the table. A(l) is
+    log(1 + exp(l)) for the logit, else exp(l). Without blocks of `weight` it is 1.
     """
     eta, slope = np.empty(BLOCK), np.empty(BLOCK)
-    work = np.empty((4, BLOCK))
+    work, width = np.empty((4, BLOCK)), columns.shape[1]
     d_theta[:], d_level[:], d_table[:] = 0.0, 0.0, 0.0
     total = 0.0
     for k in range(len(theta)):
-        for first in range(starts[k], starts[k + 1], BLOCK):
-            m = min(BLOCK, starts[k + 1] - first)
-            own, weights = events[first : first + m], weight[first : first + m]
-            begin(eta, first, m, level[k], table, cells)
-            add_products(columns, first, m, theta[k], eta)
+        for b in range(starts[k], starts[k + 1]):
+            m = filled[b]
+            weights = weight[b] if len(weight) else events[b, :0]
+            begin(eta, m, level[k], table, cells[b])
+            add_products(columns[b], theta[k, :width], eta)
+            add_products(codes[b], theta[k, width:], eta)
             if is_logit:
-                total += logit(eta, own, weights, slope, work, m)
+                total += logit(eta, events[b], weights, slope, work, m)
             else:
-                total += log(eta, own, weights, slope, work, m)
-            add_weighted(columns, first, m, slope, d_theta[k])
-            d_level[k] += added(slope, m)
-            add_to_cells(slope, first, m, cells, d_table)
+                total += log(eta, events[b], weights, slope, work, m)
+            for i in range(m, BLOCK):
+                slope[i] = 0.0
+            add_weighted(columns[b], slope, d_theta[k, :width])
+            add_weighted(codes[b], slope, d_theta[k, width:])
+            d_level[k] += added(slope)
+            add_to_cells(slope, m, cells[b], d_table)
     return total
 
 
 @exact  # type: ignore[untyped-decorator]
 def piecewise(
-    columns: Any, starts: Any, cells: Any, events: Any, exposure: Any, hazard: Any, theta: Any, level: Any, table: Any,
-    d_hazard: Any, d_theta: Any, d_level: Any, d_table: Any,
+    columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, exposure: Any, hazard: Any, theta: Any,
+    level: Any, table: Any, d_hazard: Any, d_theta: Any, d_level: Any, d_table: Any,
 ) -> float:  # fmt: skip
     """Return ``sum of events * l - (exposure . hazard) exp(l)`` over rows, with l as in `canonical`; write its derivatives.
 
-    `exposure` has shape (row, interval), `hazard` (treatment, interval).
+    `exposure` has shape (block, interval, row of the block), `hazard` (treatment, interval).
     """
     eta, slope, weight = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    work = np.empty((4, BLOCK))
+    work, width = np.empty((4, BLOCK)), columns.shape[1]
     d_hazard[:], d_theta[:], d_level[:], d_table[:] = 0.0, 0.0, 0.0, 0.0
     total = 0.0
     for k in range(len(theta)):
-        for first in range(starts[k], starts[k + 1], BLOCK):
-            m = min(BLOCK, starts[k + 1] - first)
-            begin(eta, first, m, level[k], table, cells)
-            add_products(columns, first, m, theta[k], eta)
+        for b in range(starts[k], starts[k + 1]):
+            m = filled[b]
+            begin(eta, m, level[k], table, cells[b])
+            add_products(columns[b], theta[k, :width], eta)
+            add_products(codes[b], theta[k, width:], eta)
             weight[:] = 0.0
-            add_products(exposure, first, m, hazard[k], weight)
-            total += log(eta, events[first : first + m], weight, slope, work, m)
-            add_weighted(columns, first, m, slope, d_theta[k])
-            add_weighted(exposure, first, m, work[1], d_hazard[k])
-            d_level[k] += added(slope, m)
-            add_to_cells(slope, first, m, cells, d_table)
+            add_products(exposure[b], hazard[k], weight)
+            total += log(eta, events[b], weight, slope, work, m)
+            for i in range(m, BLOCK):
+                slope[i] = work[1, i] = 0.0
+            add_weighted(columns[b], slope, d_theta[k, :width])
+            add_weighted(codes[b], slope, d_theta[k, width:])
+            add_weighted(exposure[b], work[1], d_hazard[k])
+            d_level[k] += added(slope)
+            add_to_cells(slope, m, cells[b], d_table)
     for k in range(len(theta)):
         for j in range(hazard.shape[1]):
             d_hazard[k, j] = -d_hazard[k, j]

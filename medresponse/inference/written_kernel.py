@@ -18,12 +18,12 @@ _COMPRESSED = (
     ("weights", 2, "float64"), ("where", 2, "int64"), ("scalars", 1, "float64"),
 )  # fmt: skip
 _ROWS = (
-    *_PRIORS, ("pointer", 1, "int64"), ("index", 1, "int64"), ("value", 1, "float64"), ("columns", 2, "float64"),
-    ("starts", 1, "int64"), ("cells", 2, "int64"), ("events", 1, "float64"),
+    *_PRIORS, ("pointer", 1, "int64"), ("index", 1, "int64"), ("value", 1, "float64"), ("columns", 3, "float64"),
+    ("codes", 3, "int8"), ("starts", 1, "int64"), ("filled", 1, "int64"), ("cells", 3, "int64"), ("events", 2, "float64"),
 )  # fmt: skip
-_BY_ROW = (*_ROWS, ("weight", 1, "float64"), ("scalars", 1, "float64"))
+_BY_ROW = (*_ROWS, ("weight", 2, "float64"), ("scalars", 1, "float64"))
 _BY_INTERVAL = (
-    *_ROWS, ("exposure", 2, "float64"), ("counts", 2, "float64"), ("walk", 2, "float64"), ("contrasts", 2, "float64"),
+    *_ROWS, ("exposure", 3, "float64"), ("counts", 2, "float64"), ("walk", 2, "float64"), ("contrasts", 2, "float64"),
     ("scalars", 1, "float64"),
 )  # fmt: skip
 

@@ -24,7 +24,7 @@ step = njit(error_model="numpy")
 @step  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, estimate: Any, error: Any, pointer: Any,
-    index: Any, entries: Any, columns: Any, starts: Any, cells: Any, events: Any, weight: Any, scalars: Any,
+    index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), len(estimate)
@@ -37,10 +37,12 @@ def answer(
 
     spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
     to_rows(pointer, index, entries, work[2], spread)
-    k, width = len(starts) - 1, columns.shape[1]
+    k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     for i in range(k * width, k * width + k):
         spread[i] += intercept
-    likelihood = scalars[3] + over_rows(scalars[4] > 0, columns, starts, cells, events, weight, spread, by)
+    likelihood = scalars[3] + over_rows(
+        scalars[4] > 0, columns, codes, starts, filled, cells, events, weight, spread, by
+    )
     prior = density - jacobian
     density += likelihood
     if what == 0:
@@ -104,13 +106,22 @@ def from_rows(pointer: Any, index: Any, entries: Any, by: Any, towards: Any) -> 
 
 @step  # type: ignore[untyped-decorator]
 def over_rows(
-    is_logit: bool, columns: Any, starts: Any, cells: Any, events: Any, weight: Any, spread: Any, by: Any
+    is_logit: bool,
+    columns: Any,
+    codes: Any,
+    starts: Any,
+    filled: Any,
+    cells: Any,
+    events: Any,
+    weight: Any,
+    spread: Any,
+    by: Any,
 ) -> float:
     """Return `row_kernels.canonical` of what multiplies the rows, and write the derivatives in it."""
-    k, width = len(starts) - 1, columns.shape[1]
+    k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     levels, end = slice(k * width, k * width + k), k * width + k
     return canonical(
-        is_logit, columns, starts, cells, events, weight, spread[: k * width].reshape((k, width)), spread[levels],
+        is_logit, columns, codes, starts, filled, cells, events, weight, spread[: k * width].reshape((k, width)), spread[levels],
         spread[end:], by[: k * width].reshape((k, width)), by[levels], by[end:],
     )  # fmt: skip
 

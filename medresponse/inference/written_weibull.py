@@ -28,7 +28,7 @@ _LEVEL_SD = 2.0
 @step  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, estimate: Any, error: Any, pointer: Any,
-    index: Any, entries: Any, columns: Any, starts: Any, cells: Any, events: Any, weight: Any, scalars: Any,
+    index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), len(estimate)
@@ -49,14 +49,14 @@ def answer(
 
     spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
     to_rows(pointer, index, entries, work[2], spread)
-    k, width = len(starts) - 1, columns.shape[1]
+    k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     for i in range(k * width, k * width + k):
         spread[i] += alpha
     spread *= -shape
     for i in range(k):
         spread[i * width + time] = shape
     likelihood = scalars[3] + n_events * log_shape
-    likelihood += over_rows(False, columns, starts, cells, events, weight, spread, by)
+    likelihood += over_rows(False, columns, codes, starts, filled, cells, events, weight, spread, by)
     prior = density - jacobian
     density += likelihood
     if what == 0:

@@ -19,10 +19,8 @@ from medresponse.families import (
     centred_walk,
 )
 from medresponse.features import Layout
+from medresponse.model.row_tiles import Blocks, Coding, coding
 from medresponse.model.written_parts import Part, sampled, table_of
-
-_STRIDE = 16  # columns come in multiples of it, so that vectorised loops leave no rest
-
 
 type Rows = CanonicalRows | WeibullRows | PiecewiseRows
 
@@ -112,14 +110,15 @@ class WrittenRows:
         -------
         dict
             ``table``, ``numbers``, ``turn``, ``estimate``, ``error``: as in `WrittenOut.arrange`. ``pointer``, ``index``, ``value``: the
-            matrix from sampled coefficients to what multiplies the rows, compressed by rows. ``columns``: shape (row, column), with
-            the log times of a Weibull likelihood and columns of zeros behind. ``starts``: the first row of each treatment, and the
-            number of rows. ``cells``: places in the table, shape (row, grouping). ``events``: shape (row,). ``scalars``: number of
-            parameters, unit information and centre; the rest, and more arrays, are those of `_own` and `_piecewise`.
+            matrix from sampled coefficients to what multiplies the rows, compressed by rows. Rows come in blocks
+            (`row_tiles`): ``columns``, shape (block, column, row of the block), last the log times of a Weibull likelihood;
+            ``codes``, the coarse columns, the same; ``starts``: the first block of each treatment, and the number of blocks;
+            ``filled``: rows of each block. ``cells``: places in the table, shape (block, grouping, row of the block).
+            ``events``: shape (block, row of the block). ``scalars``: number of parameters, unit information and centre; the
+            rest, and more arrays, are those of `_own` and `_piecewise`.
         """
         layout, rows, before = self.layout, self._rows(data), 0
         turn, estimate, error = sampled(self.parts, data)
-        matrix = csr_array(self._spread() @ turn)
         patient, treatment = _patient(rows), self._treatment(data)
         alike = self._alike(data, rows)
         number = np.arange(len(patient)) if alike is None else alike
@@ -130,28 +129,34 @@ class WrittenRows:
         for grouping in layout.groupings:
             cells.append(before + data[f"group_{grouping.stem}"][own] * n_treatments + treatment[own])
             before += len(grouping.labels) * n_treatments
-        columns = np.zeros((len(kept), self._width))
-        columns[:, : len(layout.columns)] = data["columns"][own]
+        blocks = Blocks(np.searchsorted(treatment[own], np.arange(n_treatments + 1)))
+        columns = data["columns"][own]
         if isinstance(rows, WeibullRows):
-            columns[:, len(layout.columns)] = rows.time[kept]
+            columns = np.column_stack([columns, rows.time[kept]])
+        coded = coding(columns, more=self._beside)
+        matrix = csr_array(
+            coded.multipliers(columns.shape[1], n_treatments, before) @ csr_array(self._spread() @ turn)
+        )
         table, numbers = table_of(self.parts)
         more = (
-            self._own(rows, number)
+            self._own(rows, number, blocks, coded)
             if not isinstance(rows, PiecewiseRows)
-            else self._piecewise(rows, number, treatment)
+            else self._piecewise(rows, number, treatment, blocks)
         )
         scalars = [len(self.start), float(data["unit_information_sd"]), rows.centre, *more["scalars"]]
         return {
             "table": table, "numbers": numbers, "turn": turn, "estimate": estimate, "error": error,
             "pointer": matrix.indptr, "index": matrix.indices, "value": matrix.data,
-            "columns": columns,
-            "starts": np.searchsorted(treatment[own], np.arange(n_treatments + 1)),
-            "cells": np.array(cells, dtype=np.int64).reshape(len(cells), len(kept)).T,
-            "events": np.bincount(number, rows.events),
+            "columns": blocks.of(columns[:, coded.plain]), "codes": blocks.of(coded.codes),
+            "starts": blocks.first, "filled": blocks.filled,
+            "cells": blocks.of(np.array(cells, dtype=np.int64).reshape(len(cells), len(kept)).T),
+            "events": blocks.of(np.bincount(number, rows.events)),
         } | more | {"scalars": np.array(scalars)}  # fmt: skip
 
-    def _own(self, rows: CanonicalRows | WeibullRows, number: np.ndarray) -> dict[str, np.ndarray]:
-        """Return ``weight``, shape (row,), empty where all are 1, and the last of ``scalars``.
+    def _own(
+        self, rows: CanonicalRows | WeibullRows, number: np.ndarray, blocks: Blocks, coded: Coding
+    ) -> dict[str, np.ndarray]:
+        """Return ``weight``, shape (block, row of the block), without blocks where all are 1, and the last of ``scalars``.
 
         These are the constant, and for canonical rows 1 for the logit; for a Weibull likelihood the number of events, the column of
         times, and the prior's two numbers.
@@ -161,20 +166,23 @@ class WrittenRows:
             scalars = [
                 rows.constant,
                 rows.events.sum(),
-                len(self.layout.columns),
+                len(coded.plain) - 1,
                 rows.shape.mu,
                 rows.shape.sigma,
             ]
         else:
             scalars = [rows.constant, float(rows.law == "logit")]
-        return {"weight": np.empty(0) if (weight == 1).all() else weight, "scalars": np.array(scalars)}
+        return {
+            "weight": blocks.of(weight)[: 0 if (weight == 1).all() else None],
+            "scalars": np.array(scalars),
+        }
 
     def _piecewise(
-        self, rows: PiecewiseRows, number: np.ndarray, treatment: np.ndarray
+        self, rows: PiecewiseRows, number: np.ndarray, treatment: np.ndarray, blocks: Blocks
     ) -> dict[str, np.ndarray]:
         """Return what a piecewise-exponential likelihood reads, and the last of ``scalars``.
 
-        ``exposure``: shape (row, interval). ``counts`` of events: shape (treatment, interval). ``walk``: from steps to intervals.
+        ``exposure``: shape (block, interval, row of the block). ``counts`` of events: shape (treatment, interval). ``walk``: from steps to intervals.
         ``contrasts``: shape (treatment, contrast). ``scalars``: place of the first of the family's parameters, 1 for a walk,
         scales of the priors of the two steps.
         """
@@ -188,7 +196,7 @@ class WrittenRows:
         sigmas = rows.baseline_sigma, rows.treatment_sigma * (layout.n_contrasts > 0)
         scalars = [len(self.start) - len(self.tail.start), float(rows.walk), *sigmas]
         return {
-            "exposure": exposure, "counts": counts, "walk": centred_walk(intervals - 1),
+            "exposure": blocks.of(exposure), "counts": counts, "walk": centred_walk(intervals - 1),
             "contrasts": layout.contrast_matrix, "scalars": np.array(scalars),
         }  # fmt: skip
 
@@ -216,13 +224,14 @@ class WrittenRows:
         return numbered([*times, *(key[patient] for key in keys)])
 
     @property
-    def _width(self) -> int:
-        used = len(self.layout.columns) + (self.tail.law == "weibull")
-        return -(-used // _STRIDE) * _STRIDE
+    def _beside(self) -> int:
+        """Columns besides those of the layout."""
+        return int(self.tail.law == "weibull")
 
     def _spread(self) -> np.ndarray:
         """Return the matrix from the layout's coefficients to what multiplies the rows."""
-        layout, parts, width = self.layout, self.layout.slices, self._width
+        layout, parts = self.layout, self.layout.slices
+        width = len(layout.columns) + self._beside
         k = len(layout.contrasts)
         groups = [len(grouping.labels) for grouping in layout.groupings]
         matrix = np.zeros((k * (width + 1 + sum(groups)), layout.n_coefficients))

@@ -6,21 +6,23 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from medresponse.inference.row_kernels import BLOCK, canonical, exponentials
+from medresponse.inference.row_kernels import canonical, exponentials
+from medresponse.model.row_tiles import BLOCK, Blocks
 
-N = 2 * BLOCK + 7  # a whole block, parts of blocks, rows by fours and a rest
+N = 2 * BLOCK + 7  # a whole block and parts of blocks
 
 
 def made_rows(seed: int) -> dict[str, np.ndarray]:
-    """Rows of three treatments, the second of which nobody has, with sixteen columns and two groupings."""
+    """Rows of three treatments, the second of which nobody has, with seven columns, nine codes and two groupings."""
     rng, first = np.random.default_rng(seed), BLOCK + 9
     return {
-        "columns": rng.normal(size=(N, 16)),
+        "columns": rng.normal(size=(N, 7)),
+        "codes": rng.integers(-127, 128, (N, 9)).astype(np.int8),
         "starts": np.array([0, first, first, N]),
         "cells": rng.integers(0, 8, (N, 2)),
         "events": rng.integers(0, 3, N).astype(float),
         "weight": rng.uniform(0, 2, N),
-        "theta": rng.normal(size=(3, 16)),
+        "theta": rng.normal(size=(3, 16)) / np.repeat([1.0, 100.0], [7, 9]),
         "level": rng.normal(size=3),
         "table": rng.normal(size=8),
     }
@@ -28,20 +30,30 @@ def made_rows(seed: int) -> dict[str, np.ndarray]:
 
 def found(law: str, made: dict[str, np.ndarray]) -> list[np.ndarray]:
     by = [np.full_like(made[name], np.nan) for name in ("theta", "level", "table")]
-    return [np.array(canonical(law == "logit", *made.values(), *by)), *by]
+    blocks = Blocks(made["starts"])
+    rows = {name: blocks.of(made[name]) for name in ("columns", "codes", "cells", "events")}
+    weight = blocks.of(made["weight"]) if len(made["weight"]) else np.empty((0, BLOCK))
+    value = canonical(
+        law == "logit", rows["columns"], rows["codes"], blocks.first, blocks.filled, rows["cells"], rows["events"], weight,
+        made["theta"], made["level"], made["table"], *by,
+    )  # fmt: skip
+    return [np.array(value), *by]
 
 
 def expected(law: str, made: dict[str, np.ndarray]) -> list[np.ndarray]:
-    arm = np.repeat(np.arange(3), np.diff(made["starts"]))
+    arm, columns = (
+        np.repeat(np.arange(3), np.diff(made["starts"])),
+        np.hstack([made["columns"], made["codes"]]),
+    )
     eta = (
-        (made["columns"] * made["theta"][arm]).sum(axis=1)
+        (columns * made["theta"][arm]).sum(axis=1)
         + made["level"][arm]
         + made["table"][made["cells"]].sum(axis=1)
     )
     weight = made["weight"] if len(made["weight"]) else 1.0
     spent, mean = (np.logaddexp(0, eta), expit(eta)) if law == "logit" else (np.exp(eta), np.exp(eta))
     slope = made["events"] - weight * mean
-    theta = np.stack([slope[arm == k] @ made["columns"][arm == k] for k in range(3)])
+    theta = np.stack([slope[arm == k] @ columns[arm == k] for k in range(3)])
     table = np.bincount(made["cells"].ravel(), np.repeat(slope, 2), minlength=8)
     return [(made["events"] * eta - weight * spent).sum(), theta, np.bincount(arm, slope, minlength=3), table]
 

@@ -12,6 +12,7 @@ from benchmarks.trial import flagship, trial
 from medresponse.families import CanonicalRows, Ordinal, Weibull
 from medresponse.features import group_indices
 from medresponse.model import ModelSpec, WrittenRows, prepare, written_out
+from medresponse.model.row_tiles import BLOCK
 from medresponse.model.written_rows import numbered
 from medresponse.priors import HalfNormal, Normal
 
@@ -38,7 +39,8 @@ def test_the_arranged_rows_have_the_likelihood_of_the_patients(family: str, coar
     model, data, layout = written_out(spec, prepared.design), prepared.data[0], prepared.layout
     assert isinstance(model, WrittenRows)
     arranged = model.arrange(data)
-    assert (len(arranged["events"]) <= 81) == coarse and ("collapsed" in model.notes(data)[0]) == coarse
+    filled = np.arange(BLOCK) < arranged["filled"][:, None]
+    assert (filled.sum() <= 81) == coarse and ("collapsed" in model.notes(data)[0]) == coarse
     columns = prepared.encoding.columns(prepared.codes[0])
     design = layout.matrix(columns, cohort.treatment_idx, group_indices(layout, cohort))
     b = np.random.default_rng(2).normal(0, 0.3, layout.n_coefficients)
@@ -50,14 +52,15 @@ def test_the_arranged_rows_have_the_likelihood_of_the_patients(family: str, coar
         here = slice(pointer[i], pointer[i + 1])
         matrix[i, arranged["index"][here]] = arranged["value"][here]
     spread = matrix @ (arranged["turn"].T @ b)
-    width = arranged["columns"].shape[1]
+    columns = np.concatenate([arranged["columns"], arranged["codes"]], axis=1)
+    width = columns.shape[1]
     theta, level, table = np.split(spread, [treatments * width, treatments * (width + 1)])
     arm = np.repeat(np.arange(treatments), np.diff(arranged["starts"]))
-    eta = (arranged["columns"] * theta.reshape(treatments, width)[arm]).sum(axis=1) + level[arm]
+    eta = (columns * theta.reshape(treatments, width)[arm][..., None]).sum(axis=1) + level[arm][:, None]
     eta += table[arranged["cells"]].sum(axis=1)
-    weight = arranged["weight"] if len(arranged["weight"]) else np.ones(len(arm))
-    rows = replace(spec.family.rows(data), events=arranged["events"], weight=weight)
-    assert likelihood(family, rows, eta) == pytest.approx(expected, rel=1e-12)
+    weight = arranged["weight"] if len(arranged["weight"]) else np.ones(filled.shape)
+    rows = replace(spec.family.rows(data), events=arranged["events"][filled], weight=weight[filled])
+    assert likelihood(family, rows, eta[filled]) == pytest.approx(expected, rel=1e-12)
 
 
 def likelihood(family: str, rows: CanonicalRows, eta: np.ndarray) -> float:

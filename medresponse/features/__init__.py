@@ -7,16 +7,19 @@ from medresponse.features.encoding import PROPENSITY, Curve, Encoding, FeatureEn
 from medresponse.features.forest import Forest
 from medresponse.features.groups import group_indices, group_labels
 from medresponse.features.hinges import HingeSum
-from medresponse.features.latent_normal import LatentNormal, fit_latent_normal
+from medresponse.features.latent_normal import DENSE_LATENTS, LatentNormal, fit_latent_normal
+from medresponse.features.latent_redraw import Given
 from medresponse.features.propensity import Propensity, fit_propensity
 
 __all__ = [
+    "DENSE_LATENTS",
     "PROPENSITY",
     "Basis",
     "Curve",
     "Encoding",
     "FeatureEncoding",
     "Forest",
+    "Given",
     "Grouping",
     "HingeSum",
     "LatentNormal",

@@ -8,6 +8,7 @@ import numpy as np
 
 from medresponse.features.encoding import Encoding
 from medresponse.features.latent_normal import DENSE_LATENTS, LatentNormal, fit_latent_normal
+from medresponse.features.latent_redraw import Given
 
 PATIENTS_PER_LATENT = 5
 
@@ -29,6 +30,7 @@ def fit_by_arm(
     rng: np.random.Generator,
     errors: np.ndarray | None = None,
     shifts: Mapping[int, float] | None = None,
+    given: Given | None = None,
 ) -> tuple[LatentNormal, np.ndarray]:
     """Fit the joint model to each arm and draw completed codes; see `fit_latent_normal`.
 
@@ -62,6 +64,7 @@ def fit_by_arm(
             rng=rng,
             errors=None if errors is None else errors[own],
             shifts=shifts,
+            given=None if given is None else given.of(own),
         )
         models.append(model)
         shares.append(own.mean())

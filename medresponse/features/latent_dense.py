@@ -38,13 +38,13 @@ def fit_dense(
     completed : numpy.ndarray
         Shape (imputation, patient, feature), `THINNING` sweeps apart after `BURN_IN`.
     """
-    sampler = _Dense(readings, companions)
+    sampler = Dense(readings, companions)
     size = (len(sampler.z), sampler.z.shape[1])
     sampler.start(rng.random(size))
     keep = readings.n_latents
     means, covariances, draws = [], [], []
     for step in range(BURN_IN + THINNING * imputations):
-        mean, covariance = _draw_parameters(sampler.z, rng)
+        mean, covariance = draw_parameters(sampler.z, rng)
         sampler.sweep(mean, np.linalg.inv(covariance), rng.random(size))
         if step >= BURN_IN and (step - BURN_IN) % THINNING == THINNING - 1:
             means.append(mean[:keep])
@@ -78,7 +78,7 @@ def complete_dense(
     normals = np.stack([g.standard_normal((imputations, kept, chains, q)) for g in generators], axis=2)
     patterns = _missing_together(readings)
     for m in range(imputations):
-        sampler, precision = _Dense(readings, np.empty((n * chains, 0))), np.linalg.inv(covariance[m])
+        sampler, precision = Dense(readings, np.empty((n * chains, 0))), np.linalg.inv(covariance[m])
         noise = uniforms[m].reshape(1 + sweeps, n * chains, q)
         sampler.start(noise[0])
         states = np.empty((kept, n * chains, q))
@@ -140,7 +140,7 @@ def _rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.stack([(rows * column).sum(axis=-1) for column in matrix.T], axis=-1)
 
 
-def _draw_parameters(z: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_parameters(z: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw (mean, covariance) given latents: flat prior on the mean, IW(q + 2, I) on the covariance."""
     n, q = z.shape
     average = z.mean(axis=0)
@@ -156,7 +156,7 @@ def _draw_parameters(z: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
     return mean, covariance
 
 
-class _Dense:
+class Dense:
     """Gibbs state: latents `z` of shape (row, latent), features first, companions last."""
 
     def __init__(self, readings: Readings, companions: np.ndarray) -> None:
@@ -181,21 +181,34 @@ class _Dense:
                 self._draw_continuous(i, mean, precision, uniform)
                 continue
             for j in range(self.readings.slices[i].start, self.readings.slices[i].stop):
-                location = self._location(slice(None), j, mean, precision)
-                bounds = self._bounds.get(i) or self.readings.bounds(i, j, self.z)
-                self.z[:, j] = truncated(location, 1.0 / np.sqrt(precision[j, j]), *bounds, uniform[:, j])
+                self.draw_discrete(i, j, mean, precision, uniform[:, j])
+
+    def draw_discrete(
+        self, i: int, j: int, mean: np.ndarray, precision: np.ndarray, uniform: np.ndarray
+    ) -> None:
+        """Draw latent `j` of discrete feature `i` given all the others, within the bounds of known levels."""
+        location = self._location(slice(None), j, mean, precision)
+        bounds = self._bounds.get(i) or self.readings.bounds(i, j, self.z)
+        self.z[:, j] = truncated(location, 1.0 / np.sqrt(precision[j, j]), *bounds, uniform)
+
+    def given_others(
+        self, i: int, j: int, rows: np.ndarray, mean: np.ndarray, precision: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and sd (row,) of latent `j` given all the others and a noisy reading of feature `i`, if any."""
+        location, information = (
+            self._location(rows, j, mean, precision),
+            self.readings.information[rows, i],
+        )
+        total = precision[j, j] + information
+        reading = np.where(information > 0, self.readings.codes[rows, i], 0.0)
+        return location + information / total * (reading - location), 1.0 / np.sqrt(total)
 
     def _draw_continuous(self, i: int, mean: np.ndarray, precision: np.ndarray, uniform: np.ndarray) -> None:
         """Draw missing values, and true values given their noisy readings; exact ones stand."""
-        rows, j = self.readings.drawn[:, i], int(self.readings.first[i])
-        if not rows.any():
-            return
-        location = self._location(rows, j, mean, precision)
-        information = self.readings.information[rows, i]
-        total = precision[j, j] + information
-        reading = np.where(information > 0, self.readings.codes[rows, i], 0.0)
-        location = location + information / total * (reading - location)
-        self.z[rows, j] = truncated(location, 1.0 / np.sqrt(total), -np.inf, np.inf, uniform[rows, j])
+        rows, j = np.flatnonzero(self.readings.drawn[:, i]), int(self.readings.first[i])
+        if len(rows):
+            location, sd = self.given_others(i, j, rows, mean, precision)
+            self.z[rows, j] = truncated(location, sd, -np.inf, np.inf, uniform[rows, j])
 
     def _location(
         self, rows: np.ndarray | slice, j: int, mean: np.ndarray, precision: np.ndarray

@@ -23,7 +23,9 @@ the model under missingness at random, and one feature's shift reaches no other 
 is the code for a continuous feature; for a binary, ordinal or dosage one, standard deviations of its latent,
 since the data do not determine the scale of a latent with one cut.
 
-*Many features.* Beyond `DENSE_LATENTS` latents the covariance has the low-rank form of `latent_factor`.
+*Redrawn given the outcome's own model.* That approximation is undone by `latent_redraw` once the outcome's model has been fitted.
+
+*Many features.* Beyond `DENSE_LATENTS` latents the covariance has the low-rank form of `latent_factor`, and nothing is redrawn.
 
 References
 ----------
@@ -45,6 +47,7 @@ import numpy as np
 from medresponse.features.encoding import Encoding
 from medresponse.features.latent_dense import SWEEPS_NEW, chains_new, complete_dense, fit_dense, needs_chain
 from medresponse.features.latent_factor import complete_low_rank, fit_low_rank
+from medresponse.features.latent_redraw import Given, redraw_dense
 from medresponse.features.readings import Readings, checked_shifts
 
 DENSE_LATENTS = 200
@@ -176,6 +179,7 @@ def fit_latent_normal(
     rng: np.random.Generator,
     errors: np.ndarray | None = None,
     shifts: Mapping[int, float] | None = None,
+    given: Given | None = None,
 ) -> tuple[LatentNormal, np.ndarray]:
     """Fit the joint model to training rows and draw completed codes.
 
@@ -196,6 +200,8 @@ def fit_latent_normal(
     shifts : mapping, optional
         Position of a feature -> shift of its drawn missing values: in codes (continuous), or in standard
         deviations of the latent (binary, ordinal, dosage).
+    given : Given, optional
+        Redraw these imputations given the outcome's own model; then `companions` hold no outcome.
 
     Returns
     -------
@@ -213,6 +219,9 @@ def fit_latent_normal(
     """
     shifts = checked_shifts(encoding, shifts)
     readings = Readings(encoding, codes, errors)
+    if given is not None:
+        mean, covariance, completed = redraw_dense(readings, companions, given, rng=rng, shifts=shifts)
+        return LatentNormal(mean, covariance), completed
     if readings.n_latents > DENSE_LATENTS:
         mean, loadings, uniqueness, completed = fit_low_rank(
             readings, companions, imputations=imputations, rng=rng, shifts=shifts

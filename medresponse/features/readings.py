@@ -148,11 +148,19 @@ class Readings:
             rows = self.missing[:, i]
             if not rows.any():
                 continue
-            feature, latent = self.encoding.features[i], z[rows, self.slices[i]]
-            order = np.array([k for k in range(len(feature.levels)) if k != feature.baseline])
-            best = order[latent.argmax(axis=1)]
-            completed[rows, i] = np.where(latent.max(axis=1) > 0, best, feature.baseline)
+            completed[rows, i] = self.code_of(i, z[rows, self.slices[i]])
         return completed
+
+    def code_of(self, i: int, latents: np.ndarray) -> np.ndarray:
+        """Return codes (...) of feature `i` from its latents, shape (..., latent)."""
+        feature = self.encoding.features[i]
+        if feature.type == "continuous":
+            return latents[..., 0]
+        if feature.type != "categorical":
+            return (self._edges[i, 1:] < latents).sum(axis=-1).astype(float)
+        order = np.array([k for k in range(len(feature.levels)) if k != feature.baseline])
+        best = order[latents.argmax(axis=-1)]
+        return np.where(latents.max(axis=-1) > 0, best, feature.baseline)
 
 
 def checked_shifts(encoding: Encoding, shifts: Mapping[int, float] | None) -> Mapping[int, float]:

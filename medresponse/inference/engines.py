@@ -186,6 +186,7 @@ def sample_chains(
     engine: ChainEngine,
     seed: int,
     checkpoint: Path | None = None,
+    chains: int | None = None,
 ) -> Sampled:
     """Sample every chain of every data set.
 
@@ -202,6 +203,8 @@ def sample_chains(
         Chain c of data set m always gets the same stream, whatever else runs.
     checkpoint : Path, optional
         Folder where each finished chain is kept; chains found there are not sampled again.
+    chains : int, optional
+        Of each data set, in the place of the engine's.
 
     Returns
     -------
@@ -214,7 +217,7 @@ def sample_chains(
         If the sampler fails, a chain comes back short or non-finite, or none finished.
     """
     started = time.perf_counter()
-    waiting = [(m, c) for m in range(len(data_sets)) for c in range(engine.chains)]
+    waiting = [(m, c) for m in range(len(data_sets)) for c in range(chains or engine.chains)]
     finished = {job: run for job in waiting if (run := load_chain(checkpoint, *job)) is not None}
     waiting = [job for job in waiting if job not in finished]
     total, cores = len(waiting) + len(finished), engine.cores or available_cores()
@@ -252,10 +255,10 @@ def sample_chains(
             handle.cancel()
     if not finished:
         raise FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
-    chains = tuple(finished[job] for job in sorted(finished))
+    runs = tuple(finished[job] for job in sorted(finished))
     seconds = time.perf_counter() - started
     return Sampled(
-        chains,
+        runs,
         interrupted,
         compiled.seconds,
         seconds,

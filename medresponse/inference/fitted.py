@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
@@ -155,31 +155,12 @@ class Fit:
         columns : numpy.ndarray
             Feature columns, shape (patient, column), or (draw, patient, column) where they differ from draw to draw.
         """
-        trees, hinges, r = self.spec.trees, self.spec.hinges, self.layout.n_contrasts
-        prognosis = np.zeros((columns.shape[-2], self.n_draws))
-        effects = np.zeros((columns.shape[-2], r, self.n_draws))
-        if trees is not None:
-            prognosis += self._forest("prognostic", trees.prognostic.trees).values(columns)
-            for j in range(r if trees.predictive is not None else 0):
-                assert trees.predictive is not None
-                effects[:, j] += self._forest(f"predictive_{j}", trees.predictive.trees).values(columns)
-        if hinges is not None:
-            prognosis += self._hinges("prognostic").values(columns)
-            for j in range(r if hinges.predictive is not None else 0):
-                effects[:, j] += self._hinges(f"predictive_{j}").values(columns)
-        return prognosis, effects
+        return forest_values(self.spec, self.layout, self._nodes, columns)
 
-    def _forest(self, name: str, trees: int) -> Forest:
-        return Forest(self._nodes(name, "column"), self._nodes(name, "value"), trees)
-
-    def _hinges(self, name: str) -> HingeSum:
-        return HingeSum(*(self._nodes(f"hinge_{name}", part) for part in ("column", "value", "shape")))
-
-    def _nodes(self, name: str, part: str) -> np.ndarray:
+    def _nodes(self, name: str) -> np.ndarray:
         assert self.forests is not None
-        return np.asarray(
-            self.forests[f"{name}_{part}"].transpose("chain", "draw", ...).values.reshape(self.n_draws, -1)
-        )
+        values = self.forests[name].transpose("chain", "draw", ...).values
+        return np.asarray(values.reshape(self.n_draws, -1))
 
     def coefficient_draws(self) -> tuple[np.ndarray, ...]:
         """Return the coefficients of each linear predictor, shape (draw, coefficient)."""
@@ -222,3 +203,39 @@ class Fit:
         )
         problems = "".join(f"<li>{escape(failure)}</li>" for failure in d.failures)
         return f"<p><b>{escape(repr(self)[1:-1])}</b></p><table>{cells}</table><ul>{problems}</ul>"
+
+
+def forest_values(
+    spec: ModelSpec, layout: Layout, nodes: Callable[[str], np.ndarray], columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return prognosis (patient, draw) and effects (patient, contrast, draw) by the sums of trees and hinges.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        With trees or hinges.
+    layout : Layout
+    nodes : callable
+        Returns the nodes that `Fit.forests` holds under a name, shape (draw, node).
+    columns : numpy.ndarray
+        As for `Fit.forest_values`.
+    """
+    trees, hinges, r = spec.trees, spec.hinges, layout.n_contrasts
+
+    def forest(name: str, number: int) -> np.ndarray:
+        return Forest(nodes(f"{name}_column"), nodes(f"{name}_value"), number).values(columns)
+
+    def hinge_sum(name: str) -> np.ndarray:
+        column, value, shape = (nodes(f"hinge_{name}_{part}") for part in ("column", "value", "shape"))
+        return HingeSum(column, value, shape).values(columns)
+
+    parts = [] if trees is None else [forest("prognostic", trees.prognostic.trees)]
+    parts += [] if hinges is None else [hinge_sum("prognostic")]
+    prognosis = np.sum(parts, axis=0)
+    effects = np.zeros((len(prognosis), r, prognosis.shape[1]))
+    for j in range(r):
+        if trees is not None and trees.predictive is not None:
+            effects[:, j] += forest(f"predictive_{j}", trees.predictive.trees)
+        if hinges is not None and hinges.predictive is not None:
+            effects[:, j] += hinge_sum(f"predictive_{j}")
+    return prognosis, effects

@@ -20,7 +20,7 @@ from medresponse.core.errors import SpecError
 from medresponse.core.machine import one_blas_thread
 from medresponse.core.provenance import Provenance, utc_now, versions
 from medresponse.core.rng import stream
-from medresponse.families import Compressing, Rowwise
+from medresponse.families import Arrays, Compressing, Rowwise
 from medresponse.features import group_indices
 from medresponse.inference.diagnostics import Limits, diagnose, pareto_k
 from medresponse.inference.engines import (
@@ -36,6 +36,7 @@ from medresponse.inference.fitted import Fit, Support
 from medresponse.inference.gibbs import FOREST, Gibbs, sample_trees, stack_nodes
 from medresponse.inference.planning import check_memory
 from medresponse.inference.power_scaling import power_scaled
+from medresponse.inference.redrawing import redraw
 from medresponse.model import (
     Design,
     ModelSpec,
@@ -130,7 +131,9 @@ def fit_many(
             log.warning("prior: %s", words)
         identity = fit_identity(spec, cohort, name, to_plain(sampler), seed)
         folder = Path(checkpoint) / identity[:16] if checkpoint is not None else None
-        sampled = _sample(spec, cohort, name, prepared, sampler, seed, folder)
+        prepared, sampled = complete_and_sample(
+            spec, prepared, cohort, cohort.outcome(name), engine=sampler, seed=seed, checkpoint=folder
+        )
         fits.append(_assemble(spec, cohort, name, sampler, seed, prepared, sampled, limits, identity))
         if sampled.interrupted:
             break  # the fit's status says so; what was not begun is not there
@@ -147,35 +150,64 @@ def engine_for(spec: ModelSpec, engine: Engine | None = None) -> Engine:
     return Gibbs() if spec.searches else Nuts()
 
 
+def complete_and_sample(
+    spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays, *, engine: Engine, seed: int,
+    checkpoint: Path | None,
+) -> tuple[Prepared, Sampled]:  # fmt: skip
+    """Redraw what is imputed given the outcome's own model, and sample every chain of every imputation.
+
+    Parameters
+    ----------
+    spec, prepared, cohort, observed
+        As for `redraw`.
+    engine : Engine
+    seed : int
+    checkpoint : Path, optional
+        Folder for finished chains.
+    """
+    made = redraw(
+        spec, prepared, cohort, observed, partial(_sample, spec, chains=1), engine=engine, seed=seed,
+        checkpoint=checkpoint,
+    )  # fmt: skip
+    sampled = _sample(spec, made.prepared, cohort, observed, engine, seed, checkpoint, chains=engine.chains)
+    return made.prepared, replace(
+        sampled,
+        sample_seconds=sampled.sample_seconds + made.seconds,
+        formulation=sampled.formulation + ((made.note,) if made.note else ()),
+    )
+
+
 def _sample(
     spec: ModelSpec,
-    cohort: Cohort,
-    outcome: str,
     prepared: Prepared,
+    cohort: Cohort,
+    observed: Arrays,
     engine: Engine,
     seed: int,
     folder: Path | None,
+    *,
+    chains: int,
 ) -> Sampled:
     if isinstance(engine, Gibbs):
         groups = group_indices(prepared.layout, cohort)
         return sample_trees(
-            spec, prepared, cohort.outcome(outcome), cohort.treatment_idx, groups, engine=engine, seed=seed,
-            checkpoint=folder,
+            spec, prepared, observed, cohort.treatment_idx, groups, engine=engine, seed=seed, checkpoint=folder,
+            chains=chains,
         )  # fmt: skip
     assert isinstance(engine, ChainEngine)
     rotation = rotate(spec, prepared.design)
     design = prepared.design if rotation is None else rotation.design
     notes = _notes(spec, design, engine)
     sampled = sample_chains(
-        compiled(spec, design, engine), design.data, engine=engine, seed=seed, checkpoint=folder
-    )
+        compiled(spec, design, engine), design.data, engine=engine, seed=seed, checkpoint=folder, chains=chains
+    )  # fmt: skip
     if rotation is None:
         return replace(sampled, formulation=notes + sampled.formulation)
-    chains = []
+    expanded = []
     for run in sampled.chains:
         rng = stream(seed, "rotation", run.data_idx, run.chain_idx)
-        chains.append(replace(run, posterior=rotation.expand(run.posterior, run.data_idx, rng)))
-    return replace(sampled, chains=tuple(chains), formulation=rotation.notes + notes + sampled.formulation)
+        expanded.append(replace(run, posterior=rotation.expand(run.posterior, run.data_idx, rng)))
+    return replace(sampled, chains=tuple(expanded), formulation=rotation.notes + notes + sampled.formulation)
 
 
 def _notes(spec: ModelSpec, design: Design, engine: ChainEngine) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ class Gibbs:
 
 def sample_trees(
     spec: ModelSpec, prepared: Prepared, outcome: Arrays, treatment_idx: np.ndarray, groups: dict[str, np.ndarray], *,
-    engine: Gibbs, seed: int, checkpoint: Path | None = None,
+    engine: Gibbs, seed: int, checkpoint: Path | None = None, chains: int | None = None,
 ) -> Sampled:  # fmt: skip
     """Sample every chain of every completed data set.
 
@@ -93,6 +93,8 @@ def sample_trees(
         Chain c of data set m always gets the same stream.
     checkpoint : Path, optional
         Folder where each finished chain is kept; chains found there are not sampled again.
+    chains : int, optional
+        Of each data set, in the place of the engine's.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def sample_trees(
     if spec.trees is not None:
         require_stochtree()
     started = time.perf_counter()
-    jobs = [(m, c) for m in range(len(prepared.codes)) for c in range(engine.chains)]
+    jobs = [(m, c) for m in range(len(prepared.codes)) for c in range(chains or engine.chains)]
     finished: list[ChainRun] = []
     interrupted = False
     try:

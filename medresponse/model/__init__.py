@@ -3,7 +3,15 @@
 from medresponse.model.build import build_model
 from medresponse.model.design import Design
 from medresponse.model.hinges import Hinges, SumOfHinges
-from medresponse.model.prepare import Prepared, drawn_features, make_layout, prepare, with_outcome
+from medresponse.model.prepare import (
+    Prepared,
+    complete_patients,
+    drawn_features,
+    make_layout,
+    prepare,
+    redrawn,
+    with_outcome,
+)
 from medresponse.model.prior_scale import narrow_priors
 from medresponse.model.rotation import Rotation, rotate
 from medresponse.model.spec import ModelSpec, MultipleImputation, PropensityScore
@@ -25,10 +33,12 @@ __all__ = [
     "WrittenOut",
     "WrittenRows",
     "build_model",
+    "complete_patients",
     "drawn_features",
     "make_layout",
     "narrow_priors",
     "prepare",
+    "redrawn",
     "rotate",
     "with_outcome",
     "written_out",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from medresponse.features import (
     PROPENSITY,
     Curve,
     Encoding,
+    Given,
     Grouping,
     LatentNormal,
     Layout,
@@ -27,6 +29,7 @@ from medresponse.features import (
     group_labels,
     treatment_contrasts,
 )
+from medresponse.features.latent_redraw import Likelihood
 from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec, PropensityScore
 from medresponse.priors import TreatmentLevel
@@ -167,16 +170,71 @@ def with_outcome(
             name: np.concatenate([value, second[name]]) if np.ndim(value) else value
             for name, value in observed.items()
         }
+    return replace(
+        prepared, imputer=imputer, codes=completed,
+        data=_data(spec, prepared, completed, treatment_idx, observed, groups),
+    )  # fmt: skip
+
+
+def redrawn(
+    spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays, likelihoods: Sequence[Likelihood], *, seed: int
+) -> Prepared:  # fmt: skip
+    """Return what is fitted with imputed values redrawn given the outcome's own model.
+
+    The features' model comes without the outcome: that of `drawn_features`.
+
+    Parameters
+    ----------
+    spec, prepared, cohort, observed
+        As for `with_outcome`; `prepared` holds the imputations as they stand.
+    likelihoods : sequence of callables
+        One an imputation, as `features.Given` takes them.
+    seed : int
+    """
+    given = Given(prepared.codes, likelihoods)
+    nothing = np.empty((cohort.n, 0))
+    imputer, codes = _impute(spec, cohort, prepared.encoding, nothing, len(prepared.codes), seed, given)
+    groups = group_indices(prepared.layout, cohort)
+    data = _data(spec, prepared, codes, cohort.treatment_idx, observed, groups)
+    return replace(prepared, imputer=imputer, codes=codes, data=data)
+
+
+def complete_patients(
+    spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays
+) -> tuple[Prepared, Cohort, Arrays] | None:
+    """Return the patients whose features are all known exactly, as one data set, with their cohort and outcomes.
+
+    None where they are fewer than half of all, or not more than two a coefficient: too few to learn the model from.
+    """
+    whole = ~np.isnan(prepared.encoding.codes(cohort)).any(axis=1)
+    errors = prepared.encoding.errors(cohort)
+    if errors is not None:
+        whole &= ~(np.nan_to_num(errors) > 0).any(axis=1)
+    if whole.sum() < max(cohort.n / 2, 2 * prepared.layout.n_coefficients + 1):
+        return None
+    own = cohort.where(whole)
+    outcomes = {name: value[whole] if np.ndim(value) else value for name, value in observed.items()}
+    codes, groups = prepared.codes[:1, whole], group_indices(prepared.layout, own)
+    data = _data(spec, prepared, codes, own.treatment_idx, outcomes, groups)
+    return replace(prepared, codes=codes, data=data), own, outcomes
+
+
+def _data(
+    spec: ModelSpec, prepared: Prepared, completed: np.ndarray, treatment_idx: np.ndarray, observed: Arrays,
+    groups: dict[str, np.ndarray],
+) -> tuple[Arrays, ...]:  # fmt: skip
+    """Return the likelihood's data of completed codes, with what priors take from outcomes as it is in `prepared`."""
     own = {"unit_information_sd", "latent_sd"}
     data = []
     for one in completed:
+        columns = prepared.encoding.columns(one)
         with np.errstate(divide="ignore"):  # a crude rate of no events at all, not used
             arrays = _arrays(
-                spec, treatment_idx, layout, encoding.columns(one), observed, prepared.constants, groups
+                spec, treatment_idx, prepared.layout, columns, observed, prepared.constants, groups
             )
         names = own | {name for name in arrays if name.startswith("crude")}
         data.append({**arrays, **{name: prepared.data[0][name] for name in names}})
-    return replace(prepared, imputer=imputer, codes=completed, data=tuple(data))
+    return tuple(data)
 
 
 def drawn_features(
@@ -193,8 +251,9 @@ def drawn_features(
 
 
 def _impute(
-    spec: ModelSpec, cohort: Cohort, encoding: Encoding, outcome: np.ndarray, imputations: int, seed: int
-) -> tuple[LatentNormal, np.ndarray]:
+    spec: ModelSpec, cohort: Cohort, encoding: Encoding, outcome: np.ndarray, imputations: int, seed: int,
+    given: Given | None = None,
+) -> tuple[LatentNormal, np.ndarray]:  # fmt: skip
     """Return the joint model of the features and the completed codes, shape (imputation, patient, feature).
 
     Each arm has a model of its own where it has patients enough. Else one model conditions on the treatment and its
@@ -209,6 +268,7 @@ def _impute(
         "shifts": encoding.code_shifts(spec.missing.shifts),
         "imputations": imputations,
         "rng": stream(seed, "imputation"),
+        "given": given,
     }
     if not whole and arms_suffice(encoding, treatment_idx):
         return fit_by_arm(encoding, codes, outcome, treatment_idx, **settings)

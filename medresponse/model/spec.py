@@ -27,14 +27,22 @@ class MultipleImputation:
         Feature -> amount added to its imputed values, at fit and at prediction: how far the missing may differ from
         what the observed say of them (missing not at random). For a continuous feature in its unit after the schema's
         transform; for a binary, ordinal or dosage feature in standard deviations of its latent normal.
+    cycles : int
+        How many times imputed values are redrawn given the outcome's own model at a posterior draw of a short fit of each
+        imputation, before the fit proper (see `model.redraw`); with 0 they stay those of the joint model.
     """
 
     imputations: int = 5
     shifts: Mapping[str, float] = field(default_factory=dict)
+    cycles: int = 2
 
     def __post_init__(self) -> None:
         if self.imputations < 2:
             raise ValueError("imputations must be at least 2: one imputation hides what is not known")
+        if self.cycles < 0:
+            raise ValueError(
+                "cycles must be 0 (imputations by the joint model alone) or the number of times that they are redrawn"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,8 @@ from medresponse.core.errors import SpecError
 from medresponse.core.rng import derive_seed, stream
 from medresponse.families import Arrays
 from medresponse.features import group_indices
-from medresponse.inference import ChainEngine, ChainRun, Engine, Fit, Gibbs, compiled, sample_chains
-from medresponse.inference.fitting import to_datasets
-from medresponse.inference.gibbs import sample_trees
+from medresponse.inference import ChainRun, Engine, Fit
+from medresponse.inference.fitting import complete_and_sample, to_datasets
 from medresponse.model import ModelSpec, Prepared, with_outcome
 from medresponse.sbc.outcomes import observe_as
 
@@ -109,48 +108,27 @@ def refitted(
         Folder for finished chains, one below it a replicate.
     beside : mapping, optional
         Outcomes of the cohort that each replicate is fitted together with.
-    """
-    with_cohort = None if beside is None else (cohort, beside)
-    for i, observed in enumerate(outcomes):
-        own = derive_seed(seed, "calibration", i)
-        data = with_outcome(spec, prepared, cohort, observed, seed=own, beside=with_cohort)
-        folder = None if checkpoint is None else checkpoint / f"replicate-{i:04d}"
-        yield Replicate(
-            number=i, codes=codes[i % len(codes)], observed=observed, completed=data.codes,
-            chains=sampled(spec, data, cohort, observed, engine=engine, seed=own, checkpoint=folder),
-        )  # fmt: skip
-
-
-def sampled(
-    spec: ModelSpec, data: Prepared, cohort: Cohort, observed: Arrays, *, engine: Engine, seed: int,
-    checkpoint: Path | None,
-) -> tuple[ChainRun, ...]:  # fmt: skip
-    """Return the chains of one replicate.
 
     Raises
     ------
     SpecError
         If it was interrupted.
     """
-    if isinstance(engine, Gibbs):
-        groups = group_indices(data.layout, cohort)
-        found = sample_trees(
-            spec,
-            data,
-            observed,
-            cohort.treatment_idx,
-            groups,
-            engine=engine,
-            seed=seed,
-            checkpoint=checkpoint,
+    with_cohort = None if beside is None else (cohort, beside)
+    for i, observed in enumerate(outcomes):
+        own = derive_seed(seed, "calibration", i)
+        data = with_outcome(spec, prepared, cohort, observed, seed=own, beside=with_cohort)
+        folder = None if checkpoint is None else checkpoint / f"replicate-{i:04d}"
+        data, found = complete_and_sample(
+            spec, data, cohort, observed, engine=engine, seed=own, checkpoint=folder
         )
-    else:
-        assert isinstance(engine, ChainEngine)
-        model = compiled(spec, data.design, engine)
-        found = sample_chains(model, data.data, engine=engine, seed=seed, checkpoint=checkpoint)
-    if found.interrupted:
-        raise SpecError("calibration was interrupted; with a checkpoint folder it goes on where it stopped")
-    return found.chains
+        if found.interrupted:
+            raise SpecError(
+                "calibration was interrupted; with a checkpoint folder it goes on where it stopped"
+            )
+        yield Replicate(
+            number=i, codes=codes[i % len(codes)], observed=observed, completed=data.codes, chains=found.chains
+        )  # fmt: skip
 
 
 def with_truth(truth: Fit, replicate: Replicate, prepared: Prepared, draws: int) -> Fit:

@@ -28,7 +28,7 @@ from tests.hand_made import frame_of, schema_of, trial_of
 from tests.inference.fake_engine import FakeCompiled, Handle, noise, trace_of
 
 BLOCKS = {"history": Normal(), "lifestyle": Normal()}
-SPEC = ModelSpec(family=Weibull(), blocks=BLOCKS, missing=MultipleImputation(imputations=3))
+SPEC = ModelSpec(family=Weibull(), blocks=BLOCKS, missing=MultipleImputation(imputations=3, cycles=0))
 ENGINE = Nuts(draws=10, tune=5, chains=2, cores=2)
 Interrupt = Callable[[int], None]
 

@@ -1,0 +1,168 @@
+"""Imputed values made to fit the outcome's own model: a short fit of each imputation, then its values are redrawn.
+
+Imputations start from a joint model of features and outcome that is not the model which is fitted. One cycle draws the outcome's
+parameters given each imputation's values (one short chain, its last draw) and the values given these parameters
+(`features.latent_redraw`): a step of the Gibbs sampler of all unknowns together. In the first cycle the parameters are drawn given
+the patients whose features are all known, where these are many enough (`model.complete_patients`): what the joint model's
+values say of a small residual would otherwise take many cycles to forget.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medresponse.cohort import Cohort
+from medresponse.core.errors import FitError
+from medresponse.core.rng import derive_seed
+from medresponse.families import Arrays
+from medresponse.features import DENSE_LATENTS, group_indices
+from medresponse.inference.engines import Engine, Sampled
+from medresponse.inference.fitted import forest_values
+from medresponse.inference.gibbs import FOREST
+from medresponse.model import ModelSpec, Prepared, complete_patients, redrawn
+
+log = logging.getLogger("medresponse.inference")
+
+TUNE, APART = 300, 20  # of the short chains: discarded at most, and from one draw that is used to the next
+
+Sample = Callable[[Prepared, Cohort, Arrays, Engine, int, Path | None], Sampled]
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """Data to be fitted.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    seconds : float
+        That the short fits took.
+    note : str
+        In words what was done or why not; empty where nothing is imputed.
+    """
+
+    prepared: Prepared
+    seconds: float = 0.0
+    note: str = ""
+
+
+def redraw(
+    spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays, sample: Sample, *, engine: Engine, seed: int,
+    checkpoint: Path | None,
+) -> Redrawn:  # fmt: skip
+    """Redraw imputed values, `spec.missing.cycles` times.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    prepared : Prepared
+        Imputations of the joint model.
+    cohort : Cohort
+    observed : mapping
+        Outcomes, as `Cohort.outcome` gives them.
+    sample : callable
+        Runs one chain of every data set, of a cohort and outcomes, by an engine under a seed, kept in a folder.
+    engine : Engine
+        Of the fit proper.
+    seed : int
+    checkpoint : Path, optional
+        Folder for finished chains; those of each cycle have one below it.
+
+    Raises
+    ------
+    FitError
+        If sampling fails or is interrupted.
+    """
+    cycles = spec.missing.cycles
+    if len(prepared.codes) == 1:
+        return Redrawn(prepared)
+    if not cycles:
+        return Redrawn(prepared, note="imputations by the joint model of features and outcome alone")
+    if len(prepared.encoding.main_labels) > DENSE_LATENTS:
+        return Redrawn(
+            prepared, note=f"imputations by the joint model alone: redrawn are at most {DENSE_LATENTS} latent features"
+        )  # fmt: skip
+    groups, seconds = group_indices(prepared.layout, cohort), 0.0
+    for cycle in range(1, cycles + 1):
+        own = derive_seed(seed, "cycle", cycle)
+        few = complete_patients(spec, prepared, cohort, observed) if cycle == 1 else None
+        found = sample(
+            *(few or (prepared, cohort, observed)),
+            _shorter(engine, 1 if few is None else len(prepared.codes)),
+            own,
+            None if checkpoint is None else checkpoint / f"cycle-{cycle}",
+        )
+        if found.interrupted:
+            raise FitError(
+                "interrupted while imputed values were being redrawn, before the fit proper; a checkpoint folder keeps "
+                "the chains that had finished",
+                code="interrupted",
+            )
+        seconds += found.sample_seconds
+        likelihoods = [
+            _OutcomeLikelihood(spec, prepared, observed, cohort.treatment_idx, groups, one)
+            for one in _parameters(found, len(prepared.codes))
+        ]
+        prepared = redrawn(spec, prepared, cohort, observed, likelihoods, seed=own)
+        log.info("imputed values redrawn given the outcome's own model, %d of %d", cycle, cycles)
+    times = "once" if cycles == 1 else f"{cycles} times"
+    return Redrawn(prepared, seconds, f"imputations redrawn {times} given the outcome's own model")
+
+
+def _shorter(engine: Any, wanted: int) -> Engine:
+    """Return the engine for a chain that serves for `wanted` parameter draws."""
+    shorter: Engine = replace(engine, tune=min(engine.tune, TUNE), draws=APART * wanted)
+    return shorter
+
+
+def _parameters(found: Sampled, imputations: int) -> list[dict[str, np.ndarray]]:
+    """Return one draw of the parameters an imputation, with its dimension: of its own chain, or of the one chain of all."""
+    last = [
+        {name: values[end - 1 : end] for name, values in run.posterior.items()}
+        for run in found.chains
+        for end in range(APART, len(run.posterior["coefficients"]) + 1, APART)
+    ]
+    assert len(last) == imputations
+    return last
+
+
+@dataclass(frozen=True)
+class _OutcomeLikelihood:
+    """Log-likelihoods of patients' outcomes at one draw of the parameters, for codes that may be theirs."""
+
+    spec: ModelSpec
+    prepared: Prepared
+    observed: Arrays
+    treatment_idx: np.ndarray
+    groups: Mapping[str, np.ndarray]
+    parameters: Mapping[str, np.ndarray]
+
+    def __call__(self, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return log-likelihoods (row, candidate) for codes (row, candidate, feature)."""
+        n, candidates, _ = codes.shape
+        family, layout = self.spec.family, self.prepared.layout
+        columns = self.prepared.encoding.columns(codes.reshape(n * candidates, -1))
+        each = np.repeat(rows, candidates)
+        groups = {name: index[each] for name, index in self.groups.items()}
+        coefficients, treatment_idx = self.parameters["coefficients"], self.treatment_idx[each]
+        every = [
+            layout.linear_predictor(columns, treatment_idx, groups, own)[:, 0]
+            for own in ([coefficients] if coefficients.ndim == 2 else np.moveaxis(coefficients, 2, 0))
+        ]
+        if self.spec.searches:
+            prognosis, effects = forest_values(
+                self.spec, layout, lambda name: self.parameters[FOREST + name], columns
+            )
+            contrast = layout.contrast_matrix[treatment_idx]
+            every[0] = every[0] + prognosis[:, 0] + (contrast * effects[..., 0]).sum(axis=1)
+        own = {name: np.repeat(self.parameters[name], candidates, axis=0) for name in family.parameters}
+        observed = {name: value[rows] if np.ndim(value) else value for name, value in self.observed.items()}
+        etas = [eta.reshape(n, candidates) for eta in every]
+        eta = etas[0] if len(etas) == 1 else np.stack(etas)
+        return family.log_likelihood(eta, observed, self.treatment_idx[rows], own, self.prepared.constants)

@@ -1,0 +1,156 @@
+"""Imputed values redrawn given a likelihood of the outcome: closed forms where there are some, and what stays as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from medresponse.features import (
+    Encoding,
+    FeatureEncoding,
+    Given,
+    LatentNormal,
+    fit_by_arm,
+    fit_latent_normal,
+)
+
+SLOPE, SIGMA, RHO, N = 1.5, 0.5, 0.6, 400
+X = FeatureEncoding(name="x", block="history", type="continuous")
+Y = FeatureEncoding(name="y", block="history", type="continuous")
+FLAG = FeatureEncoding(name="flag", block="history", type="binary", levels=("a", "b"), shares=(0.7, 0.3))
+KIND = FeatureEncoding(
+    name="kind", block="history", type="categorical", levels=("a", "b", "c"), shares=(0.5, 0.3, 0.2)
+)
+MISSING = np.arange(N) % 4 == 0
+
+
+def pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two correlated standard normal features and a gaussian outcome with a slope on the second alone."""
+    x = rng.standard_normal(N)
+    y = RHO * x + np.sqrt(1 - RHO**2) * rng.standard_normal(N)
+    return np.column_stack([x, y]), SLOPE * y + SIGMA * rng.standard_normal(N)
+
+
+def gaussian(outcome: np.ndarray) -> Any:
+    return lambda rows, codes: norm.logpdf(outcome[rows][:, None], SLOPE * codes[..., 1], SIGMA)
+
+
+def nothing(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    return np.zeros(codes.shape[:2])
+
+
+def redrawn(
+    features: tuple[FeatureEncoding, ...], codes: np.ndarray, likelihood: Any, *, times: int = 40, seed: int = 5,
+    **options: Any,
+) -> tuple[LatentNormal, np.ndarray]:  # fmt: skip
+    """Redraw from a start in which what is missing is 0."""
+    start = np.repeat(np.nan_to_num(codes)[None], times, axis=0)
+    return fit_latent_normal(
+        Encoding(features=features), codes, np.empty((len(codes), 0)), imputations=times, rng=np.random.default_rng(seed),
+        given=Given(start, [likelihood] * times), **options,
+    )  # fmt: skip
+
+
+def test_missing_values_have_the_law_given_features_and_outcome() -> None:
+    full, outcome = pair(np.random.default_rng(1))
+    codes = full.copy()
+    codes[MISSING, 1] = np.nan
+    _, completed = redrawn((X, Y), codes, gaussian(outcome))
+    prior = 1 / (1 - RHO**2)
+    precision = prior + SLOPE**2 / SIGMA**2
+    expected = (prior * RHO * codes[MISSING, 0] + SLOPE / SIGMA**2 * outcome[MISSING]) / precision
+    drawn = completed[:, MISSING, 1]
+    # Parameters of the features are learned from 300 patients, and each mean is one of 40 draws.
+    error = 4 / np.sqrt(40 * precision)
+    assert np.abs(drawn.mean(axis=0) - expected).max() < error
+    assert (drawn - expected).std() == pytest.approx(1 / np.sqrt(precision), rel=0.05)
+
+
+def test_true_values_behind_readings_have_the_law_given_reading_feature_and_outcome() -> None:
+    full, outcome = pair(np.random.default_rng(2))
+    error = 0.7
+    codes = full.copy()
+    codes[:, 1] += error * np.random.default_rng(3).standard_normal(N)
+    _, completed = redrawn((X, Y), codes, gaussian(outcome), errors=np.tile([0.0, error], (N, 1)))
+    prior = 1 / (1 - RHO**2)
+    precision = prior + SLOPE**2 / SIGMA**2 + 1 / error**2
+    expected = (prior * RHO * codes[:, 0] + SLOPE / SIGMA**2 * outcome + codes[:, 1] / error**2) / precision
+    drawn = completed[..., 1]
+    assert np.abs(drawn.mean(axis=0) - expected).mean() < 2 / np.sqrt(40 * precision)
+    assert (drawn - expected).std() == pytest.approx(1 / np.sqrt(precision), rel=0.05)
+    np.testing.assert_array_equal(completed[..., 0], np.tile(codes[:, 0], (40, 1)))  # exact ones stand
+
+
+def test_a_shifted_value_has_the_law_given_the_outcome_of_the_shifted_value() -> None:
+    """Missing values are 2 higher than at random, and the outcomes are those of the higher values."""
+    full, outcome = pair(np.random.default_rng(1))
+    outcome = outcome + 2.0 * SLOPE * MISSING
+    codes = full.copy()
+    codes[MISSING, 1] = np.nan
+    free, shifted = (redrawn((X, Y), codes, nothing, shifts=s)[1][:, MISSING, 1] for s in ({}, {1: 2.0}))
+    assert (shifted - free).mean() == pytest.approx(2.0, abs=0.1)
+    _, completed = redrawn((X, Y), codes, gaussian(outcome), shifts={1: 2.0})
+    prior = 1 / (1 - RHO**2)
+    precision = prior + SLOPE**2 / SIGMA**2
+    expected = (prior * (RHO * codes[MISSING, 0] + 2.0) + SLOPE / SIGMA**2 * outcome[MISSING]) / precision
+    found = completed[:, MISSING, 1]
+    assert np.abs(found.mean(axis=0) - expected).max() < 4 / np.sqrt(40 * precision)
+    assert (found - expected).std() == pytest.approx(1 / np.sqrt(precision), rel=0.05)
+
+
+@pytest.mark.parametrize("feature", [FLAG, KIND])
+def test_levels_have_their_share_times_the_likelihood(feature: FeatureEncoding) -> None:
+    """Two of three levels are as likely given the outcome; the rest is impossible, so that it is never drawn."""
+    rng = np.random.default_rng(4)
+    shares = np.array(feature.shares)
+    level = rng.choice(len(shares), N, p=shares).astype(float)
+    codes = np.where(MISSING, np.nan, level)[:, None]
+    odds = np.array([1.0, 3.0, 0.0])[: len(shares)]
+
+    def likelihood(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(odds)[codes[..., 0].astype(int)])
+
+    _, completed = redrawn((feature,), codes, likelihood)
+    found = np.bincount(completed[:, MISSING, 0].astype(int).ravel(), minlength=len(shares)) / (40 * N / 4)
+    known = np.bincount(level[~MISSING].astype(int), minlength=len(shares)) / (~MISSING).sum()
+    expected = known * odds / (known * odds).sum()
+    np.testing.assert_allclose(found, expected, atol=0.06)
+    assert found[odds == 0].sum() == 0
+
+
+def test_a_likelihood_that_says_nothing_leaves_the_features_own_law() -> None:
+    full, _ = pair(np.random.default_rng(1))
+    codes = full.copy()
+    codes[MISSING, 1] = np.nan
+    model, completed = redrawn((X, Y), codes, nothing)
+    drawn = completed[:, MISSING, 1] - RHO * codes[MISSING, 0]
+    assert drawn.mean() == pytest.approx(0.0, abs=0.15) and drawn.std() == pytest.approx(0.8, abs=0.08)
+    assert model.imputations == 40 and model.covariance is not None
+    assert model.covariance[:, 0, 1].mean() == pytest.approx(RHO, abs=0.15)
+
+
+def test_arms_have_models_of_their_own_and_their_own_patients_outcomes() -> None:
+    full, outcome = pair(np.random.default_rng(1))
+    arm = np.arange(N) % 3 % 2
+    codes = full.copy()
+    codes[MISSING, 1] = np.nan
+    seen: list[np.ndarray] = []
+
+    def likelihood(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        seen.append(rows)
+        return np.asarray(gaussian(outcome)(rows, codes))
+
+    start = np.nan_to_num(codes)[None]
+    kept = start.copy()
+    settings: dict[str, Any] = {"imputations": 1, "given": Given(start, [likelihood])}
+    encoding, none = Encoding(features=(X, Y)), np.empty((N, 0))
+    first, again = (
+        fit_by_arm(encoding, codes, none, arm, rng=np.random.default_rng(7), **settings)[1] for _ in range(2)
+    )
+    assert first.tobytes() == again.tobytes() and start.tobytes() == kept.tobytes()
+    assert sorted(set(np.concatenate(seen))) == np.flatnonzero(MISSING).tolist()
+    assert np.corrcoef(first[0, MISSING, 1], outcome[MISSING])[0, 1] > 0.9

@@ -1,0 +1,163 @@
+"""Imputations redrawn given the outcome's own model: what is fitted in between, what is refused, what is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medresponse.cohort import Cohort
+from medresponse.core.errors import FitError
+from medresponse.families import Arrays, Cure, Family, Gaussian, Weibull
+from medresponse.inference import ChainRun, Engine, Gibbs, Nuts, fit, redrawing
+from medresponse.inference.engines import Sampled
+from medresponse.inference.redrawing import APART, TUNE, Redrawn, redraw
+from medresponse.model import (
+    ModelSpec,
+    MultipleImputation,
+    Prepared,
+    SumOfTrees,
+    Trees,
+    complete_patients,
+    prepare,
+)
+from medresponse.priors import Normal
+from tests.hand_made import trial_of
+
+SPEC = ModelSpec(
+    family=Weibull(), blocks={"history": Normal()}, missing=MultipleImputation(imputations=3, cycles=2)
+)
+ENGINE = Nuts(draws=100, tune=1000, chains=2)
+
+
+@pytest.fixture(scope="module")
+def incomplete() -> Cohort:
+    return trial_of(90, missing={"age": 20, "sex": 12})
+
+
+class Sampler:
+    """In the place of a sampler: draws that depend on the seed, and a record of what was asked."""
+
+    def __init__(self, *, interrupted: bool = False) -> None:
+        self.interrupted = interrupted
+        self.asked: list[tuple[Prepared, Cohort, Arrays, Any, int, Path | None]] = []
+
+    def __call__(
+        self, data: Prepared, cohort: Cohort, observed: Arrays, engine: Engine, seed: int, folder: Path | None
+    ) -> Sampled:
+        self.asked.append((data, cohort, observed, engine, seed, folder))
+        rng, draws = np.random.default_rng(seed), engine.draws
+        runs = []
+        for m in range(len(data.data)):
+            several = (len(data.predictors),) if len(data.predictors) > 1 else ()
+            shape = (draws, data.layout.n_coefficients, *several)
+            posterior = {"coefficients": 0.3 * rng.standard_normal(shape)} | {
+                name: np.abs(rng.normal(1.0, 0.1, draws))
+                for name in ("log_scale", "shape", "intercept", "sigma", "incidence_intercept")
+            }
+            runs.append(ChainRun(m, 0, posterior, {}))
+        return Sampled(tuple(runs), self.interrupted, 0.0, 1.5, "made up")
+
+
+def redrawn(
+    spec: ModelSpec, cohort: Cohort, sampler: Sampler, *, outcome: str = "os", **options: Any
+) -> Redrawn:
+    settings: dict[str, Any] = {"engine": ENGINE, "seed": 1, "checkpoint": None} | options
+    prepared = prepare(spec, cohort, outcome=outcome, seed=1)
+    return redraw(spec, prepared, cohort, cohort.outcome(outcome), sampler, **settings)
+
+
+def test_the_first_short_fit_is_of_complete_patients_and_the_next_of_every_imputation(
+    incomplete: Cohort, tmp_path: Path
+) -> None:
+    sampler = Sampler()
+    found = redrawn(SPEC, incomplete, sampler, checkpoint=tmp_path)
+    (first, few, observed, engine, seed, folder), (second, everyone, _, later, other, next_folder) = (
+        sampler.asked
+    )
+    whole = incomplete.table.select("age", "sex").null_count().row(0) != (0, 0)
+    known = ~np.isnan(first.encoding.codes(incomplete)).any(axis=1)
+    assert whole and few.n == known.sum() == len(observed["time"]) and everyone.n == 90
+    np.testing.assert_array_equal(first.codes, first.encoding.codes(few)[None])
+    assert len(first.data) == 1 and len(second.data) == 3
+    assert engine.tune == later.tune == TUNE and engine.draws == 3 * APART and later.draws == APART
+    assert seed != other and (folder, next_folder) == (tmp_path / "cycle-1", tmp_path / "cycle-2")
+    assert found.seconds == 3.0 and found.note == "imputations redrawn 2 times given the outcome's own model"
+    # The second short fit and the fit proper see other values than before, known ones as they were.
+    joint = prepare(SPEC, incomplete, outcome="os", seed=1)
+    for before, after in ((joint, second), (second, found.prepared)):
+        assert (before.codes[:, known] == after.codes[:, known]).all()
+        assert (before.codes[:, ~known] != after.codes[:, ~known]).any(axis=(1, 2)).all()
+    columns = found.prepared.encoding.columns(found.prepared.codes[1])
+    np.testing.assert_array_equal(found.prepared.data[1]["columns"], columns)
+    assert found.prepared.imputer.imputations == 3
+    assert (found.prepared.imputer.mean != joint.imputer.mean).all()
+
+
+def test_where_few_patients_are_complete_the_joint_imputations_are_fitted_first() -> None:
+    sampler, cohort = Sampler(), trial_of(90, missing={"age": 60})
+    prepared = prepare(SPEC, cohort, outcome="os", seed=1)
+    assert complete_patients(SPEC, prepared, cohort, cohort.outcome("os")) is None
+    redrawn(SPEC, cohort, sampler)
+    assert [(len(data.data), one.n, engine.draws) for data, one, _, engine, _, _ in sampler.asked] == [
+        (3, 90, APART)
+    ] * 2
+    np.testing.assert_array_equal(sampler.asked[0][0].codes, prepared.codes)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_other_values(incomplete: Cohort) -> None:
+    first, again, other = (redrawn(SPEC, incomplete, Sampler(), seed=s).prepared.codes for s in (1, 1, 2))
+    assert first.tobytes() == again.tobytes() and (first != other).any()
+
+
+@pytest.mark.parametrize(
+    ("family", "outcome"), [(Gaussian(), "score"), (Cure(), "os")], ids=["gaussian", "two predictors"]
+)
+def test_other_families_redraw_too(incomplete: Cohort, family: Family, outcome: str) -> None:
+    found = redrawn(replace(SPEC, family=family), incomplete, Sampler(), outcome=outcome)
+    assert np.isfinite(found.prepared.codes).all() and "2 times" in found.note
+
+
+def test_nothing_is_redrawn_without_cycles_or_without_missing_values(incomplete: Cohort) -> None:
+    sampler = Sampler()
+    none = redrawn(replace(SPEC, missing=replace(SPEC.missing, cycles=0)), incomplete, sampler)
+    assert none.note == "imputations by the joint model of features and outcome alone"
+    joint = prepare(SPEC, incomplete, outcome="os", seed=1)
+    np.testing.assert_array_equal(none.prepared.codes, joint.codes)
+    assert redrawn(SPEC, trial_of(60), sampler).note == "" and not sampler.asked
+
+
+def test_more_features_than_the_dense_model_takes_keep_the_joint_imputations(
+    incomplete: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redrawing, "DENSE_LATENTS", 2)
+    sampler = Sampler()
+    found = redrawn(SPEC, incomplete, sampler)
+    assert "joint model alone" in found.note and not sampler.asked
+
+
+def test_an_interrupt_while_values_are_redrawn_leaves_nothing_to_keep(incomplete: Cohort) -> None:
+    with pytest.raises(FitError, match="redrawn") as caught:
+        redrawn(SPEC, incomplete, Sampler(interrupted=True))
+    assert caught.value.code == "interrupted"
+
+
+def test_cycles_below_zero_are_refused() -> None:
+    with pytest.raises(ValueError, match="cycles"):
+        MultipleImputation(cycles=-1)
+
+
+@pytest.mark.sampling
+def test_sums_of_trees_redraw_by_their_own_values() -> None:
+    pytest.importorskip("stochtree")
+    cohort = trial_of(60, missing={"age": 12})
+    spec = ModelSpec(
+        family=Gaussian(), blocks={}, trees=Trees(blocks=("history",), prognostic=SumOfTrees(trees=5)),
+        missing=MultipleImputation(imputations=2, cycles=1),
+    )  # fmt: skip
+    found = fit(spec, cohort, outcome="score", engine=Gibbs(draws=20, tune=20, chains=2, thin=1), seed=1)
+    assert found.provenance.formulation[-1] == "imputations redrawn once given the outcome's own model"
+    assert found.codes is not None and np.isfinite(found.codes).all()

@@ -55,6 +55,9 @@ _PUBLIC = {
     "scenario": "medresponse.synthetic.scenario",
     "scenarios": "medresponse.synthetic.scenario",
     "simulate": "medresponse.synthetic.simulation",
+    "write_trial": "medresponse.synthetic.trials",
+    "read_trial_cohort": "medresponse.synthetic.trials",
+    "read_truth": "medresponse.synthetic.trials",
     "assess_generator": "medresponse.validation.synthetic_data",
     "report": "medresponse.reports",
 }
@@ -96,6 +99,8 @@ __all__ = [
     "priors",
     "read",
     "read_example",
+    "read_trial_cohort",
+    "read_truth",
     "readers",
     "report",
     "reports",
@@ -111,6 +116,7 @@ __all__ = [
     "terms",
     "validate",
     "validation",
+    "write_trial",
     "__version__",
 ]
 
@@ -142,6 +148,7 @@ if TYPE_CHECKING:
     from medresponse.synthetic.learned import learn
     from medresponse.synthetic.scenario import Scenario, scenario, scenarios
     from medresponse.synthetic.simulation import simulate
+    from medresponse.synthetic.trials import read_trial_cohort, read_truth, write_trial
     from medresponse.validation import ValidationRecord
     from medresponse.validation.synthetic_data import assess_generator
 

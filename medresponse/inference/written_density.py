@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from medresponse.inference.row_kernels import exponentials
 from medresponse.model.written_parts import FIXED, POOLED
 from medresponse.priors import HALF_T_BEND
 
 _LOG_2PI = math.log(2 * math.pi)
 _HALF_NORMAL = 0.5 * math.log(2 / math.pi)  # log density of a half-normal of scale 1 at zero
-_LARGE = 1e200
+_LARGE = 1e150  # the product of two such is a number
 _INTERCEPT_SD = 2.5  # in outcome standard deviations
 
 # Sums may be taken in any order, so that loops run eight numbers at a time; infinities and NaN stay what they are.
+# Loops write one array each, as LLVM gives up where it would have to check more than eight pairs of arrays for overlap.
 compiled = njit(error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
@@ -41,11 +43,8 @@ def answer(
     density = of_scales + jacobian
     for row in range(len(table)):
         first, m, z = table[row, 2], table[row, 3], place(table, row)
-        end = first + m
-        density += coefficients(
-            x[z : z + m], variance[first:end], share[first:end], theta[1 + first : 1 + end], estimate[first:end],
-            error[first:end],
-        )  # fmt: skip
+        copy(x[z : z + m], towards[first : first + m])
+    density += coefficients(towards, variance, share, theta[1:], estimate, error)
     rest_prior, likelihood = _outcome(
         x, own, gradient, theta, towards, work[5], work[6], means, around, rest, arms, weights, where, scalars
     )
@@ -98,31 +97,35 @@ def scales(
         prior += numbers[row, 5] + of_whole + of_local - (slab + 1) * x[last] - slab / own[last]
         jacobian += of_own + of_locals + x[last]
         tau2, c2 = (numbers[row, 0] * information * own[at]) ** 2, numbers[row, 3] ** 2 * own[last]
-        for i in range(m):
-            t = tau2 * own[at + 1 + i] ** 2
-            variance[first + i] = c2 * (t / (c2 + t))
+        _local_variances(own[at + 1 : last], variance[first : first + m], tau2, c2)
     return prior, jacobian
+
+
+@compiled  # type: ignore[untyped-decorator]
+def _local_variances(local: Any, variance: Any, tau2: float, c2: float) -> None:
+    """Write a horseshoe's prior variances."""
+    for i in range(len(local)):
+        t = tau2 * local[i] ** 2
+        variance[i] = c2 * (t / (c2 + t))
 
 
 @compiled  # type: ignore[untyped-decorator]
 def half_t(z: Any, own: Any, df: float) -> tuple[float, float]:
     """Write half-t scales from their coordinates; return their log prior but for constants, and log Jacobians."""
-    logs, bends, total, factors, bend = 0.0, 0.0, 0.0, 1.0, 1.0
-    for i in range(len(z)):
-        x = z[i] * math.sqrt(HALF_T_BEND + 0.25 * z[i] ** 2)
-        own[i] = math.exp(x)
-        total += x
-    for i in range(len(z)):
-        factors *= 1 + own[i] ** 2 / df
+    m, total, by_df = len(z), 0.0, 1 / df
+    work = np.empty((3, m))
+    x, bend, factor = work[0], work[1], work[2]
+    for i in range(m):
         quarter = 0.25 * z[i] ** 2
-        bend *= (HALF_T_BEND + 2 * quarter) ** 2 / (HALF_T_BEND + quarter)
-        if factors > _LARGE:
-            logs += math.log(factors)
-            factors = 1.0
-        if bend > _LARGE:
-            bends += math.log(bend)
-            bend = 1.0
-    return -0.5 * (df + 1) * (logs + math.log(factors)), total + 0.5 * (bends + math.log(bend))
+        inside = HALF_T_BEND + quarter
+        x[i] = z[i] * math.sqrt(inside)
+        total += x[i]
+        bend[i] = (inside + quarter) ** 2 / inside
+    jacobian = total + 0.5 * log_of_product(bend)
+    exponentials(x, own, bend, factor, m)
+    for i in range(m):
+        factor[i] = 1 + own[i] ** 2 * by_df
+    return -0.5 * (df + 1) * log_of_product(factor), jacobian
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -130,11 +133,30 @@ def by_half_t(z: Any, own: Any, gradient: Any, df: float) -> None:
     """Turn derivatives in the logarithms of half-t scales into those in their coordinates, prior and Jacobian added."""
     for i in range(len(z)):
         quarter = 0.25 * z[i] ** 2
-        root, double = math.sqrt(HALF_T_BEND + quarter), HALF_T_BEND + 2 * quarter
-        slope = double / root
-        square = own[i] ** 2
-        towards = gradient[i] + 1 - (df + 1) * (square / (df + square))
-        gradient[i] = towards * slope + z[i] / double - 0.25 * z[i] / (HALF_T_BEND + quarter)
+        inside = HALF_T_BEND + quarter
+        double = inside + quarter
+        inverse = 1 / (inside * double)
+        towards = gradient[i] - df + (df + 1) * (df / (df + own[i] ** 2))
+        gradient[i] = (
+            towards * math.sqrt(inside) * double**2 * inverse + z[i] * (inside - 0.25 * double) * inverse
+        )
+
+
+@compiled  # type: ignore[untyped-decorator]
+def log_of_product(factors: Any) -> float:
+    """Return the sum of logarithms of numbers above 1: one logarithm for as many as a number holds, as it takes longest."""
+    n, total, a, b, c, d = len(factors), 0.0, 1.0, 1.0, 1.0, 1.0
+    for i in range(0, n - 3, 4):
+        a *= factors[i]
+        b *= factors[i + 1]
+        c *= factors[i + 2]
+        d *= factors[i + 3]
+        if max(max(a, b), max(c, d)) > _LARGE:
+            total += math.log(a) + math.log(b) + math.log(c) + math.log(d)
+            a, b, c, d = 1.0, 1.0, 1.0, 1.0
+    for i in range(n - n % 4, n):
+        total += math.log(factors[i])
+    return total + math.log(a * b) + math.log(c * d)
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -149,20 +171,17 @@ def place(table: Any, row: int) -> int:
 @compiled  # type: ignore[untyped-decorator]
 def coefficients(z: Any, variance: Any, share: Any, theta: Any, estimate: Any, error: Any) -> float:
     """Write a part's coefficients and sqrt(A) / w; return their log prior with the log Jacobian of their coordinates."""
-    m, squares, logs, factors = len(z), 0.0, 0.0, 1.0
+    m, squares = len(z), 0.0
+    factors = np.empty(m)
     for i in range(m):
-        ratio = variance[i] / (variance[i] + error[i] ** 2)
-        share[i] = math.sqrt(ratio)
-        theta[i] = estimate[i] * ratio + error[i] * share[i] * z[i]
+        ratio = variance[i] / error[i] ** 2
+        factors[i] = 1 + ratio
+        share[i] = math.sqrt(ratio / (1 + ratio))
+    for i in range(m):
+        theta[i] = share[i] * (estimate[i] * share[i] + error[i] * z[i])
+    for i in range(m):
         squares += theta[i] ** 2 / variance[i]
-    for i in range(
-        m
-    ):  # one logarithm for as many factors as a number can hold, as it takes longer than all the rest
-        factors *= 1 + variance[i] / error[i] ** 2
-        if factors > _LARGE:
-            logs += math.log(factors)
-            factors = 1.0
-    return -0.5 * (squares + logs + math.log(factors) + m * _LOG_2PI)
+    return -0.5 * (squares + log_of_product(factors) + m * _LOG_2PI)
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -226,25 +245,25 @@ def slopes(
     numbers: Any, estimate: Any, error: Any, information: float,
 ) -> None:  # fmt: skip
     """Write the derivatives in the parameters of all parts."""
+    work = np.empty((2, len(estimate)))
+    z, by_z = work[0], work[1]
+    for row in range(len(table)):
+        first, m, own_place = table[row, 2], table[row, 3], place(table, row)
+        copy(x[own_place : own_place + m], z[first : first + m])
+    _by_coefficients(z, by_z, by_variance, variance, share, theta[1:], towards, estimate, error)
     for row in range(len(table)):
         kind, at, first, m = table[row]
-        z, end = place(table, row), first + m
-        each = by_variance[first:end]
-        total = _by_coefficients(
-            x[z : z + m], gradient[z : z + m], each, variance[first:end], share[first:end],
-            theta[1 + first : 1 + end], towards[first:end], estimate[first:end], error[first:end],
-        )  # fmt: skip
+        own_place, each = place(table, row), by_variance[first : first + m]
+        copy(by_z[first : first + m], gradient[own_place : own_place + m])
+        total = added(each)
         if kind == FIXED:
             continue
         if kind == POOLED:
             gradient[at] = 1 - (own[at] / numbers[row, 0]) ** 2 + 2 * total
             continue
-        last, by_tau = at + 1 + m, 0.0
+        last = at + 1 + m
         tau2, c2 = (numbers[row, 0] * information * own[at]) ** 2, numbers[row, 3] ** 2 * own[last]
-        for i in range(m):
-            by_t = each[i] * (c2 / (c2 + tau2 * own[at + 1 + i] ** 2))
-            by_tau += by_t
-            gradient[at + 1 + i] = 2 * by_t
+        by_tau = _by_local_variances(own[at + 1 : last], gradient[at + 1 : last], each, tau2, c2)
         gradient[at] = 2 * by_tau
         slab = numbers[row, 4] / 2
         gradient[last] = total - by_tau - slab + slab / own[last]
@@ -254,17 +273,42 @@ def slopes(
 
 @compiled  # type: ignore[untyped-decorator]
 def _by_coefficients(
-    z: Any, gradient: Any, by_variance: Any, variance: Any, share: Any, theta: Any, towards: Any, estimate: Any, error: Any
-) -> float:  # fmt: skip
-    """Write a part's derivatives in z and in log A; return the sum of the latter."""
+    z: Any, by_z: Any, by_variance: Any, variance: Any, share: Any, theta: Any, towards: Any, estimate: Any, error: Any
+) -> None:  # fmt: skip
+    """Write derivatives in z and in log A."""
+    m = len(z)
+    for i in range(m):
+        by_z[i] = towards[i] - theta[i] / variance[i]
+    for i in range(m):
+        ratio = share[i] ** 2
+        moved = share[i] * (estimate[i] * share[i] + 0.5 * error[i] * z[i])
+        by_variance[i] = 0.5 * (theta[i] ** 2 / variance[i] - ratio) + by_z[i] * moved * (1 - ratio)
+    for i in range(m):
+        by_z[i] *= error[i] * share[i]
+
+
+@compiled  # type: ignore[untyped-decorator]
+def _by_local_variances(local: Any, gradient: Any, by_variance: Any, tau2: float, c2: float) -> float:
+    """Write derivatives in the logarithms of a horseshoe's local scales; return the derivative in log tau^2."""
     total = 0.0
-    for i in range(len(z)):
-        ratio, relative, width = share[i] ** 2, theta[i] / variance[i], error[i] * share[i]
-        pull = towards[i] - relative
-        gradient[i] = pull * width
-        moved = estimate[i] * ratio + 0.5 * width * z[i]
-        by_variance[i] = 0.5 * (theta[i] * relative - ratio) + pull * moved * (
-            error[i] ** 2 / (variance[i] + error[i] ** 2)
-        )
-        total += by_variance[i]
+    for i in range(len(local)):
+        by_t = by_variance[i] * (c2 / (c2 + tau2 * local[i] ** 2))
+        total += by_t
+        gradient[i] = 2 * by_t
+    return total
+
+
+@compiled  # type: ignore[untyped-decorator]
+def copy(values: Any, out: Any) -> None:
+    """Copy numbers."""
+    for i in range(len(values)):
+        out[i] = values[i]
+
+
+@compiled  # type: ignore[untyped-decorator]
+def added(values: Any) -> float:
+    """Return the sum of numbers."""
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i]
     return total

@@ -212,7 +212,7 @@ def one(cell: str, *, replicates: int = REPLICATES) -> dict[str, Any]:
 def engine(prior: str, data: str) -> Engine:
     """Return the sampler of one replicate, or of one imputation of it: shorter where there are several."""
     if prior in SEARCHES:
-        return mr.Gibbs(draws=100, tune=300, thin=4, chains=2)
+        return mr.Gibbs(draws=100, tune=300, thin=4, chains=2, passes=5)
     if {"missing", "noise"} & set(DATA[data].cohort):
         return mr.Nuts(draws=50, tune=200, chains=2)
     return mr.Nuts(draws=200, tune=300, chains=2)

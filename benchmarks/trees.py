@@ -1,10 +1,9 @@
-"""Sums of trees by two libraries: `python -m benchmarks.trees`. Printed, and kept in benchmarks/trees.json.
+"""Sums of trees by this package and another library: `python -m benchmarks.trees`. Printed, and kept in benchmarks/trees.json.
 
-A randomised trial with a stepped prognosis and a stepped effect, 15 features, 300 and 2,000 patients. stochtree is driven
-by this package's own sampler with its defaults, pymc-bart by PyMC with one BART term for prognosis and one for the effect.
-Errors and intervals are those of the conditional effect of the training patients. Needs both: pip install
-'medresponse[trees]' pymc-bart. Each run is a process of
-its own; ``python -m benchmarks.trees <library> <patients>`` repeats one.
+A randomised trial with a stepped prognosis and a stepped effect, 15 features, 300 and 2,000 patients. This package runs
+with its defaults, pymc-bart by PyMC with one BART term for prognosis and one for the effect. Errors and intervals are those of the
+conditional effect of the training patients. Needs pip install pymc-bart. Each run is a process of its own;
+``python -m benchmarks.trees <library> <patients>`` repeats one.
 """
 
 from __future__ import annotations
@@ -111,7 +110,7 @@ def simulate(n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     return x, contrast, effect, prognosis + contrast * effect + rng.standard_normal(n)
 
 
-def by_stochtree(x: np.ndarray, contrast: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+def by_medresponse(x: np.ndarray, contrast: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
     """Fit with this package, save, load and score the loaded fit."""
     import medresponse as mr
     from medresponse.cohort import Schema, cohort_from_frame
@@ -178,7 +177,7 @@ def by_pymc_bart(x: np.ndarray, contrast: np.ndarray, y: np.ndarray) -> tuple[np
 
 
 RUNS: dict[str, Callable[..., tuple[np.ndarray, dict[str, Any]]]] = {
-    "stochtree": by_stochtree,
+    "medresponse": by_medresponse,
     "pymc-bart": by_pymc_bart,
 }
 

@@ -14,7 +14,6 @@ _PACKAGES = (
     "pytensor",
     "nutpie",
     "numba",
-    "stochtree",
     "numpy",
     "scipy",
     "polars",

@@ -1,57 +1,56 @@
-"""Sums of trees under Gibbs sampling by stochtree: the one module that touches it."""
+"""Sums of regression trees under Gibbs sampling.
+
+Trees of one sum are drawn in turn given the residual of all else (Bayesian backfitting; Chipman, George & McCulloch 2010, Ann
+Appl Stat 4:266, section 3.1), by births, deaths and changes of splits with the leaves integrated out (Denison, Mallick & Smith
+1998, Biometrika 85:363).
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from medresponse.core.errors import FitError
+from medresponse.core.machine_code import compiled
 from medresponse.model.trees import SumOfTrees
 
-_CONSTANT, _TIMES_BASIS = 0, 1  # stochtree's numbers for leaf models
+LEAF, FREE = -1, -2  # in place of a feature that a node is split on: a leaf, and a place without a node
+_ROOM = 15  # nodes of a tree that there is room for at first
 
 
-def require_stochtree() -> Any:
-    """Return the module stochtree.
+class Ranks:
+    """Values of some feature columns as whole numbers in their order.
 
-    Raises
-    ------
-    FitError
-        If it is not installed.
+    Parameters
+    ----------
+    columns : numpy.ndarray
+        Feature columns, shape (patient, column).
+    positions : numpy.ndarray
+        Those that may be split on.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray
+        Rank of each patient's value among the distinct ones, shape (position, patient).
     """
-    try:
-        import stochtree
-    except ImportError as error:
-        raise FitError(
-            "a spec with trees needs stochtree: pip install 'medresponse[trees]'", code="missing_extra"
-        ) from error
-    return stochtree
 
+    def __init__(self, columns: np.ndarray, positions: np.ndarray) -> None:
+        found = [np.unique(columns[:, j], return_inverse=True) for j in positions]
+        self._levels = [levels for levels, _ in found]
+        self.codes = np.array([codes.reshape(-1) for _, codes in found], dtype=np.int32)
+        self.codes = self.codes.reshape(len(positions), len(columns))
 
-class Residual:
-    """Latent outcome less everything fitted so far: what the ensembles of one chain share."""
+    def threshold(self, number: int, cut: int) -> float:
+        """Return the middle between the training values on both sides of a split.
 
-    def __init__(self, values: np.ndarray) -> None:
-        self._held = require_stochtree().Residual(np.ascontiguousarray(values, dtype=float))
-
-    @property
-    def handle(self) -> Any:
-        """The library's own object."""
-        return self._held
-
-    @property
-    def values(self) -> np.ndarray:
-        """Residuals now, shape (patient,)."""
-        return np.asarray(self._held.get_residual()).reshape(-1).copy()
-
-    def replace(self, values: np.ndarray) -> None:
-        """Set the residuals."""
-        self._held.update_data(np.ascontiguousarray(values, dtype=float))
+        The average patient's value of an indicator is then that of its more frequent level.
+        """
+        levels = self._levels[number]
+        return float((levels[cut] + levels[cut + 1]) / 2)
 
 
 class Ensemble:
     """One sum of trees in one chain, as a function of some feature columns, times a basis where there is one.
+
+    `SumOfTrees` states the law of the trees.
 
     Parameters
     ----------
@@ -66,90 +65,94 @@ class Ensemble:
         Prior probability of each of these, shape of `positions`.
     basis : numpy.ndarray, optional
         What the sum is multiplied by, shape (patient,).
-    residual : Residual
-    seed : int
+    rng : numpy.random.Generator
     """
 
     def __init__(
-        self,
-        prior: SumOfTrees,
-        *,
-        leaf_sd: float,
-        columns: np.ndarray,
-        positions: np.ndarray,
-        weights: np.ndarray,
-        basis: np.ndarray | None,
-        residual: Residual,
-        seed: int,
-    ) -> None:
-        library = require_stochtree()
-        n, p = len(columns), len(positions)
-        self._prior, self._positions, self._residual = prior, positions, residual
-        own = np.ascontiguousarray(columns[:, positions], dtype=float)
-        self._levels = [np.unique(own[:, j]) for j in range(p)]
-        self._data = library.Dataset()
-        self._data.add_covariates(own)
-        if basis is not None:
-            self._data.add_basis(np.ascontiguousarray(basis, dtype=float))
-        self._data.add_variance_weights(np.ones(n))
-        leaf_model = _CONSTANT if basis is None else _TIMES_BASIS
-        self._constant = basis is None
-        # The error variance of each patient is its weight: the global one stays at one.
-        self._global = library.GlobalModelConfig(global_error_variance=1.0)
-        self._config = library.ForestModelConfig(
-            num_trees=prior.trees, num_features=p, num_observations=n, feature_types=np.zeros(p, dtype=int),
-            variable_weights=weights, leaf_dimension=1, alpha=prior.grow, beta=prior.depth_penalty,
-            min_samples_leaf=prior.min_patients, max_depth=-1, leaf_model_type=leaf_model,
-            leaf_model_scale=float(leaf_sd**2),
-        )  # fmt: skip
-        self._sampler = library.ForestSampler(self._data, self._global, self._config)
-        self._forest = library.Forest(prior.trees, 1, self._constant, False)
-        # The sampler wants a place for forests to keep; what is kept here are the nodes.
-        self._unused = library.ForestContainer(prior.trees, 1, self._constant, False)
-        self._sampler.prepare_for_sampler(self._data, residual.handle, self._forest, leaf_model, np.zeros(1))
-        self._rng = library.RNG(seed % 2**31)
+        self, prior: SumOfTrees, *, leaf_sd: float, columns: np.ndarray, positions: np.ndarray, weights: np.ndarray,
+        basis: np.ndarray | None, rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        from medresponse.inference.tree_moves import draw_trees  # which imports numba
 
-    def sweep(self, precision: np.ndarray) -> None:
-        """Draw every tree once given the residual and each patient's precision; the residual follows."""
-        self._data.update_variance_weights(1.0 / precision)
-        self._sampler.sample_one_iteration(
-            self._unused, self._forest, self._data, self._residual.handle, self._rng, self._global, self._config,
-            False, False,
+        kinds = (
+            "f8[1]",
+            "f8[1]",
+            "f8[1]",
+            "i4[2]",
+            "f8[1]",
+            "f8[1]",
+            "i8",
+            *["i4[2]"] * 4,
+            "f8[2]",
+            "i4[2]",
+            "f8[2]",
+        )
+        self._draw = compiled(draw_trees, "rng", *kinds, "i8[1]", "b1[1]")
+        n, trees = len(columns), prior.trees
+        self._prior, self._positions, self._rng = prior, positions, rng
+        self._ranks = Ranks(columns, positions)
+        self._basis = np.ones(n) if basis is None else np.ascontiguousarray(basis, dtype=float)
+        self._chances = np.cumsum(weights)
+        self._law = np.array([prior.grow, prior.depth_penalty, leaf_sd**2])
+        self._split = np.full((trees, _ROOM), FREE, dtype=np.int32)
+        self._split[:, 0] = LEAF
+        self._cut: np.ndarray = np.zeros((trees, _ROOM), dtype=np.int32)
+        self._left: np.ndarray = np.zeros((trees, _ROOM), dtype=np.int32)
+        self._parent: np.ndarray = np.zeros((trees, _ROOM), dtype=np.int32)
+        self._value: np.ndarray = np.zeros((trees, _ROOM))
+        self._leaf = np.zeros((trees, n), dtype=np.int32)
+        self._rows, self._seen = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)
+
+    def sweep(self, residual: np.ndarray, precision: np.ndarray) -> None:
+        """Draw every tree once.
+
+        Parameters
+        ----------
+        residual : numpy.ndarray
+            Latent outcome less everything fitted, shape (patient,); changed in place.
+        precision : numpy.ndarray
+            Of each patient's error, shape (patient,).
+        """
+        self._make_room()
+        sums = np.zeros((3, self._split.shape[1]))
+        self._draw(
+            self._rng, residual, precision, self._basis, self._ranks.codes, self._chances, self._law,
+            self._prior.min_patients, self._split, self._cut, self._left, self._parent, self._value, self._leaf, sums,
+            self._rows, self._seen,
         )  # fmt: skip
 
     def function(self) -> np.ndarray:
         """Return the sum of trees at the training patients, without the basis, shape (patient,)."""
-        predict = self._forest.predict if self._constant else self._forest.predict_raw
-        return np.asarray(predict(self._data)).reshape(-1)
+        return np.asarray(np.take_along_axis(self._value, self._leaf, axis=1).sum(axis=0))
 
     def nodes(self, *, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Return column and value of each node, in the order of `features.Forest`.
 
-        Columns are those of the encoding, `shift` is added to the sum. A threshold is moved to the middle between the
-        training values on its two sides: training patients fall as before, and the average patient's value of an
-        indicator is that of its more frequent level.
+        Columns are those of the encoding, `shift` is added to the sum.
         """
-        forest, trees = self._forest, self._prior.trees
         columns, values = [], []
-        level = [(tree, 0) for tree in range(trees)]
+        level = [(tree, 0) for tree in range(self._prior.trees)]
         while level:
             children = []
             for tree, node in level:
-                column = forest.node_split_index(tree, node)
-                if column < 0:
+                number = int(self._split[tree, node])
+                if number < 0:
                     columns.append(-1)
-                    values.append(forest.node_leaf_values(tree, node)[0] + shift / trees)
+                    values.append(float(self._value[tree, node]) + shift / self._prior.trees)
                 else:
-                    columns.append(self._positions[column])
-                    values.append(self._middle(column, forest.node_split_threshold(tree, node)))
-                    children.append((tree, forest.left_child_node(tree, node)))
-                    children.append((tree, forest.right_child_node(tree, node)))
+                    columns.append(int(self._positions[number]))
+                    values.append(self._ranks.threshold(number, int(self._cut[tree, node])))
+                    first = int(self._left[tree, node])
+                    children += [(tree, first), (tree, first + 1)]
             level = children
         return np.array(columns, dtype=np.int32), np.array(values)
 
-    def _middle(self, column: int, threshold: float) -> float:
-        levels = self._levels[column]
-        above = int(np.searchsorted(levels, threshold, side="right"))
-        if not 0 < above < len(levels):
-            return threshold
-        return float((levels[above - 1] + levels[above]) / 2)
+    def _make_room(self) -> None:
+        """Widen the arrays if some tree has no place for two nodes more."""
+        if (self._split == FREE).sum(axis=1).min() >= 2:
+            return
+        more = ((0, 0), (0, self._split.shape[1] + 1))
+        self._split = np.pad(self._split, more, constant_values=FREE)
+        self._cut, self._left, self._parent, self._value = (
+            np.pad(array, more) for array in (self._cut, self._left, self._parent, self._value)
+        )

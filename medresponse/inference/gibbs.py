@@ -2,7 +2,7 @@
 
 Bayesian backfitting (Hastie & Tibshirani 2000, Stat Sci 15:196): each tree is drawn given the residual of all else. One
 sweep draws the family's free parameters given the predictor alone, then the latent outcomes given both (together one
-draw of the two from their joint law), then every tree, products of hinges with the linear part integrated out, the linear
+draw of the two from their joint law), then every tree some times, products of hinges with the linear part integrated out, the linear
 part in one block, and the scales of groups.
 """
 
@@ -12,18 +12,17 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from medresponse.core.errors import FitError, SpecError
 from medresponse.core.registry import register, registered
-from medresponse.core.rng import derive_seed, stream
+from medresponse.core.rng import stream
 from medresponse.families import Arrays, Augmented, Family
 from medresponse.features import PROPENSITY, Encoding
 from medresponse.inference.engines import ChainRun, Engine, Sampled, load_chain, save_chain
-from medresponse.inference.ensembles import Ensemble, Residual, require_stochtree
+from medresponse.inference.ensembles import Ensemble
 from medresponse.inference.hinge_factors import Factors
 from medresponse.inference.hinge_law import Law
 from medresponse.inference.hinges import HingeSampler
@@ -53,9 +52,12 @@ class Gibbs:
     thin : int
         Sweeps from one kept draw to the next.
     chains : int
-        For each imputation. They run one after another: the library holds the interpreter's lock.
+        For each imputation. They run one after another.
     moves : int
         Births, deaths and changes of products of hinges a sweep.
+    passes : int
+        Times that every tree is drawn in a sweep, by one birth, death or change of a split each. With few patients this is
+        the cheap part of a sweep; where the residual is small, chains need many.
     """
 
     draws: int = 500
@@ -63,11 +65,12 @@ class Gibbs:
     thin: int = 4
     chains: int = 4
     moves: int = 20
+    passes: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.draws, self.tune, self.thin, self.moves) < 1 or self.chains < 2:
+        if min(self.draws, self.tune, self.thin, self.moves, self.passes) < 1 or self.chains < 2:
             raise ValueError(
-                "draws, tune, thin and moves must be positive and chains at least 2: R-hat needs two"
+                "draws, tune, thin, moves and passes must be positive and chains at least 2: R-hat needs two"
             )
 
 
@@ -101,11 +104,9 @@ def sample_trees(
     SpecError
         If the family or a prior has no Gibbs step; the message names what has.
     FitError
-        If stochtree is not installed, a draw is not finite, or no chain finished.
+        If a draw is not finite, or no chain finished.
     """
     require_augmented(spec.family)
-    if spec.trees is not None:
-        require_stochtree()
     started = time.perf_counter()
     jobs = [(m, c) for m in range(len(prepared.codes)) for c in range(chains or engine.chains)]
     finished: list[ChainRun] = []
@@ -128,7 +129,7 @@ def sample_trees(
     if not finished:
         raise FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
     seconds = time.perf_counter() - started
-    sampler = f"stochtree {version('stochtree')}" if spec.trees is not None else "hinges"
+    sampler = "trees" if spec.trees is not None else "hinges"
     return Sampled(tuple(finished), interrupted, 0.0, seconds, sampler)
 
 
@@ -171,7 +172,6 @@ class _Chain:
         self, trees: Trees, prepared: Prepared, columns: np.ndarray, contrast: np.ndarray, *, unit: float, seed: int,
         job: tuple[int, int],
     ) -> None:  # fmt: skip
-        self._shared = Residual(self._residual)
         plan: list[tuple[SumOfTrees, np.ndarray | None, bool]] = [(trees.prognostic, None, True)]
         if trees.predictive is not None:
             plan += [(trees.predictive, contrast[:, j], False) for j in range(contrast.shape[1])]
@@ -179,7 +179,7 @@ class _Chain:
             positions, weights = splittable(prepared.encoding, trees.blocks, with_score=with_score)
             ensemble = Ensemble(
                 prior, leaf_sd=prior.scale * unit / np.sqrt(prior.trees), columns=columns, positions=positions,
-                weights=weights, basis=basis, residual=self._shared, seed=derive_seed(seed, "trees", *job, number),
+                weights=weights, basis=basis, rng=stream(seed, "trees", *job, number),
             )  # fmt: skip
             self._ensembles.append(ensemble)
 
@@ -187,7 +187,7 @@ class _Chain:
         kept: list[dict[str, np.ndarray]] = []
         for sweep in range(1, engine.tune + engine.draws * engine.thin + 1):
             keep = sweep > engine.tune and (sweep - engine.tune) % engine.thin == 0
-            self._sweep(engine.moves)
+            self._sweep(engine.moves, engine.passes)
             if keep:
                 kept.append(self._draw())
         posterior = {}
@@ -202,17 +202,15 @@ class _Chain:
         stats = {"diverging": np.zeros(engine.draws, dtype=bool)}
         return ChainRun(*job, posterior, stats)
 
-    def _sweep(self, moves: int) -> None:
+    def _sweep(self, moves: int, passes: int) -> None:
         for step in self._free.values():
             step.draw(lambda value, step=step: self._log_likelihood(step, value), self._rng)  # type: ignore[misc]
         self._parameters = self._from_free()
         latent, self._precision = self._augment()
         self._residual = latent - self._mean
-        if self._ensembles:
-            self._shared.replace(self._residual)
+        for _ in range(passes):
             for ensemble in self._ensembles:
-                ensemble.sweep(self._precision)
-            self._residual = self._shared.values
+                ensemble.sweep(self._residual, self._precision)
         if self._hinges is not None:
             fixed, precision, prior_mean = self._linear.block
             target = self._residual + self._linear.fitted + self._hinges.fitted

@@ -6,6 +6,7 @@ import numpy as np
 
 from medresponse.families import Augmented
 from medresponse.features import Forest
+from medresponse.inference.ensembles import Ranks
 from medresponse.inference.gibbs import (
     FOREST,
     HINGES,
@@ -18,6 +19,8 @@ from medresponse.inference.linear import LinearPart
 from medresponse.inference.prior_hinges import prior_hinges
 from medresponse.inference.slices import ScaleStep
 from medresponse.model import ModelSpec, Prepared, SumOfTrees
+
+Rule = tuple[int, int]  # a feature's number, and the rank of the largest value that goes left
 
 
 def prior_trees(
@@ -74,30 +77,59 @@ def prior_nodes(
     prior: SumOfTrees, columns: np.ndarray, positions: np.ndarray, weights: np.ndarray, *, unit: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return column and value of each node of one sum of trees from its prior, in the order of `features.Forest`.
-
-    A node that is to be split takes a column with probability `weights` and a threshold among its patients' values; if
-    that leaves too few patients on a side, it stays a leaf.
-    """
+    """Return column and value of each node of one sum of trees from its prior, in the order of `features.Forest`."""
     leaf_sd = prior.scale * unit / np.sqrt(prior.trees)
-    split_columns, values, depth = [], [], 0
-    level = [np.arange(len(columns))] * prior.trees
-    while level:
-        children = []
-        split = rng.random(len(level)) < prior.grow * (1.0 + depth) ** -prior.depth_penalty
-        for rows, wanted in zip(level, split, strict=True):
-            sides: list[np.ndarray] = []
-            if wanted:
-                column = rng.choice(positions, p=weights)
-                own = columns[rows, column]
-                threshold = own[rng.integers(len(own))]
-                sides = [rows[own <= threshold], rows[own > threshold]]
-            if sides and min(len(side) for side in sides) >= prior.min_patients:
-                split_columns.append(int(column))
-                values.append(float(threshold))
-                children += sides
-            else:
-                split_columns.append(-1)
-                values.append(leaf_sd * float(rng.standard_normal()))
-        level, depth = children, depth + 1
+    ranks, chances = Ranks(columns, positions), np.cumsum(weights)
+    trees = [_prior_tree(prior, ranks.codes, chances, rng) for _ in range(prior.trees)]
+    split_columns, values = [], []
+    for depth in range(max(len(tree) for tree in trees)):
+        for rule in [rule for tree in trees if depth < len(tree) for rule in tree[depth]]:
+            split_columns.append(-1 if rule is None else int(positions[rule[0]]))
+            values.append(leaf_sd * float(rng.standard_normal()) if rule is None else ranks.threshold(*rule))
     return np.array(split_columns, dtype=np.int32), np.array(values)
+
+
+def _prior_tree(
+    prior: SumOfTrees, codes: np.ndarray, chances: np.ndarray, rng: np.random.Generator
+) -> list[list[Rule | None]]:
+    """Return the rule of each node, None for a leaf, level by level."""
+    while True:
+        tree = _attempt(prior, codes, chances, rng)
+        if tree is not None:
+            return tree
+
+
+def _attempt(
+    prior: SumOfTrees, codes: np.ndarray, chances: np.ndarray, rng: np.random.Generator
+) -> list[list[Rule | None]] | None:
+    """Return a tree, or None if a split of it leaves too few patients on a side."""
+    tree: list[list[Rule | None]] = []
+    level = [np.arange(codes.shape[1])]
+    while level:
+        children: list[np.ndarray] = []
+        rules: list[Rule | None] = []
+        split = rng.random(len(level)) < prior.grow * (1.0 + len(tree)) ** -prior.depth_penalty
+        for rows, wanted in zip(level, split, strict=True):
+            rules.append(_prior_rule(codes, chances, rows, rng) if wanted else None)
+            if rules[-1] is not None:
+                number, cut = rules[-1]
+                low = codes[number, rows] <= cut
+                children += [rows[low], rows[~low]]
+            elif wanted:
+                return None
+        if any(len(rows) < prior.min_patients for rows in children):
+            return None
+        tree.append(rules)
+        level = children
+    return tree
+
+
+def _prior_rule(
+    codes: np.ndarray, chances: np.ndarray, rows: np.ndarray, rng: np.random.Generator
+) -> Rule | None:
+    """Return a feature and one of its values among the patients but the largest, None where they have only one."""
+    if not len(chances):
+        return None
+    number = min(int(np.searchsorted(chances, rng.random(), side="right")), len(chances) - 1)
+    levels = np.flatnonzero(np.bincount(codes[number, rows]))
+    return (number, int(levels[rng.integers(len(levels) - 1)])) if len(levels) > 1 else None

@@ -11,13 +11,19 @@ from medresponse.cohort import BLOCKS
 class SumOfTrees:
     """Prior of one sum of regression trees (Chipman, George & McCulloch 2010, Ann Appl Stat 4:266, section 2.2).
 
+    A tree grows from its root: a node is split or not, by a feature (each as likely as any other; a categorical one's columns
+    share its chance) and a threshold at any of the distinct values among the node's patients but the largest, each as likely.
+    The prior is the law of such trees *given that every split has at least `min_patients` training patients on both sides* (and
+    a feature with two values there): trees with a split that fails are drawn again as a whole. Leaves are normal.
+
     Parameters
     ----------
     trees : int
     grow : float
-        Probability that the root of a tree is split.
+        Probability that the root of a tree is split, before the condition above.
     depth_penalty : float
-        A node at depth d is split with probability ``grow * (1 + d) ** -depth_penalty``.
+        A node at depth d is split with probability ``grow * (1 + d) ** -depth_penalty``. With a penalty well below 1 most
+        trees fail the condition somewhere, and those that hold are small.
     scale : float
         Standard deviation of the sum at any one patient, in units of the family's `latent_sd` (the outcome's standard
         deviation for a gaussian family, 1.81 for log odds). Each tree's leaves have ``scale / sqrt(trees)``.

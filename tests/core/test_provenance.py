@@ -7,7 +7,7 @@ import pytest
 from medresponse.core.provenance import versions
 
 
-@pytest.mark.parametrize("package", ["pymc", "nutpie", "stochtree"])
+@pytest.mark.parametrize("package", ["pymc", "nutpie", "numba"])
 def test_versions_name_every_sampler_that_is_installed_and_say_which_is_not(
     package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ import medresponse as mr
 from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.comparison import compare_specs
 from medresponse.core.codec import from_plain, to_plain
-from medresponse.core.errors import FitError, SpecError
+from medresponse.core.errors import SpecError
 from medresponse.families import Bernoulli, Gaussian, Lognormal, StudentT, Weibull
-from medresponse.features import Forest
 from medresponse.inference import Fit, Gibbs, Limits, Nuts, fit, load_fit, save_fit
 from medresponse.inference import gibbs as gibbs_module
 from medresponse.inference.fitting import pointwise_log_likelihood
@@ -82,13 +80,6 @@ def trial(family: Any, n: int = 80, *, arms: str = "AB", seed: int = 1, unseen: 
     return cohort_from_frame(pl.DataFrame(columns), from_plain(Schema, plain))
 
 
-@pytest.fixture(scope="module")
-def stochtree() -> Any:
-    return pytest.importorskip(
-        "stochtree", reason="sums of trees need the extra: pip install 'medresponse[trees]'"
-    )
-
-
 def spec_of(family: Any, **fields: Any) -> ModelSpec:
     return ModelSpec(
         **({"family": family, "blocks": {"lifestyle": Normal(sigma=0.5)}, "trees": SMALL} | fields)
@@ -96,7 +87,7 @@ def spec_of(family: Any, **fields: Any) -> ModelSpec:
 
 
 @pytest.fixture(scope="module")
-def three_arms(stochtree: Any) -> tuple[Fit, Cohort]:
+def three_arms() -> tuple[Fit, Cohort]:
     cohort = trial(Lognormal(), arms="ABC", unseen=6)
     return fit(spec_of(Lognormal(), pooling=("site",)), cohort, seed=1, engine=QUICK), cohort
 
@@ -125,53 +116,10 @@ def test_a_block_is_linear_or_in_trees_and_trees_replace_curves() -> None:
     ],
 )  # fmt: skip
 def test_what_gibbs_steps_cannot_draw_is_refused_by_name(
-    stochtree: Any, fields: dict[str, Any], engine: Any, message: str
+    fields: dict[str, Any], engine: Any, message: str
 ) -> None:
     with pytest.raises(SpecError, match=message):
         fit(spec_of(**fields), trial(Lognormal()), seed=1, engine=engine)
-
-
-def test_without_the_library_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "stochtree", None)
-    with pytest.raises(FitError, match=r"medresponse\[trees\]"):
-        fit(spec_of(Gaussian()), trial(Gaussian()), seed=1, engine=QUICK)
-
-
-def test_array_forests_score_what_the_library_predicts(stochtree: Any) -> None:
-    """At new combinations of training values: between them the arrays put thresholds in the middle on purpose."""
-    from medresponse.inference.ensembles import Ensemble, Residual
-
-    rng = np.random.default_rng(1)
-    columns, basis = rng.standard_normal((120, 4)), rng.choice([-0.5, 0.5], 120)
-    columns[:, 3] = columns[:, 3] > 0
-    target = 2.0 * (columns[:, 1] > 0) + basis * (columns[:, 2] > 0) + 0.3 * rng.standard_normal(120)
-    residual = Residual(target)
-    made = [
-        Ensemble(
-            SumOfTrees(trees=30), leaf_sd=0.3, columns=columns, positions=np.array([1, 2, 3]), weights=np.full(3, 1 / 3),
-            basis=times, residual=residual, seed=7,
-        )
-        for times in (None, basis)
-    ]  # fmt: skip
-    for _ in range(30):
-        for ensemble in made:
-            ensemble.sweep(np.full(120, 4.0))
-    mixed = np.column_stack([rng.permutation(columns[:, j]) for j in range(4)])
-    for ensemble, times in zip(made, (None, basis), strict=True):
-        column, value = ensemble.nodes()
-        forest = Forest(column[None], value[None], 30)
-        assert (column >= 0).sum() > 20  # there are splits to disagree on
-        np.testing.assert_allclose(forest.values(columns)[:, 0], ensemble.function(), rtol=0, atol=1e-10)
-        new = stochtree.Dataset()
-        new.add_covariates(np.ascontiguousarray(mixed[:, 1:]))
-        if times is not None:
-            new.add_basis(np.ones(120))
-        theirs = np.asarray(ensemble._forest.predict(new)).reshape(-1)
-        np.testing.assert_allclose(forest.values(mixed)[:, 0], theirs, rtol=0, atol=1e-10)
-        shifted = Forest(column[None], ensemble.nodes(shift=0.7)[1][None], 30)
-        np.testing.assert_allclose(shifted.values(mixed), forest.values(mixed) + 0.7, atol=1e-10)
-    fitted = made[0].function() + basis * made[1].function()
-    np.testing.assert_allclose(residual.values, target - fitted, atol=1e-8)
 
 
 # Trees without splits leave an intercept with a normal prior, so that the posterior is known on a grid.
@@ -216,9 +164,7 @@ def _grid_bernoulli(
     ("family", "grid"),
     [(Gaussian(), _grid_gaussian), (Lognormal(), _grid_lognormal), (Bernoulli(), _grid_bernoulli)],
 )
-def test_trees_without_splits_give_the_posterior_found_on_a_grid(
-    stochtree: Any, family: Any, grid: Any
-) -> None:
+def test_trees_without_splits_give_the_posterior_found_on_a_grid(family: Any, grid: Any) -> None:
     cohort = trial(family, 40, arms="A")
     spec = ModelSpec(family=family, blocks={}, trees=STUMPS)
     found = fit(spec, cohort, seed=3, engine=Gibbs(draws=2000, tune=100, thin=1, chains=2))
@@ -254,7 +200,7 @@ def test_pooled_groups_three_arms_and_missing_features_give_a_whole_fit(
         for part in ("column", "value")
     }
     assert found.diagnostics.bfmi is None and found.diagnostics.divergences == 0
-    assert found.diagnostics.pareto_k is not None and "stochtree" in found.provenance.sampler
+    assert found.diagnostics.pareto_k is not None and found.provenance.sampler == "trees"
 
 
 def test_functions_average_zero_over_the_training_patients_of_their_imputation(
@@ -278,19 +224,16 @@ def test_thinning_keeps_trees_beside_their_draws(three_arms: tuple[Fit, Cohort])
     np.testing.assert_array_equal(kept, every[:, :, step - 1 :: step])
 
 
-def test_a_saved_fit_scores_the_same_without_the_library(
-    three_arms: tuple[Fit, Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_saved_fit_scores_the_same(three_arms: tuple[Fit, Cohort], tmp_path: Path) -> None:
     found, cohort = three_arms
     loaded = load_fit(save_fit(found, tmp_path / "trees.fit"))
-    monkeypatch.setitem(sys.modules, "stochtree", None)
     before = mr.respond(found, cohort, horizon=6, unit="month").summary()
     assert before.equals(mr.respond(loaded, cohort, horizon=6, unit="month").summary())
     assert np.isfinite(before["mean"].to_numpy()).all()
 
 
 def test_the_same_seed_gives_the_same_draws_and_a_checkpoint_is_taken_up(
-    stochtree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort, spec = trial(StudentT()), spec_of(StudentT())
     first = fit(spec, cohort, seed=1, engine=QUICK, checkpoint=tmp_path)
@@ -302,7 +245,7 @@ def test_the_same_seed_gives_the_same_draws_and_a_checkpoint_is_taken_up(
     assert fit(spec, cohort, seed=1, engine=QUICK, checkpoint=tmp_path).posterior.equals(first.posterior)
 
 
-def test_likelihoods_of_training_patients_are_those_of_the_responses_predictor(stochtree: Any) -> None:
+def test_likelihoods_of_training_patients_are_those_of_the_responses_predictor() -> None:
     cohort = trial(Gaussian())
     found = fit(spec_of(Gaussian(), pooling=("site",)), cohort, seed=1, engine=QUICK)
     ((_, eta),) = linear_predictors(found, encode_patients(found, cohort), seed=1)
@@ -313,7 +256,7 @@ def test_likelihoods_of_training_patients_are_those_of_the_responses_predictor(s
     np.testing.assert_allclose(pointwise_log_likelihood(found, cohort, imputation=0), expected, rtol=1e-9)
 
 
-def test_specs_with_trees_are_compared_like_any_other(stochtree: Any) -> None:
+def test_specs_with_trees_are_compared_like_any_other() -> None:
     cohort = trial(Gaussian(), unseen=5)
     no_modification = Trees(blocks=("history",), prognostic=SumOfTrees(trees=10), predictive=None)
     specs = {"both": spec_of(Gaussian()), "prognosis": spec_of(Gaussian(), trees=no_modification)}
@@ -350,7 +293,7 @@ def test_the_prior_of_a_sum_of_trees_has_the_stated_spread() -> None:
 
 
 @pytest.mark.recovery
-def test_a_stepped_effect_is_found_that_a_linear_spec_blurs(stochtree: Any) -> None:
+def test_a_stepped_effect_is_found_that_a_linear_spec_blurs() -> None:
     """Root mean squared error of the conditional effect over three trials; the truth is 0.5, or 2.0 above a step."""
     errors: dict[str, list[float]] = {"trees": [], "linear": []}
     covered = []

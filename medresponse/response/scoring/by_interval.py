@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from medresponse.core.constant_hazards import ConstantHazards
-from medresponse.response.scoring.compiled import compiled
+from medresponse.core.machine_code import compiled
 
 _INCIDENCE, _LOST, _ALIVE, _AREA = range(4)
 _KINDS = {"cumulative_incidence": _INCIDENCE, "time_lost": _LOST, "survival": _ALIVE, "rmst": _AREA}

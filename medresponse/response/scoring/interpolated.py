@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from medresponse.response.scoring.compiled import compiled
+from medresponse.core.machine_code import compiled
 
 CELLS = 192  # intervals, an eighth of the linear predictor's unit each, around 0
 _PER_UNIT = 8

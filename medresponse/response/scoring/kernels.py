@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medresponse.response.scoring.compiled import compiled
+from medresponse.core.machine_code import compiled
 
 MOMENTS = ("mean", "sd")
 COMPARISONS = (

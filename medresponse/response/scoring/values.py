@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 
 from medresponse.core.links import LinkName
-from medresponse.response.scoring.compiled import compiled
+from medresponse.core.machine_code import compiled
 
 _NAMES = get_args(LinkName)
 _IDENTITY, _LOG, _LOGIT, _PROBIT, _LOGLOG = range(len(_NAMES))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medresponse.response.scoring.compiled import compiled
+from medresponse.core.machine_code import compiled
 from medresponse.response.scoring.kernels import COMPARISONS, comparisons, moments
 
 DRAWS = 333

@@ -1,6 +1,6 @@
-"""Loops over draws as machine code, by numba; imported only where a population is scored.
+"""Loops as machine code, by numba, which is imported only where one is needed.
 
-A result depends on a patient's own draws alone: sums may be reordered, always in the same way.
+Sums may be reordered, always in the same way: the same input gives the same result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from medresponse.core.machine import check_numba
 
-log = logging.getLogger("medresponse.response")
+log = logging.getLogger("medresponse.core")
 
 FUNCTION = Callable[..., None]
 
@@ -28,7 +28,8 @@ def compiled(function: FUNCTION, *kinds: str) -> FUNCTION:
     function : callable
         In the part of Python that numba knows; it releases the interpreter's lock.
     kinds : str
-        Of each argument: ``f4[3]`` is an array of three dimensions in float32, ``f8`` a number, ``i8`` a whole one.
+        Of each argument: ``f4[3]`` is an array of three dimensions in float32, ``f8`` a number, ``i8`` a whole one,
+        ``rng`` a numpy generator.
     """
     try:
         return _compile(function, kinds, keep=True)
@@ -49,6 +50,8 @@ def _compile(function: FUNCTION, kinds: tuple[str, ...], *, keep: bool) -> FUNCT
 
 
 def _example(kind: str) -> Any:
+    if kind == "rng":
+        return np.random.default_rng(0)
     dtype, _, rest = kind.partition("[")
     if rest:
         return np.empty((1,) * int(rest[0]), dtype=dtype)

@@ -70,8 +70,13 @@ def recovery(
     Raises
     ------
     DataError
-        If the shapes differ, or outcomes are to be scored and the treatments received are not known.
+        If the shapes differ, outcomes are to be scored and the treatments received are not known, or `truth` is none.
     """
+    if not isinstance(truth, Known):
+        raise DataError(
+            f"truth: {type(truth).__name__} found; scores need validation.known(truth, endpoint=...)",
+            code="no_truth",
+        )
     known_treatments = getattr(means, "treatments", truth.treatments)
     if tuple(known_treatments) != truth.treatments:
         raise DataError(

@@ -107,15 +107,19 @@ def known(
             "the cohort comes without truth; causal scores need a mechanistic scenario", code="no_truth"
         )
     data = getattr(truth, "data", truth)
-    kind = getattr(truth, "kind", None) or data.attrs.get("kind")
-    if kind == FITTED:
+    kind = getattr(truth, "kind", None) or getattr(data, "attrs", {}).get("kind")
+    if FITTED in (kind, getattr(truth, "source", {}).get("kind")):
         raise DataError(
-            "the truth is of kind 'fitted': a generator learned from patients has no true effects to score against; "
+            "what was given is of kind 'fitted': a generator learned from patients has no true effects to score against; "
             "use a mechanistic scenario",
             code="no_truth",
         )
-    if "mu_x" not in data:
-        raise DataError("the truth holds no mu_x, the mean response under each treatment", code="no_truth")
+    if "mu_x" not in getattr(data, "data_vars", ()):
+        raise DataError(
+            f"{type(truth).__name__} holds no mu_x, the mean response under each treatment: causal scores need the truth of a "
+            "mechanistic scenario",
+            code="no_truth",
+        )
     labels = {**({"endpoint": endpoint} if endpoint is not None else {}), **where}
     mean = _cut(data, "mu_x", labels)
     return Known(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -185,6 +187,13 @@ def test_truth_that_is_missing_fitted_or_ambiguous_is_refused():
         known(None)
     with pytest.raises(DataError, match="'fitted'"):
         known(scenario(kind="fitted"), endpoint="harm")
+    with pytest.raises(DataError, match="'fitted'"):
+        known(SimpleNamespace(source={"kind": "fitted"}))
+    with pytest.raises(DataError, match="DataFrame holds no mu_x"):
+        known(pl.DataFrame({"mu_x": [1.0]}))
+    for nothing in (None, scenario()):
+        with pytest.raises(DataError, match=r"truth: \w+ found; scores need validation\.known"):
+            recovery(np.zeros((3, 2, 4)), nothing)
     with pytest.raises(DataError, match="mu_x"):
         known(scenario().drop_vars("mu_x"), endpoint="harm")
     with pytest.raises(SpecError, match="which endpoint"):

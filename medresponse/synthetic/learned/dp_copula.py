@@ -22,6 +22,7 @@ from medresponse.core.registry import register
 from medresponse.synthetic.learned.base import Columns, Generator
 from medresponse.synthetic.learned.bins import Bins, bins_of
 from medresponse.synthetic.learned.columns import Layout
+from medresponse.synthetic.mechanisms.knobs import between, each_between, knobs
 
 _GRID = 64  # integer steps of one standard deviation, so that sensitivities hold exactly
 _NORM = 1.25  # squared norm at which a patient's scores are clipped, per column; its mean is 1 at most
@@ -30,6 +31,7 @@ _SIMULATED = 20_000  # patients, to see what clipping does
 
 
 @register(Generator, "dp_copula")
+@knobs("", Generator)
 @dataclass(frozen=True, kw_only=True)
 class DPCopula:
     """Learn with noise that hides whether any one patient was there. Needs the extra ``privacy`` (OpenDP).
@@ -61,12 +63,22 @@ class DPCopula:
     margins: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.epsilon > 0:
-            raise ValueError(f"epsilon is {self.epsilon}; give more than 0")
-        if not (0 < self.delta < 1 and 0 < self.margins < 1):
-            raise ValueError(f"delta is {self.delta} and margins {self.margins}; both lie between 0 and 1")
-        if self.bins < 2:
-            raise ValueError(f"bins is {self.bins}; give at least 2")
+        between("epsilon", self.epsilon, 0.0, np.inf, open_low=True, open_high=True)
+        between("delta", self.delta, 0.0, 1.0, open_low=True, open_high=True)
+        between("margins", self.margins, 0.0, 1.0, open_low=True, open_high=True)
+        between("bins", self.bins, 2, 10_000)
+        if not isinstance(self.bounds, Mapping):
+            raise SpecError(
+                f"bounds: {type(self.bounds).__name__} found; legal is a mapping of columns to their smallest and largest "
+                "possible value",
+                code="knob_out_of_range",
+            )
+        for column, ends in self.bounds.items():
+            each_between(f"bounds.{column}", ends, -np.inf, np.inf, n=2, open_low=True, open_high=True)
+            if not ends[0] < ends[1]:
+                raise SpecError(
+                    f"bounds.{column}: {ends!r} found; legal are two rising numbers", code="knob_out_of_range"
+                )
 
     def fit(self, columns: Columns, layout: Layout, rng: np.random.Generator) -> DPSampler:
         """Learn from encoded columns; `rng` serves what is done with the noisy sums, not their noise."""

@@ -17,11 +17,13 @@ from medresponse.core.registry import register
 from medresponse.synthetic.learned.base import Columns, Generator
 from medresponse.synthetic.learned.columns import Layout
 from medresponse.synthetic.learned.latent import Coder, Scores, from_scores, to_scores
+from medresponse.synthetic.mechanisms.knobs import between, knobs
 
 _EDGE = 1e-12  # probabilities nearer to 0 or 1 have no finite score
 
 
 @register(Generator, "gaussian_copula")
+@knobs("", Generator)
 @dataclass(frozen=True, kw_only=True)
 class GaussianCopula:
     """Learn smoothed margins and the correlations of normal scores.
@@ -35,8 +37,7 @@ class GaussianCopula:
     sweeps: int = 100
 
     def __post_init__(self) -> None:
-        if self.sweeps < 10:
-            raise ValueError(f"sweeps is {self.sweeps}; give at least 10")
+        between("sweeps", self.sweeps, 10, 1_000_000)
 
     def fit(self, columns: Columns, layout: Layout, rng: np.random.Generator) -> CopulaSampler:
         """Learn from encoded columns."""

@@ -17,9 +17,11 @@ from medresponse.synthetic.learned.base import Columns, Generator
 from medresponse.synthetic.learned.columns import FEWEST, Column, Layout
 from medresponse.synthetic.learned.marginal import Marginal, marginal_of
 from medresponse.synthetic.learned.trees import Leaves, ScoreLeaves, draw_by_arm, grow, grow_scores
+from medresponse.synthetic.mechanisms.knobs import between, knobs, yes_or_no
 
 
 @register(Generator, "sequential_cart")
+@knobs("", Generator)
 @dataclass(frozen=True, kw_only=True)
 class SequentialCart:
     """Learn a tree for each column given those before it: baseline, then treatment, then outcomes.
@@ -41,12 +43,10 @@ class SequentialCart:
     by_arm: bool = True
 
     def __post_init__(self) -> None:
-        if self.leaf < FEWEST:
-            raise ValueError(
-                f"leaf is {self.leaf}; a leaf of fewer than {FEWEST} patients speaks of single ones"
-            )
-        if self.gain is not None and self.gain < 0:
-            raise ValueError(f"gain is {self.gain}; give 0 or more, or leave it out")
+        between("leaf", self.leaf, FEWEST, 1_000_000)  # a smaller leaf speaks of single patients
+        if self.gain is not None:
+            between("gain", self.gain, 0.0, np.inf, open_high=True)
+        yes_or_no("by_arm", self.by_arm)
 
     def fit(self, columns: Columns, layout: Layout, rng: np.random.Generator) -> CartSampler:
         """Learn from encoded columns."""

@@ -152,6 +152,12 @@ def _choices(cls: type) -> dict[str, tuple[object, ...]]:
     return {knob: get_args(hint) for knob, hint in get_type_hints(cls).items() if get_origin(hint) is Literal}
 
 
+def yes_or_no(knob: str, value: bool) -> None:
+    """Refuse what is neither true nor false."""
+    if not isinstance(value, bool):
+        raise SpecError(f"{knob}: {value!r} found; legal are true, false", code="knob_out_of_range")
+
+
 def labels(knob: str, values: Sequence[str], *, fewest: int = 0) -> None:
     """Refuse what is no list of names, `fewest` or more, that are not blank and differ."""
     if (

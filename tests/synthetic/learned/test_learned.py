@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import polars as pl
@@ -120,9 +120,9 @@ def test_generators_are_plain_data():
 
 
 def test_options_out_of_range_are_refused(real):
-    with pytest.raises(SpecError, match="leaf is 5; a leaf of fewer than 11"):
+    with pytest.raises(SpecError, match=r"generator\.leaf: 5 found; legal is \[11, "):
         from_plain(Generator, {"kind": "sequential_cart", "leaf": 5})
-    with pytest.raises(SpecError, match="sweeps is 1; give at least 10"):
+    with pytest.raises(SpecError, match=r"generator\.sweeps: 1 found; legal is \[10, "):
         from_plain(Generator, {"kind": "gaussian_copula", "sweeps": 1})
 
 
@@ -137,3 +137,22 @@ def test_a_seed_and_a_number_of_patients_must_be_stated(made, real):
             learned.draw(n, seed=1)
     with pytest.raises(SpecError, match="seed: missing"):
         learned.draw(10)
+
+
+@pytest.mark.parametrize(
+    ("name", "knob"), [(name, f.name) for name, cls in registered(Generator).items() for f in fields(cls)]
+)
+def test_a_wrong_value_of_a_knob_is_refused_by_its_name_from_python_and_from_plain_data(name, knob):
+    needed = {} if knob == "epsilon" or name != "dp_copula" else {"epsilon": 1.0}
+    for wrong in ("none of them", -1, [], float("nan"), {"age": [2.0]}):
+        with pytest.raises(SpecError, match=rf"\b{knob}\b.* found; legal"):
+            registered(Generator)[name](**needed, **{knob: wrong})
+        with pytest.raises(SpecError, match=rf"generator\.{knob}\b.* found; legal"):
+            from_plain(Generator, {"kind": name, **needed, knob: wrong})
+
+
+def test_an_unknown_or_missing_knob_is_refused_by_its_name():
+    with pytest.raises(SpecError, match="leef: no knob of sequential_cart; did you mean 'leaf'"):
+        SequentialCart(leef=20)
+    with pytest.raises(SpecError, match="epsilon: missing"):
+        registered(Generator)["dp_copula"]()

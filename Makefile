@@ -47,7 +47,7 @@ bench-acic: runtime ## Ten ACIC 2016 instances, beside peers in an environment o
 	@$(PY) -m benchmarks.acic converge outputs/acic 6
 	@$(PY) -m benchmarks.acic table outputs/acic
 
-bench-peers: dev ## Scenarios and GBSG-2 patients, beside peers in an environment of their own (an hour)
+bench-peers: dev ## Scenarios and GBSG-2 patients, beside peers in an environment of their own (half an hour of CPU)
 	@test -x .venv-peers/bin/python || $(PY) -m venv .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
 	@$(PY) -m benchmarks.scenarios data outputs/scenarios

@@ -33,7 +33,7 @@ from benchmarks.acic import markdown
 from benchmarks.peers.effects import kept
 
 FILE = Path(__file__).with_suffix(".json")
-PATIENTS = 1000
+PATIENTS = 500
 SEEDS = (1, 2, 3)
 HORIZON = 24.0  # months
 TIMES = np.arange(0.25, HORIZON, 0.5)  # middles of half months
@@ -48,7 +48,9 @@ PEERS = (
 def main(arguments: list[str]) -> None:
     """Write data, run specs, or print the table or the page."""
     if arguments == ["page"]:
-        print(page(), end="")
+        from benchmarks.scenarios_page import page
+
+        print(page(json.loads(FILE.read_text(encoding="utf-8"))), end="")
         return
     action, folder, names = arguments[0], Path(arguments[1]), arguments[2:]
     logging.disable(logging.WARNING)
@@ -70,63 +72,6 @@ def main(arguments: list[str]) -> None:
                 run(folder, name, setting, int(seed))
 
 
-PAGE = """# Scenarios and GBSG-2 patients beside other tools
-
-Printed by `python -m benchmarks.scenarios page` from `benchmarks/scenarios.json`; `make bench-peers` makes that file again.
-{patients} patients a data set, two treatments, effects scored in sample against the true conditional effects; means over {seeds}.
-The command runs ten data sets with three seeds each; recorded below are all ten, with one seed.
-Scenarios are those of the package without their third treatment; `gbsg2_score` and `gbsg2_survival` keep the covariates of
-GBSG-2 patients (resampled), everything after them is made. Scores are in points of a score whose standard deviation is 10,
-in probability of an event (`s06`), and in event-free months of the first 24 (`s08`, `gbsg2_survival`).
-
-`sqrt(PEHE)` is the root mean squared error of patients' effects, `over sd(tau)` that divided by the effects' standard deviation,
-which is zero in `s01`: there, `false heterogeneity` is the share of patients whose 95% interval for their effect less the
-average excludes zero. Coverage and width are those of 95% intervals for individual effects, `CRPS of outcome` that of the outcome under
-the treatment not received (for an event the Brier score, for a time event-free months). `R-hat of effects` is the largest split
-R-hat of any patient's effect, `fits that pass` how many fits pass this package's diagnostics. No method sees the truth.
-
-`linear` (horseshoe), `linear_over_time` (the same on hazards that may change), `trees`, `hinges` and their mixture by leave-one-out
-weights, `stacked`, are specs of this package; under times, `linear` is Weibull, `trees` and `hinges` are lognormal. The others are stochtree's
-BCF and BART (one model for both arms `_s`, one an arm `_t`; two chains of 150 + 200 after growing from the root), EconML's causal
-forest and linear double machine learning, gradient boosting, and scikit-survival's Cox model with every product of feature and
-treatment, random survival forests and boosting, one an arm. CPU seconds are without compiling, on a machine that did other work.
-
-{tables}
-## What to hold against it
-
-One seed a data set ranks methods loosely: most differences above are chance. The smallest error of effects is a spec's of this package
-on five of ten data sets (`hinges` on both of GBSG-2, `s05` and `s06`, `linear` on `s08`), BCF's on three (`s02`, `s03`, `s11`), BART's
-on `s01` and the causal forest's on `s04`; `stacked` is never best. **Outcomes are predicted better by BCF and BART with one model for
-both arms on six of the seven scores** (`gbsg2_score` is the exception). On `s04`, `s05`, `s08` and `gbsg2_survival` no
-method is much better than giving everybody the average effect (`over sd(tau)` near or above 1).
-
-**Intervals of this package's specs cover less than the 95 in 100 that they state**, most of all where the surface is not theirs: `linear` 47 in
-100 on `s04`, 64 on `gbsg2_score` and 72 on `s03`, `hinges` 52 on `s03`, about four in five on `gbsg2_survival`; even on `s02`, which is
-linear, 85 (a horseshoe takes small differences for none). BCF covers 88 to 100 on all but `s04` (76), `trees` 82 to 100 on all but
-`s04` (78): of those with an error as small they are the honest ones. BART with a model an arm covers, with intervals two to four times
-as wide. The peers for times give no interval to compare. Where the effect is the same for everybody (`s01`), no
-method with an interval less the average tells patients apart, as it should.
-
-Convergence is not a good model: on `gbsg2_score` and `s04` the linear spec passes every diagnostic and misses a third and a half of the
-effects. No fit of `hinges` or `trees` passes. The peers' chains are as short and agree no better (`R-hat of effects` up to 1.8 on
-`s03`): neither theirs nor ours are long enough, and longer ones might rank otherwise. The Brier score of `gb_s` on `s06` is that of a
-model that has learnt patients' own outcomes: what is random in an outcome is the same under both treatments there.
-"""
-
-
-def page() -> str:
-    """Return docs/peers.md from what is kept."""
-    plain = json.loads(FILE.read_text(encoding="utf-8"))
-    shown = summary(pl.DataFrame(plain["rows"], infer_schema_length=None))
-    parts = []
-    for (setting,), own in shown.group_by("setting", maintain_order=True):
-        empty = [name for name in own.columns if own[name].null_count() == own.height]
-        parts.append(f"## {setting}\n\n{markdown(own.drop('setting', *empty))}\n")
-    seeds = pl.DataFrame(plain["rows"], infer_schema_length=None)["seed"].n_unique()
-    words = f"{seeds} seeds" if seeds > 1 else "one seed, so that small differences are chance"
-    return PAGE.format(patients=plain["patients"], seeds=words, tables="\n".join(parts))
-
-
 def settings() -> dict[str, Any]:
     """Return name -> scenario of two treatments: the named ones without their third, and patients of GBSG-2."""
     from medresponse.synthetic.mechanisms.assignments import Observational
@@ -138,7 +83,7 @@ def settings() -> dict[str, Any]:
 
     named = (
         "s01_null_rct", "s02_linear_rct", "s03_step_confounded", "s04_exp_poor_overlap", "s05_hidden_confounder",
-        "s06_pgx_ancestry", "s08_survival_nonph", "s11_sites_shift",
+        "s06_pgx_ancestry", "s08_survival_nonph", "s09_competing_informative", "s11_sites_shift",
     )  # fmt: skip
     found = {}
     for name in named:
@@ -170,7 +115,23 @@ def simulated(setting: str, seed: int) -> Any:
     from medresponse.synthetic.simulation import simulate
 
     scenario = settings()[setting]
-    return simulate(scenario, seed=seed, cohort=gbsg2() if setting.startswith("gbsg2") else None)
+    trial = simulate(scenario, seed=seed, cohort=gbsg2() if setting.startswith("gbsg2") else None)
+    if next(iter(trial.cohort.schema.outcomes.values())).kind == "competing_risks":
+        return replace(trial, cohort=any_event(trial.cohort))
+    return trial
+
+
+def any_event(cohort: Any) -> Any:
+    """Return a cohort of competing risks with its first event of any cause as the outcome: what the peers can model."""
+    from medresponse.cohort import TimeToEvent, cohort_from_frame
+
+    ((name, outcome),) = cohort.schema.outcomes.items()
+    frame = cohort.table.with_columns(pl.col(outcome.event).cast(pl.String) != outcome.censored_value)
+    first = TimeToEvent(
+        time=outcome.time, event=outcome.event, event_value=True, censored_value=False, unit=outcome.unit,
+        event_label="event of any cause", free_label=outcome.free_label,
+    )  # fmt: skip
+    return cohort_from_frame(frame, replace(cohort.schema, outcomes={name: first}))
 
 
 def gbsg2() -> Any:
@@ -262,6 +223,11 @@ def specs(kind: str) -> dict[str, Any]:
     found: dict[str, Any] = {"linear": linear}
     if kind == "time":
         found["linear_over_time"] = lambda blocks: linear(blocks, PiecewiseExponential(intervals=8))
+    else:  # the model of experiment=simulation
+        found["linear_pooled"] = lambda blocks: mr.ModelSpec(
+            family=family, blocks=dict.fromkeys(blocks, Normal(sigma=0.5 * unit, pooled=True, centred=True)),
+            modifiers=dict.fromkeys(blocks, Normal(sigma=0.25 * unit, pooled=True)), **common,
+        )  # fmt: skip
     found["trees"] = lambda blocks: mr.ModelSpec(
         family=searched, blocks={}, trees=Trees(blocks=blocks), **common
     )
@@ -272,12 +238,12 @@ def specs(kind: str) -> dict[str, Any]:
 
 
 def engines() -> dict[str, Any]:
-    """Return name of a spec -> engine; others get four chains of 1,000 draws."""
+    """Return name of a spec -> engine of four chains, as long as the R-hat that the page asks for takes; others get 1,000 draws."""
     import medresponse as mr
 
     return {
-        "trees": mr.Gibbs(draws=100, tune=150, thin=2, chains=2),
-        "hinges": mr.Gibbs(draws=200, tune=400, thin=2, chains=2),
+        "trees": mr.Gibbs(draws=200, tune=100, thin=1),
+        "hinges": mr.Gibbs(draws=250, tune=200, thin=1),
     }
 
 
@@ -369,7 +335,7 @@ def stacked(folder: Path, kind: str, file: str) -> dict[str, Any]:
 
     effects = mix("effects").astype(float)
     found: dict[str, Any] = kept(effects[:, None, :])
-    del found["effect_rhat"]  # draws of a mixture are no chain
+    del found["effect_rhat"], found["average_rhat"]  # draws of a mixture are no chain
     if kind == "gaussian":
         found["other"] = mix("other")
     else:
@@ -393,9 +359,13 @@ def score(path: Path, data: Mapping[str, np.ndarray]) -> dict[str, Any]:
         "ate_error": float(abs(found["benefit"].mean() - effect.mean())),
         "coverage": None, "width": None, "false_heterogeneity": None,
         "other_crps": other_crps(found, data), "cpu_seconds": float(found["cpu_seconds"]),
-        "effect_rhat": float(found["effect_rhat"].max()) if "effect_rhat" in found else None,
+        "effect_rhat": None, "effect_rhat_95": None, "average_rhat": None,
         "passed": bool(found["passed"]) if "passed" in found else None,
     }  # fmt: skip
+    if "effect_rhat" in found:
+        row["effect_rhat"] = float(found["effect_rhat"].max())
+        row["effect_rhat_95"] = float(np.quantile(found["effect_rhat"], 0.95))
+        row["average_rhat"] = float(found["average_rhat"])
     if "lower" in found:
         row["coverage"] = float(((found["lower"] <= effect) & (effect <= found["upper"])).mean())
         row["width"] = float((found["upper"] - found["lower"]).mean())
@@ -428,6 +398,7 @@ def table(folder: Path) -> None:
 
     Data sets that are not in the folder keep their recorded rows.
     """
+    from benchmarks.scenarios_page import summary
     from medresponse.core.atomic import write_text
     from medresponse.core.provenance import versions
 
@@ -436,7 +407,10 @@ def table(folder: Path) -> None:
     paths = [path for path in paths if path.name in complete]
     rows = [score(path, np.load(folder / "data" / path.name)) for path in paths]
     found = {(row["setting"], row["seed"]) for row in rows}
-    before = json.loads(FILE.read_text(encoding="utf-8"))["rows"] if FILE.exists() else []
+    recorded = (
+        json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"patients": PATIENTS, "rows": []}
+    )
+    before = recorded["rows"] if recorded["patients"] == PATIENTS else []
     rows += [row for row in before if (row["setting"], row["seed"]) not in found]
     every = pl.DataFrame(rows, infer_schema_length=None).sort("setting", "method", "seed")
     print(markdown(summary(every)))
@@ -445,27 +419,6 @@ def table(folder: Path) -> None:
     }  # fmt: skip
     write_text(FILE, json.dumps(plain, indent=1) + "\n")
     FILE.chmod(0o644)
-
-
-def summary(every: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a setting and method, means over seeds."""
-    return (
-        every.group_by("setting", "method")
-        .agg(
-            pl.col("root_pehe").mean().alias("sqrt(PEHE) mean"),
-            pl.col("root_pehe").median().alias("median"),
-            pl.col("relative").mean().alias("over sd(tau)"),
-            pl.col("ate_error").mean().alias("ATE error"),
-            pl.col("coverage").mean(),
-            pl.col("width").mean(),
-            pl.col("false_heterogeneity").mean().alias("false heterogeneity"),
-            pl.col("other_crps").mean().alias("CRPS of outcome"),
-            pl.col("cpu_seconds").mean().alias("CPU s"),
-            pl.col("effect_rhat").max().alias("R-hat of effects"),
-            pl.when(pl.col("passed").count() > 0).then(pl.col("passed").sum()).alias("fits that pass"),
-        )
-        .sort("setting", "sqrt(PEHE) mean")
-    )
 
 
 if __name__ == "__main__":

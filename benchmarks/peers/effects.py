@@ -10,7 +10,8 @@ def kept(effects: np.ndarray) -> dict[str, np.ndarray]:
 
     ``benefit`` with ``lower`` and ``upper``, its mean and 95% interval; ``average``, the interval of the mean over
     patients; ``differs``, whether the interval of the effect less that mean excludes zero; ``effect_rhat``, split R-hat
-    (Gelman et al. 2013, Bayesian Data Analysis, section 11.4). All of shape (patient,) but ``average``.
+    (Gelman et al. 2013, Bayesian Data Analysis, section 11.4), and ``average_rhat``, that of the mean over patients.
+    All of shape (patient,) but the two of the mean.
     """
     flat = effects.reshape(len(effects), -1)
     mean = flat.mean(axis=0)
@@ -19,6 +20,7 @@ def kept(effects: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "benefit": flat.mean(axis=1), "lower": lower, "upper": upper, "average": np.quantile(mean, [0.025, 0.975]),
         "differs": (low > 0) | (high < 0), "effect_rhat": split_rhat(effects),
+        "average_rhat": split_rhat(effects.mean(axis=0)[None])[0],
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,16 +106,27 @@ class Truth:
         signal = self._world.signal(scores, site=where, sites=self._sites)
         return outcome.means(signal, given_unseen=False).where(xr.DataArray(known, dims="patient"), new)
 
-    def estimands(self) -> pl.DataFrame:
+    def estimands(self, groups: Mapping[str, Sequence[object]] | None = None) -> pl.DataFrame:
         """Return averages over these patients with standard errors as estimates of the population's.
+
+        Parameters
+        ----------
+        groups : mapping, optional
+            Name -> each patient's label, shape (patient,); null for none.
 
         Returns
         -------
         polars.DataFrame
             ``estimand, of, endpoint, horizon, value, mcse``: ``ate`` and ``att`` (of those who received it) of each
-            treatment against the reference, positive is better; ``best_single`` and ``optimal``, mean response under the
-            best one treatment for all and under each patient's best.
+            treatment against the reference, and ``gate`` of each group's patients, positive is better; ``best_single``
+            and ``optimal``, mean response under the best one treatment for all and under each patient's best.
+
+        Raises
+        ------
+        DataError
+            If a group has not one label for each patient.
         """
+        members = self._members(groups or {})
         rows = []
         received = self.data["received"].values
         names = [str(t) for t in self.data["treatment"].values]
@@ -128,11 +140,25 @@ class Truth:
                     rows.append(("ate", of, *at, *_mean(benefit)))
                     if (received == k).any():
                         rows.append(("att", of, *at, *_mean(benefit[received == k])))
+                    rows += [
+                        ("gate", f"{of}, {label}", *at, *_mean(benefit[mask]))
+                        for label, mask in members.items()
+                    ]
                 best = int((sign * m.mean(axis=0)).argmax())
                 rows.append(("best_single", names[best], *at, *_mean(m[:, best])))
                 rows.append(("optimal", "all", *at, *_mean(sign * (sign * m).max(axis=1))))
         schema = ["estimand", "of", "endpoint", "horizon", "value", "mcse"]
         return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def _members(self, groups: Mapping[str, Sequence[object]]) -> dict[str, np.ndarray]:
+        found = {}
+        for name, labels in groups.items():
+            own, n = list(labels), self.data.sizes["patient"]
+            if len(own) != n:
+                raise DataError(f"groups.{name}: {len(own)} labels found, {n} patients")
+            for label in sorted({str(one) for one in own if one is not None}):
+                found[f"{name} = {label}"] = np.array([one is not None and str(one) == label for one in own])
+        return found
 
 
 def _mean(values: np.ndarray) -> tuple[float, float]:

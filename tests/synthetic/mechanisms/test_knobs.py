@@ -289,6 +289,17 @@ def test_a_wrong_value_is_refused_by_the_knobs_name_from_python_and_from_plain_d
             from_plain(Scenario, plain)
 
 
+def test_average_effects_of_groups_are_those_of_their_patients() -> None:
+    trial = simulate(_with(effect=Modifiers(heterogeneity="med")), seed=8)
+    sex, benefit = trial.cohort.table["sex"].to_list(), trial.truth.benefit().values[:, 1]
+    found = trial.truth.estimands({"sex": sex}).filter(pl.col("estimand") == "gate")
+    value = found.filter(pl.col("of") == "drug_b - control, sex = female")["value"].item()
+    assert value == pytest.approx(np.mean([b for b, s in zip(benefit, sex, strict=True) if s == "female"]))
+    assert found.height == 4
+    with pytest.raises(DataError, match=r"groups\.sex: 3 labels found, 500 patients"):
+        trial.truth.estimands({"sex": sex[:3]})
+
+
 def test_a_list_is_as_good_as_a_tuple() -> None:
     given = Modifiers(magnitude=[0.3, 0.15])
     assert given == Modifiers(magnitude=(0.3, 0.15))

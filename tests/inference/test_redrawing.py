@@ -152,7 +152,6 @@ def test_cycles_below_zero_are_refused() -> None:
 
 @pytest.mark.sampling
 def test_sums_of_trees_redraw_by_their_own_values() -> None:
-    pytest.importorskip("stochtree")
     cohort = trial_of(60, missing={"age": 12})
     spec = ModelSpec(
         family=Gaussian(), blocks={}, trees=Trees(blocks=("history",), prognostic=SumOfTrees(trees=5)),

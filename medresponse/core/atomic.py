@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medresponse.core.errors import OutputExistsError
+from medresponse.core.errors import OutputExistsError, StorageError
 
 
 @contextmanager
@@ -32,6 +32,30 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, final)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+@contextmanager
+def said_if_full(what: str, *others: type[Exception]) -> Iterator[None]:
+    """Turn a failure to write into a `StorageError`: `what` could not be written, why, and what the reader can do.
+
+    Parameters
+    ----------
+    what : str
+        What was being written, with what is kept all the same behind a colon, if anything is: ``scores: 2 parts are kept``.
+    others : exception types
+        Besides `OSError`, of libraries that wrap it.
+    """
+    kinds: tuple[type[Exception], ...] = (OSError, *others)
+    try:
+        yield
+    except kinds as error:
+        full = "no space left" in str(error).lower()
+        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        subject, _, kept = what.partition(": ")
+        raise StorageError(
+            f"{subject} could not be written ({'No space left on device' if full else why}): {kept + '; ' if kept else ''}"
+            "make room and run the same again"
+        ) from error
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from zipfile import BadZipFile
 
 import numpy as np
 
-from medresponse.core.atomic import atomic_path
+from medresponse.core.atomic import atomic_path, said_if_full
 from medresponse.core.errors import FitError
 from medresponse.core.machine import available_cores
 from medresponse.core.registry import register
@@ -215,6 +216,8 @@ def sample_chains(
     ------
     FitError
         If the sampler fails, a chain comes back short or non-finite, or none finished.
+    StorageError
+        If there is no room for a finished chain; those before it are kept.
     """
     started = time.perf_counter()
     waiting = [(m, c) for m in range(len(data_sets)) for c in range(chains or engine.chains)]
@@ -300,13 +303,23 @@ def _chain_file(folder: Path, data_idx: int, chain_idx: int) -> Path:
 
 
 def save_chain(folder: Path | None, run: ChainRun) -> None:
-    """Keep a finished chain in the checkpoint folder, where there is one."""
+    """Keep a finished chain in the checkpoint folder, where there is one.
+
+    Raises
+    ------
+    StorageError
+        If there is no room for it.
+    """
     if folder is None:
         return
+    n = len(list(folder.glob("*.npz"))) if folder.is_dir() else 0
     arrays = {f"posterior.{k}": v for k, v in run.posterior.items()} | {
         f"stats.{k}": v for k, v in run.stats.items()
     }
     with (
+        said_if_full(
+            f"a finished chain: {n} finished before it are kept, and the same fit goes on from them"
+        ),
         atomic_path(_chain_file(folder, run.data_idx, run.chain_idx)) as temporary,
         temporary.open("wb") as stream,
     ):
@@ -314,12 +327,16 @@ def save_chain(folder: Path | None, run: ChainRun) -> None:
 
 
 def load_chain(folder: Path | None, data_idx: int, chain_idx: int) -> ChainRun | None:
-    """Return a chain that the checkpoint folder holds, or None."""
+    """Return a chain that the checkpoint folder holds, or None; one that a crash of the machine damaged is sampled again."""
     if folder is None or not (file := _chain_file(folder, data_idx, chain_idx)).is_file():
         return None
-    with np.load(file, allow_pickle=False) as stored:
-        parts: dict[str, dict[str, np.ndarray]] = {"posterior": {}, "stats": {}}
-        for key in stored.files:
-            group, name = key.split(".", 1)
-            parts[group][name] = stored[key]
+    parts: dict[str, dict[str, np.ndarray]] = {"posterior": {}, "stats": {}}
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            for key in stored.files:
+                group, name = key.split(".", 1)
+                parts[group][name] = stored[key]
+    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        log.warning("%s cannot be read (%s): the chain is sampled again", file.name, type(error).__name__)
+        return None
     return ChainRun(data_idx, chain_idx, parts["posterior"], parts["stats"])

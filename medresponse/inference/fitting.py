@@ -95,6 +95,8 @@ def fit(
         If sampling fails.
     MemoryLimitError
         If it cannot fit in memory, as `plan` predicts; the message says what would.
+    StorageError
+        If there is no room for a finished chain; those before it are kept.
     """
     (fitted,) = fit_many(
         spec, [cohort], outcome=outcome, engine=engine, seed=seed, checkpoint=checkpoint, limits=limits

@@ -17,7 +17,7 @@ import polars as pl
 import xarray as xr
 
 from medresponse.cohort import Schema
-from medresponse.core.atomic import atomic_path, require_absent
+from medresponse.core.atomic import atomic_path, require_absent, said_if_full
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import IntegrityError
 from medresponse.core.manifest import verify_manifest, write_manifest
@@ -37,9 +37,11 @@ def save_fit(fit: Fit, path: str | Path, *, overwrite: bool = False) -> Path:
     ------
     OutputExistsError
         If `path` is there and `overwrite` is not set.
+    StorageError
+        If there is no room for it; nothing is left behind.
     """
     require_absent(path, overwrite=overwrite)
-    with atomic_path(path) as folder:
+    with said_if_full(f"the fit {Path(path).name}"), atomic_path(path) as folder:
         folder.mkdir()
         _tree(fit).to_zarr(folder / "arrays.zarr", mode="w", consolidated=False)
         (folder / "fit.json").write_text(json.dumps(_plain(fit), indent=1), encoding="utf-8")

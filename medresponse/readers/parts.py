@@ -12,6 +12,7 @@ import polars as pl
 
 from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.cohort.parsing import read_ids
+from medresponse.core.atomic import said_if_full
 from medresponse.core.errors import DataError
 from medresponse.readers.files import check_parquet_file
 
@@ -100,6 +101,8 @@ class ParquetParts:
         ------
         DataError
             If rows of this part do not fit the schema; the findings name columns and ids.
+        StorageError
+            If there is no room to put rows in order.
         """
         frame = self._in_place(part) if self.in_order else self._dealt(part)
         try:
@@ -115,7 +118,8 @@ class ParquetParts:
 
     def _dealt(self, part: int) -> pl.DataFrame:
         if not (self.scratch / "complete").exists():
-            self._deal()
+            with said_if_full("rows in the order of ids", pl.exceptions.PolarsError):
+                self._deal()
         every = [self._file(part // self._at_once, start) for start in self._starts()]
         files = [file for file in every if file.exists()]
         frame = pl.concat([pl.read_parquet(file) for file in files])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from medresponse.core.codec import from_plain, to_plain
-from medresponse.core.errors import FitError
+from medresponse.core.errors import FitError, StorageError
 from medresponse.inference import Engine, Nuts, engines
 from medresponse.inference.engines import sample_chains
 from tests.inference.fake_engine import FakeCompiled, Handle, noise, trace_of
@@ -161,12 +161,23 @@ def test_a_write_that_fails_leaves_no_file_behind(tmp_path: Path, monkeypatch: p
 
     def full_disk(stream: Any, **arrays: Any) -> None:
         stream.write(b"PK half a file")
-        raise OSError("no space left on device")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(engines.np, "savez", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(
+        StorageError, match=r"a finished chain could not be written \(No space left on device\): 0 finished"
+    ):
         run(finishing, checkpoint=folder)
     assert list(folder.iterdir()) == []
+
+
+def test_a_damaged_chain_is_sampled_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _, whole = run(finishing, checkpoint=tmp_path)
+    damaged = sorted(tmp_path.iterdir())[2]
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    compiled, again = run(finishing, checkpoint=tmp_path)
+    assert len(compiled.handles) == 1 and damaged.name in caplog.text
+    np.testing.assert_array_equal(again.chains[2].posterior["b"], whole.chains[2].posterior["b"])
 
 
 def test_chain_files_are_for_the_owner_alone_and_hold_no_pickle(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import xarray as xr
 
-from medresponse.core.errors import IntegrityError, OutputExistsError
+from medresponse.core.errors import IntegrityError, OutputExistsError, StorageError
 from medresponse.families import Gaussian, Weibull
 from medresponse.inference import Fit, load_fit, save_fit
 from medresponse.model import ModelSpec
@@ -138,12 +138,12 @@ def test_a_save_that_fails_leaves_nothing_and_keeps_what_was_there(
     from medresponse.inference import store
 
     def fail(folder: Path) -> None:
-        raise OSError("no space left on device")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store, "write_manifest", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(StorageError, match=r"the fit other could not be written \(No space left"):
         save_fit(fit, saved.parent / "other")
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(StorageError):
         save_fit(fit, saved, overwrite=True)
     assert [p.name for p in saved.parent.iterdir()] == ["fit"]
     load_fit(saved)

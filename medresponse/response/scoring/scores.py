@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 
 from medresponse.cohort import Cohort
-from medresponse.core.atomic import atomic_path, require_absent, write_text
-from medresponse.core.errors import OutputExistsError, StorageError
+from medresponse.core.atomic import atomic_path, require_absent, said_if_full, write_text
+from medresponse.core.errors import OutputExistsError
 from medresponse.core.manifest import write_manifest
 from medresponse.response.scoring.arrays import write_zarr
 
@@ -141,15 +141,9 @@ class Unfinished:
 @contextmanager
 def _kept(folder: Path) -> Iterator[None]:
     """Turn a failure to write into a `StorageError` that says where finished parts are."""
-    try:
+    n = len(list(folder.glob("part-*.parquet"))) if folder.is_dir() else 0
+    with said_if_full(f"{folder.name}: {n} finished part(s) are kept there", pl.exceptions.PolarsError):
         yield
-    except (OSError, pl.exceptions.PolarsError) as error:
-        n = len(list(folder.glob("part-*.parquet"))) if folder.is_dir() else 0
-        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise StorageError(
-            f"{folder.name} could not be written ({why}): {n} finished part(s) are kept there; make room and run the "
-            "same again, which goes on from them"
-        ) from error
 
 
 def rows_sha256(cohort: Cohort) -> str:

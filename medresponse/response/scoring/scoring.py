@@ -184,7 +184,7 @@ def _run(summaries: Summaries, parts: Parts, unfinished: Unfinished, workers: Wo
     started, n_patients = time.perf_counter(), 0
     waiting: list[Callable[[], None]] = []
     for part in range(len(parts)):
-        cohort = parts.read(part)
+        cohort = _read(parts, part, unfinished)
         n_patients += cohort.n if cohort else 0
         if (write := _submit(summaries, cohort, part, unfinished, workers)) is not None:
             waiting.append(write)
@@ -194,6 +194,16 @@ def _run(summaries: Summaries, parts: Parts, unfinished: Unfinished, workers: Wo
     for write in waiting:
         write()
     return n_patients
+
+
+def _read(parts: Parts, part: int, unfinished: Unfinished) -> Cohort | None:
+    """Return one part's patients; where they do not fit the schema, it is said that parts before them are kept."""
+    try:
+        return parts.read(part)
+    except DataError as error:
+        kept = sum(unfinished.file(before).is_file() for before in range(part))
+        words = f"part {part + 1} of {len(parts)}: {error.args[0]}\n{kept} finished part(s) are kept, and the same call goes on from them"
+        raise DataError(words, code=error.code, findings=error.findings) from error
 
 
 def _submit(

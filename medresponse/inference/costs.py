@@ -35,6 +35,8 @@ class Size:
         Whether rows are compressed, so that a gradient does not depend on `n`.
     imputations, chains, draws, tune : int
         Chains for each imputation, iterations a chain.
+    redrawing : int
+        Iterations of the short chains between which imputed values are redrawn, in all.
     """
 
     family: str
@@ -47,11 +49,12 @@ class Size:
     chains: int
     draws: int
     tune: int
+    redrawing: int = 0
 
     @property
     def iterations(self) -> int:
         """Iterations over all chains, with those discarded."""
-        return self.imputations * self.chains * (self.draws + self.tune)
+        return self.imputations * self.chains * (self.draws + self.tune) + self.redrawing
 
     @property
     def kept(self) -> int:

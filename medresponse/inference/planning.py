@@ -15,6 +15,7 @@ from medresponse.families import Compressing
 from medresponse.features import fit_encoding
 from medresponse.inference.costs import Cost, Size, predict, recorded
 from medresponse.inference.engines import ChainEngine, Engine
+from medresponse.inference.redrawing import APART, TUNE, can_redraw
 from medresponse.model import ModelSpec
 from medresponse.model.prepare import make_layout
 
@@ -123,6 +124,8 @@ def planned(size: Size, engine: ChainEngine) -> Plan:
     cost, free, notes = predict(size), available_memory(), []
     if cost.unmeasured:
         notes.append(f"{size.family} was not measured: the dearest of the measured families is taken")
+    if size.redrawing:
+        notes.append("redrawing imputed values between short chains comes on top: it was not measured")
     if name_of(type(engine)) != "nuts":
         notes.append(f"times are those of Nuts, not of {type(engine).__name__}")
     score = recorded()["score_us"]
@@ -161,6 +164,7 @@ def size_of(spec: ModelSpec, cohort: Cohort, outcome: str, engine: ChainEngine) 
     )
     lacking = bool(np.isnan(encoding.codes(cohort)).any()) or encoding.errors(cohort) is not None
     layout = make_layout(spec, cohort, encoding)
+    cycles = spec.missing.cycles if lacking and can_redraw(encoding) else 0
     return Size(
         family=name_of(type(spec.family)) or "",
         n=cohort.n,
@@ -173,6 +177,7 @@ def size_of(spec: ModelSpec, cohort: Cohort, outcome: str, engine: ChainEngine) 
         chains=engine.chains,
         draws=engine.draws,
         tune=engine.tune,
+        redrawing=cycles * spec.missing.imputations * (min(engine.tune, TUNE) + APART),
     )
 
 

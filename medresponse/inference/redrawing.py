@@ -21,7 +21,7 @@ from medresponse.cohort import Cohort
 from medresponse.core.errors import FitError
 from medresponse.core.rng import derive_seed
 from medresponse.families import Arrays
-from medresponse.features import DENSE_LATENTS, group_indices
+from medresponse.features import DENSE_LATENTS, Encoding, group_indices
 from medresponse.inference.engines import Engine, Sampled
 from medresponse.inference.fitted import forest_values
 from medresponse.inference.gibbs import FOREST
@@ -84,7 +84,7 @@ def redraw(
         return Redrawn(prepared)
     if not cycles:
         return Redrawn(prepared, note="imputations by the joint model of features and outcome alone")
-    if len(prepared.encoding.main_labels) > DENSE_LATENTS:
+    if not can_redraw(prepared.encoding):
         return Redrawn(
             prepared, note=f"imputations by the joint model alone: redrawn are at most {DENSE_LATENTS} latent features"
         )  # fmt: skip
@@ -113,6 +113,11 @@ def redraw(
         log.info("imputed values redrawn given the outcome's own model, %d of %d", cycle, cycles)
     times = "once" if cycles == 1 else f"{cycles} times"
     return Redrawn(prepared, seconds, f"imputations redrawn {times} given the outcome's own model")
+
+
+def can_redraw(encoding: Encoding) -> bool:
+    """Say whether features are few enough for the model without an outcome that values are redrawn from."""
+    return len(encoding.main_labels) <= DENSE_LATENTS
 
 
 def _shorter(engine: Any, wanted: int) -> Engine:

@@ -52,7 +52,10 @@ def test_the_size_is_that_of_what_is_then_prepared(cohort: Cohort) -> None:
         2,
     )
     assert (found.family, found.n, found.imputations, found.draws) == ("weibull", 90, len(prepared.data), 7)
-    assert not found.compressed and found.iterations == 3 * 4 * 1007 and found.kept == 3 * 4 * 7
+    assert not found.compressed and found.kept == 3 * 4 * 7
+    assert found.iterations == 3 * 4 * 1007 + 2 * 3 * 320  # two short chains of each imputation before
+    joint = replace(SPEC, missing=MultipleImputation(imputations=3, cycles=0))
+    assert size_of(joint, cohort, "os", Nuts(draws=7)).iterations == 3 * 4 * 1007
     gaussian = replace(SPEC, family=Gaussian())
     assert size_of(gaussian, cohort, "score", Nuts()).compressed
     whole = trial_of(90, arms=("A", "B", "C"))
@@ -77,6 +80,8 @@ def test_a_family_that_was_not_measured_costs_as_the_dearest_and_it_is_said() ->
     assert predict(other).sample >= predict(SIZE).sample
     assert "ordinal was not measured" in repr(planned(other, Nuts()))
     assert "not of PymcNuts" in repr(planned(SIZE, PymcNuts()))
+    assert "redrawing" in repr(planned(replace(SIZE, redrawing=640), Nuts()))
+    assert "redrawing" not in repr(planned(SIZE, Nuts()))
 
 
 def test_what_does_not_fit_is_refused_and_the_advice_is_the_most_that_fits(

@@ -6,7 +6,7 @@
 
 A cell is family/prior/data, 400 replicates on the design of the small trial in `sbc_template`. The design covers: every
 family under the normal prior and one that shrinks, every kind of data with three kinds of family or more. What is in the file
-already is not run again; --replace runs it afresh.
+already is not run again, unless its imputed values were never redrawn (cycles 0); --replace runs it afresh.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def main() -> None:
         PAGE.chmod(0o644)
         return
     for cell in options.cells or DESIGN:
-        if cell in kept and not options.replace:
+        if cell in kept and kept[cell].get("cycles") != 0 and not options.replace:
             continue
         try:
             kept[cell] = one(cell)
@@ -201,7 +201,8 @@ def one(cell: str, *, replicates: int = REPLICATES) -> dict[str, Any]:
     )  # type: ignore[arg-type]
     seconds = sum(os.times()[:4]) - started
     table = found.table.with_columns(pl.selectors.float().round(5))
-    return {
+    redrawn = {"cycles": spec.missing.cycles} if _imputes(name) else {}
+    return redrawn | {
         "passed": found.passed, "failures": list(found.failures), "quantities": table.height,
         "least_holm": float(table["holm"].min()), "replicates": replicates,  # type: ignore[arg-type]
         "unmixed": len(found.unmixed), "divergences": found.divergences,
@@ -213,9 +214,13 @@ def engine(prior: str, data: str) -> Engine:
     """Return the sampler of one replicate, or of one imputation of it: shorter where there are several."""
     if prior in SEARCHES:
         return mr.Gibbs(draws=100, tune=300, thin=4, chains=2, passes=5)
-    if {"missing", "noise"} & set(DATA[data].cohort):
+    if _imputes(data):
         return mr.Nuts(draws=50, tune=200, chains=2)
     return mr.Nuts(draws=200, tune=300, chains=2)
+
+
+def _imputes(data: str) -> bool:
+    return bool({"missing", "noise"} & set(DATA[data].cohort))
 
 
 def write(kept: Mapping[str, Any], seen: list[dict[str, Any]]) -> None:

@@ -58,9 +58,7 @@ def page(kept: Mapping[str, Any], what: Mapping[str, str]) -> str:
         own = {cell: found for cell, found in cells.items() if cell.endswith(f"/{name}")}
         if own:
             parts.append(f"### {words[0].upper()}{words[1:]} (`{name}`)\n\n{_table(own)}")
-    parts.append(
-        f"## Not uniform\n\n{_failures(cells, red)}\n\n{_IMPUTED}{_price(cells)}\n\n{_SHIFTED}\n\n{_SEARCHED}"
-    )
+    parts.append(f"## Not uniform\n\n{_failures(cells, red)}\n\n{_imputed(cells)}\n\n{_SEARCHED}")
     parts.append(f"## What was not run\n\n{_not_run(kept['not_run'])}")
     parts.append(
         f"## What a number of replicates sees\n\n{_power_words(kept['power'])}\n\n{_power_table(kept['power'])}"
@@ -84,22 +82,23 @@ too narrow. A mean rank above 0.5: they are too low. A cell fails if the smalles
 quantities, is below {alpha}; so would that share of calibrated cells. Two short chains a fit, of 300 + 200
 draws, or for each of several imputations of 200 + 50: a replicate is *unmixed* if R-hat of a coefficient exceeds 1.05, and is
 counted with the others all the same. Divergences are summed over all kept draws ({draws:,} for complete features)."""
-_IMPUTED = """*Where features are imputed*, two things stand between a posterior and the one of all unknowns together, and the ranks
-measure what both come to.
+_IMPUTED = """*Where features are imputed*, values of a joint model of features and outcome are redrawn given the outcome's own model before the
+fit proper ([model](model.md)), from the very model of features that the simulated ones come from. Two things still stand between such a
+posterior and the one of all unknowns together, and the ranks measure what both come to.
 
-- *The joint model of features and outcome*, from which imputations are drawn. It is proper (it conditions on outcome and
-  treatment and draws its own parameters), but it is not the outcome's model: its priors are vague ones of its own (a covariance of
-  one, worth about one patient), each arm is imputed by itself, and a binary feature is a normal variable that was cut. In small
-  trials imputed values go with a gaussian outcome somewhat less well than true ones, which leaves more to the residual:
-  `sigma` is too high (mean rank below 0.5). With a binary outcome they go with it too well: the log-likelihood is too high. 20 imputations in place of 5 do not change that (`missing_20`), so their number is not the cause. It
-  matters where features explain nearly all of the outcome, as the wide prior of `sigma` makes them do in many a replicate.
-  Redrawing the imputed values by the outcome's own model after a first fit (Bartlett et al. 2015, Stat Methods Med Res 24:462) would
-  mend it; this package does not.
+- *Cycles are few.* Parameters and imputed values are drawn in turn, and move by small steps where each determines the other. Where
+  half of the patients or more are complete, parameters start from these (`missing`, `shifted`). Where no true value is known
+  (`noisy`), they start from the joint model's values, which its vague priors (a covariance of one, worth about one patient) keep from
+  explaining an outcome as nearly as features do in many a replicate, under the wide prior of a gaussian `sigma`: there `sigma` stays
+  too high (mean rank below 0.5), and comes down over dozens of cycles only (`MultipleImputation(cycles=40)`). It matters where a
+  feature that is read with error explains nearly all of the outcome.
 - *A few imputations are pooled, not hundreds* (Zhou & Reiter 2010, Am Stat 64:159): posteriors are too narrow by about the
   share of missing information over the number of imputations. The log-likelihood, of each imputation's own features, shows
-  it most by its spread."""
-_SHIFTED = """A feature's shift (`missing.shifts`) is added to values that were drawn given outcomes as if there were none; an outcome that is not
-gaussian enters as a normal companion ([model](model.md)). Mean codes of what is imputed are ranked too (`imputed mean`)."""
+  it most, by its spread and its ends."""
+_JOINT = """
+
+Cells marked † were run before values were redrawn: theirs are the joint model's, `MultipleImputation(cycles=0)`."""
+_MEANS = "Mean codes of what is imputed are ranked too (`imputed mean`)."
 _SEARCHED = """*Sums of trees and hinges* are sampled for 300 sweeps and then 400, every fourth kept, by two chains; every tree is drawn five
 times a sweep. Where many replicates are unmixed, a verdict is one on chains of that length as much as on the model: the tests of a fit
 would refuse most of these, and the defaults are 1,000 sweeps and then 2,000, by four chains. That the sampler of trees has the
@@ -122,12 +121,23 @@ def _head(kept: Mapping[str, Any]) -> str:
 def _price(cells: Mapping[str, Any]) -> str:
     """Return what 20 imputations cost, where they were run."""
     few, many = (cells.get(f"gaussian/normal/{name}") for name in ("missing", "missing_20"))
-    if few is None or many is None:
+    if few is None or many is None or few["cycles"] != many["cycles"]:
         return ""
     return (
         f" `MultipleImputation(imputations=20)` took {many['cpu_seconds'] / few['cpu_seconds']:.1f} times the CPU seconds "
         "of 5 here (gaussian, normal)."
     )
+
+
+def _imputed(cells: Mapping[str, Any]) -> str:
+    """Return what is to be known of cells with imputation."""
+    joint = any(map(_mark, cells.values()))
+    return f"{_IMPUTED}{_price(cells)}{_JOINT if joint else ''}\n\n{_MEANS}"
+
+
+def _mark(found: Mapping[str, Any]) -> str:
+    """Return the mark of a cell whose imputed values were never redrawn."""
+    return " †" if found.get("cycles") == 0 else ""
 
 
 def _power_words(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -172,7 +182,7 @@ def _table(cells: Mapping[str, Any]) -> str:
             else f"**not uniform** ({len(found['failures'])} of {found['quantities']})"
         )
         rows.append(
-            f"| {cell.rsplit('/', 1)[0]} | {verdict} | {least['holm']:.3g} | {least['quantity']} | {least['mean_rank']:.3f} "
+            f"| {cell.rsplit('/', 1)[0]}{_mark(found)} | {verdict} | {least['holm']:.3g} | {least['quantity']} | {least['mean_rank']:.3f} "
             f"| {least['spread']:.3f} | {found['unmixed']} | {found['divergences']} | {found['cpu_seconds']:.0f} |"
         )
     return "\n".join(rows)
@@ -185,7 +195,7 @@ def _failures(cells: Mapping[str, Any], red: Sequence[str]) -> str:
     for cell in red:
         for row in pl.DataFrame(cells[cell]["table"]).filter(pl.col("verdict") == "off").to_dicts():
             rows.append(
-                f"| {cell} | {row['quantity']} | {row['holm']:.2g} | {row['mean_rank']:.3f} | {row['spread']:.3f} |"
+                f"| {cell}{_mark(cells[cell])} | {row['quantity']} | {row['holm']:.2g} | {row['mean_rank']:.3f} | {row['spread']:.3f} |"
             )
     return "\n".join(rows)
 

@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.sbc import DATA, DESIGN, FAMILIES, FILE, PAGE, PRIORS, REPLICATES, SEARCHES, WHAT
 from benchmarks.sbc_page import TESTED, page
+from medresponse.model import MultipleImputation
 from tests.sbc.test_calibration import CI_SIZE
 
 KEPT = json.loads(FILE.read_text(encoding="utf-8"))
@@ -32,6 +33,14 @@ def test_the_design_covers_families_priors_and_data():
         assert "normal" in priors and priors & {"horseshoe", "r2d2", "student_t"}
     for data in ("missing", "missing_20", "shifted", "noisy"):
         assert len({FAMILIES[own][1] for own, _, name in cells if name == data}) >= 3
+
+
+def test_cells_with_imputation_and_no_other_say_how_often_values_were_redrawn():
+    imputed = {
+        cell for cell in CELLS if cell.rsplit("/", 1)[1] in ("missing", "missing_20", "shifted", "noisy")
+    }
+    assert {cell for cell, found in CELLS.items() if "cycles" in found} == imputed
+    assert {CELLS[cell]["cycles"] for cell in imputed} <= {0, MultipleImputation().cycles}
 
 
 def test_complete_features_are_calibrated_under_normal_priors():

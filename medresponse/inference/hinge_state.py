@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 
 class Product(NamedTuple):
@@ -89,12 +90,35 @@ class State:
         return self._weight
 
     def solve(self) -> None:
-        """Compute inverse and solution from scratch, with the prior precisions as they now are."""
-        matrix = self._gram.copy()
-        matrix[np.diag_indices_from(matrix)] += self.precision
-        self.inverse = np.linalg.inv(matrix)
-        self.solution = self.inverse @ self._right
+        """Compute inverse and solution from scratch, with the prior precisions as they now are.
+
+        With a small residual what the data say outweighs the prior by ten orders of magnitude and more. Columns are scaled to
+        a unit diagonal first, and the inverse is a product with its own transpose: its diagonal cannot be negative.
+        """
+        self._factor = self._inverse_factor()
+        self.inverse = self._factor.T @ self._factor
+        solution = self.inverse @ self._right
+        # One step of refinement: the residual tells what rounding left of the solution.
+        residual = self._target - solution @ self.rows
+        lacking = self.rows @ (self._weight * residual) - self.precision * solution
+        self.solution = solution + self.inverse @ lacking
         self._residual: np.ndarray | None = None
+
+    def _inverse_factor(self) -> np.ndarray:
+        """Return Z of Z'Z, the posterior covariance."""
+        size = np.sqrt(np.diag(self._gram) + self.precision)
+        matrix = self._gram / np.outer(size, size)
+        matrix[np.diag_indices_from(matrix)] = 1.0
+        try:
+            lower = np.linalg.cholesky(matrix)
+        except (
+            np.linalg.LinAlgError
+        ):  # the prior is lost to rounding in the products of columns, but not beside the columns
+            stacked = np.vstack(
+                [np.sqrt(self._weight)[:, None] * self.rows.T, np.diag(np.sqrt(self.precision))]
+            )
+            lower = np.linalg.qr(stacked / size, mode="r").T
+        return np.asarray(solve_triangular(lower, np.diag(1 / size), lower=True))
 
     @property
     def residual(self) -> np.ndarray:
@@ -124,9 +148,15 @@ class State:
 
     def residual_of(self, kept: np.ndarray, solution: np.ndarray) -> np.ndarray:
         """Return the residual of some of the columns at their own solution."""
-        full = np.zeros(len(self))
-        full[kept] = solution
-        return self._target - full @ self.rows
+        return self._beyond(self._target, kept, solution)
+
+    def _beyond(self, values: np.ndarray, kept: np.ndarray | None, coefficients: np.ndarray) -> np.ndarray:
+        """Return values less some of the columns, or all, times coefficients."""
+        if kept is not None:
+            every = np.zeros(len(self))
+            every[kept] = coefficients
+            coefficients = every
+        return np.asarray(values - coefficients @ self.rows)
 
     def gain(
         self, values: np.ndarray, precision: float, *, kept: np.ndarray | None = None,
@@ -141,8 +171,15 @@ class State:
         solution = self.solution if solution is None else solution
         square, with_target = float(weighted @ values), float(values @ self._weighted)
         solved = inverse @ cross
-        schur = square + precision - float(cross @ solved)
-        slope = with_target - float(cross @ solution)
+        # What the other columns leave of this one, as sums of squares and products of what is left: `square - cross @ solved`
+        # is a difference of large numbers where that is little, and rounding may turn its sign.
+        prior = self.precision if kept is None else self.precision[kept]
+        lacking = self.rows @ (self._weight * self._beyond(values, kept, solved))
+        solved = solved + inverse @ ((lacking if kept is None else lacking[kept]) - prior * solved)
+        left = self._beyond(values, kept, solved)
+        schur = precision + float(self._weight @ left**2) + float(prior @ solved**2)
+        residual = self.residual if kept is None else self.residual_of(kept, solution)
+        slope = float((self._weight * left) @ residual) + float((prior * solved) @ solution)
         log = -0.5 * np.log(schur / precision) + 0.5 * slope**2 / schur
         return Gain(float(log), values, cross, square, with_target, solved, schur, slope / schur, precision)
 
@@ -154,28 +191,21 @@ class State:
         self._rows[m] = gain.values
         gram = np.empty((m + 1, m + 1))
         gram[:m, :m], gram[m, :m], gram[:m, m], gram[m, m] = self._gram, gain.cross, gain.cross, gain.square
-        inverse = np.empty((m + 1, m + 1))
-        inverse[:m, :m] = self.inverse + np.outer(gain.solved, gain.solved) / gain.schur
-        inverse[m, :m] = inverse[:m, m] = -gain.solved / gain.schur
-        inverse[m, m] = 1 / gain.schur
-        self.inverse = inverse
-        self.solution = np.append(self.solution - gain.solved * gain.coefficient, gain.coefficient)
         self._gram, self._right = gram, np.append(self._right, gain.with_target)
         self.precision = np.append(self.precision, gain.precision)
         self.entries.append(entry)
         self.present.add(entry.product)
-        self._residual = None
+        self.solve()
 
     def remove(self, position: int) -> None:
         """Take a product out."""
-        kept, self.inverse, self.solution = self.without(position)
         m = self.n_fixed + position
         self._rows[m : len(self) - 1] = self._rows[m + 1 : len(self)]
-        self._gram, self._right = self._gram[np.ix_(kept, kept)], self._right[kept]
-        self.precision = self.precision[kept]
+        self._gram = np.delete(np.delete(self._gram, m, axis=0), m, axis=1)
+        self._right, self.precision = np.delete(self._right, m), np.delete(self.precision, m)
         self.present.discard(self.entries.pop(position).product)
-        self._residual = None
+        self.solve()
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Return a draw of all coefficients."""
-        return self.solution + np.linalg.cholesky(self.inverse) @ rng.standard_normal(len(self.solution))
+        return np.asarray(self.solution + rng.standard_normal(len(self.solution)) @ self._factor)

@@ -76,7 +76,6 @@ class HingeSampler:
         state.aim(target, weight)
         for kind in self._rng.choice(4, size=moves, p=_MOVES) if len(law.factors) else ():
             (self._birth, self._death, self._change_within, self._change)[kind]()
-        state.solve()  # rank-one steps gather rounding errors
         self._coefficients = state.draw(self._rng)[state.n_fixed :]
         self.fitted = self._coefficients @ state.rows[state.n_fixed :]
         kinds = np.array([min(e.product.part, 1) for e in state.entries], dtype=int)

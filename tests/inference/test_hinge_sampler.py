@@ -63,6 +63,42 @@ def test_a_column_added_and_taken_out_leaves_what_a_fresh_solution_gives() -> No
     np.testing.assert_allclose(solution, state.solution, atol=1e-10)
 
 
+@pytest.mark.parametrize("sigma", [1e-2, 1e-4, 1e-5])
+def test_columns_that_nearly_repeat_others_are_weighed_right_however_small_the_residual(sigma: float) -> None:
+    """Against the least squares of columns and prior stacked, which never squares their condition."""
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal(60)
+    fixed = np.column_stack([np.ones(60), x])
+    extra = [np.maximum(x - knot, 0) for knot in (0.0, 1e-4, -1e-4, 0.2)] + [
+        x + 1e-7 * rng.standard_normal(60)
+    ]
+    target, weight = 2 * extra[0] + sigma * rng.standard_normal(60), np.full(60, sigma**-2)
+    state = State(fixed, np.array([0.1, 0.2]))
+    state.aim(target, weight)
+
+    def evidence(columns: np.ndarray, precision: np.ndarray) -> float:
+        root = np.sqrt(weight)
+        stacked = np.vstack([root[:, None] * columns.T, np.diag(np.sqrt(precision))])
+        aimed = np.concatenate([root * target, np.zeros(len(precision))])
+        q, r = np.linalg.qr(stacked)
+        rest = aimed - q @ (q.T @ aimed)
+        return float(0.5 * np.log(precision).sum() - np.log(np.abs(np.diag(r))).sum() - 0.5 * rest @ rest)
+
+    before = evidence(state.rows, state.precision)
+    for k, row in enumerate(extra):
+        gain = state.gain(row, 3.0)
+        after = evidence(np.vstack([state.rows, row]), np.append(state.precision, 3.0))
+        assert gain.schur >= 3.0
+        assert gain.log == pytest.approx(after - before, rel=1e-5, abs=0.02)
+        state.add(Entry(Product(0, (k,)), 0.0, 1.0, 1.0), gain)
+        before = after
+    assert (np.diag(state.inverse) > 0).all() and np.isfinite(state.worth()).all()
+    assert np.isfinite(state.draw(rng)).all()
+    for _ in extra:
+        state.remove(0)
+    assert evidence(state.rows, state.precision) == pytest.approx(evidence(fixed.T, np.array([0.1, 0.2])))
+
+
 def test_choices_that_can_make_no_product_make_none() -> None:
     rng = np.random.default_rng(2)
     columns, arm = rng.standard_normal((60, 3)), rng.permutation(60) % 2.0

@@ -1,7 +1,7 @@
 """How the flagship fits mix at the default draws: `make bench-geometry`; kept in benchmarks/geometry.json, fit by fit.
 
-``python -m benchmarks.geometry [family:patients ...]`` fits some, or all, each in a process of its own; ``--docs`` prints the
-table. R-hat is the largest, effective sample sizes are the smallest and the 5th percentile, over every parameter and every
+``python -m benchmarks.geometry [family:patients[:seed] ...]`` fits some, or all, each in a process of its own; ``--docs`` prints the
+table, with ranges over seeds. R-hat is the largest, effective sample sizes are the smallest and the 5th percentile, over every parameter and every
 quantity that is kept, scales included. CPU seconds are those of sampling, all chains together.
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.trial import FAMILIES, flagship, trial
 
 FILE = Path(__file__).with_name("geometry.json")
-SIZES = (500, 5_000)
+SIZES, SEEDS = (500, 5_000), (1, 2, 3)
 
 
 def main(arguments: list[str]) -> None:
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] == ["run"]:
         print(json.dumps(measured(*_parsed(arguments[1]))))
         return
-    every = [f"{family}:{n}" for family in FAMILIES for n in SIZES]
+    every = [_name(family, n, seed) for family in FAMILIES for n in SIZES for seed in SEEDS]
     for name in arguments or every:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.geometry", "run", name],
@@ -56,11 +56,18 @@ def main(arguments: list[str]) -> None:
         print(table({name: fit}), flush=True)
 
 
-def _parsed(name: str) -> tuple[str, int]:
-    family, _, n = name.partition(":")
-    if family not in FAMILIES or not n.isdecimal():
-        raise SystemExit(f"no fit {name}: a family of {', '.join(FAMILIES)}, a colon, a number of patients")
-    return family, int(n)
+def _name(family: str, n: int, seed: int) -> str:
+    return f"{family}:{n}" + (f":{seed}" if seed > 1 else "")
+
+
+def _parsed(name: str) -> tuple[str, int, int]:
+    family, *numbers = name.split(":")
+    numbers = [*numbers, "1"] if len(numbers) == 1 else numbers
+    if family not in FAMILIES or len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+        raise SystemExit(
+            f"no fit {name}: a family of {', '.join(FAMILIES)}, a colon, a number of patients, and perhaps a colon and a seed"
+        )
+    return family, int(numbers[0]), int(numbers[1])
 
 
 def measured(family: str, n: int, seed: int = 1) -> dict[str, Any]:
@@ -89,23 +96,30 @@ def measured(family: str, n: int, seed: int = 1) -> dict[str, Any]:
 
 
 def table(fits: dict[str, dict[str, Any]]) -> str:
-    """Return a Markdown table of fits."""
+    """Return a Markdown table of fits, those of a family and size in one row: from the least to the largest over seeds."""
     head = (
         "family", "patients", "largest R-hat", "bulk ESS: min", "p5", "tail ESS: min", "p5", "divergences",
         "steps", "CPU s", "passed",
     )  # fmt: skip
-    rows = []
+    figures = {
+        "rhat": ".3f", "ess_bulk": ",.0f", "ess_bulk p5": ",.0f", "ess_tail": ",.0f", "ess_tail p5": ",.0f",
+        "divergences": "d", "steps an iteration": ".0f", "cpu": ".0f",
+    }  # fmt: skip
+    cells: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for name, fit in fits.items():
-        family, n = _parsed(name)
-        rows.append(
-            (
-                family.replace("_", " "), f"{n:,}", f"{fit['rhat']:.3f}", f"{fit['ess_bulk']:,.0f}", f"{fit['ess_bulk p5']:,.0f}",
-                f"{fit['ess_tail']:,.0f}", f"{fit['ess_tail p5']:,.0f}", str(fit["divergences"]),
-                f"{fit['steps an iteration']:.0f}", f"{fit['cpu']:.0f}", "yes" if fit["passed"] else "no",
-            )
-        )  # fmt: skip
+        cells.setdefault(_parsed(name)[:2], []).append(fit)
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+    for (family, n), own in cells.items():
+        passed = sum(fit["passed"] for fit in own)
+        row = [family.replace("_", " "), f"{n:,}"]
+        row += [_range([fit[name] for fit in own], form) for name, form in figures.items()]
+        lines.append(f"| {' | '.join([*row, f'{passed} of {len(own)}'])} |")
+    return "\n".join(lines)
+
+
+def _range(values: list[float], form: str) -> str:
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from medresponse.families.loglogistic import Loglogistic
 from medresponse.families.lognormal import Lognormal
 from medresponse.families.negative_binomial import NegativeBinomial
 from medresponse.families.ordinal import Ordinal
+from medresponse.families.ordinal_rows import OrdinalRows
 from medresponse.families.piecewise_exponential import PiecewiseExponential
 from medresponse.families.poisson import Poisson
 from medresponse.families.student_t import StudentT
@@ -39,6 +40,7 @@ __all__ = [
     "Lognormal",
     "NegativeBinomial",
     "Ordinal",
+    "OrdinalRows",
     "PiecewiseExponential",
     "PiecewiseRows",
     "Poisson",

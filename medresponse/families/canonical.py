@@ -25,13 +25,15 @@ class CanonicalRows:
         ``logit``: A(l) = log(1 + exp(l)). ``log``: A(l) = exp(l).
     events, weight : numpy.ndarray
         Shape (row,).
-    centre, constant : float
+    centre : float or numpy.ndarray
+        Of all rows; for estimates alone also of each, shape (row,).
+    constant : float
     """
 
     law: Literal["logit", "log"]
     events: np.ndarray
     weight: np.ndarray
-    centre: float
+    centre: float | np.ndarray
     constant: float = 0.0
 
     def estimates(self, design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

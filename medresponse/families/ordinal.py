@@ -15,6 +15,7 @@ from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families.base import Arrays, Family, Predictor
 from medresponse.families.companions import standardised
+from medresponse.families.ordinal_rows import OrdinalRows
 
 
 @register(Family, "ordinal")
@@ -114,6 +115,16 @@ class Ordinal:
         at_zero = pt.dot(n, log_p) - pt.dot(n[1:], log_above) - pt.dot(n[:-1], log_below)
         distance = data["side"] * (cuts[data["cut_idx"]] - predictor.eta[data["bounded_idx"]])
         pm.Potential("likelihood", at_zero - pt.softplus(distance).sum())
+
+    def rows(self, data: Arrays) -> OrdinalRows:
+        """Return the likelihood of what `observe` gave; see `Rowwise`."""
+        return OrdinalRows(
+            patient=data["bounded_idx"],
+            cut=data["cut_idx"],
+            events=(data["side"] > 0).astype(float),
+            in_category=data["in_category"],
+            concentration=self.concentration,
+        )
 
     def response(
         self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays

@@ -68,6 +68,7 @@ _GRAPH_SOURCES = (
     "inference/row_kernels.py",
     "inference/written_density.py",
     "inference/written_kernel.py",
+    "inference/written_ordinal.py",
     "inference/written_piecewise.py",
     "inference/written_rows.py",
     "inference/written_weibull.py",

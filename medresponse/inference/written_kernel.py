@@ -22,6 +22,9 @@ _ROWS = (
     ("codes", 3, "int8"), ("starts", 1, "int64"), ("filled", 1, "int64"), ("cells", 3, "int64"), ("events", 2, "float64"),
 )  # fmt: skip
 _BY_ROW = (*_ROWS, ("weight", 2, "float64"), ("scalars", 1, "float64"))
+_BY_CATEGORY = (
+    *_ROWS, ("weight", 2, "float64"), ("in_category", 1, "float64"), ("scalars", 1, "float64"),
+)  # fmt: skip
 _BY_INTERVAL = (
     *_ROWS, ("exposure", 3, "float64"), ("counts", 2, "float64"), ("walk", 2, "float64"), ("contrasts", 2, "float64"),
     ("scalars", 1, "float64"),
@@ -53,6 +56,12 @@ def _canonical() -> Parts:
     return _parts(answer, _BY_ROW, size=0, beside=2)
 
 
+def _ordinal() -> Parts:
+    from medresponse.inference.written_ordinal import answer
+
+    return _parts(answer, _BY_CATEGORY, size=0, beside=0, like="in_category")
+
+
 def _weibull() -> Parts:
     from medresponse.inference.written_weibull import answer
 
@@ -68,6 +77,7 @@ def _piecewise() -> Parts:
 _KINDS = {
     "compressed": (_COMPRESSED, _compressed),
     "canonical": (_BY_ROW, _canonical),
+    "ordinal": (_BY_CATEGORY, _ordinal),
     "weibull": (_BY_ROW, _weibull),
     "piecewise": (_BY_INTERVAL, _piecewise),
 }

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from medresponse.families import (
     Arrays,
     CanonicalRows,
+    OrdinalRows,
     PiecewiseRows,
     RowLikelihood,
     Rowwise,
@@ -22,7 +23,7 @@ from medresponse.features import Layout
 from medresponse.model.row_tiles import Blocks, Coding, coding
 from medresponse.model.written_parts import Part, sampled, table_of
 
-type Rows = CanonicalRows | WeibullRows | PiecewiseRows
+type Rows = CanonicalRows | OrdinalRows | WeibullRows | PiecewiseRows
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Tail:
     Parameters
     ----------
     law : str
-        ``canonical``, ``weibull`` or ``piecewise``: `families.CanonicalRows`, `WeibullRows`, `PiecewiseRows`.
+        ``canonical``, ``ordinal``, ``weibull`` or ``piecewise``: `families.CanonicalRows`, `OrdinalRows`, `WeibullRows`,
+        `PiecewiseRows`.
     variables, made : tuple of (str, tuple of int)
         Names and shapes of the variables, and of what is made of them.
     start : tuple of float
@@ -49,6 +51,10 @@ def tail_of(rows: RowLikelihood, layout: Layout) -> Tail:
     """Return the parameters that a likelihood has besides the coefficients."""
     if isinstance(rows, PiecewiseRows):
         return _piecewise_tail(rows, layout)
+    if isinstance(rows, OrdinalRows):
+        cuts = len(rows.in_category) - 1
+        start = tuple(-math.log(left) for left in range(cuts, 0, -1))  # the means of their beta priors
+        return Tail("ordinal", (("share", (cuts,)),), (("cuts", (cuts,)),), start)
     if isinstance(rows, WeibullRows):
         median, sigma = rows.shape.mu, rows.shape.sigma
         variables = (("shape", ()), ("alpha", ()))
@@ -113,9 +119,9 @@ class WrittenRows:
             matrix from sampled coefficients to what multiplies the rows, compressed by rows. Rows come in blocks
             (`row_tiles`): ``columns``, shape (block, column, row of the block), last the log times of a Weibull likelihood;
             ``codes``, the coarse columns, the same; ``starts``: the first block of each treatment, and the number of blocks;
-            ``filled``: rows of each block. ``cells``: places in the table, shape (block, grouping, row of the block).
-            ``events``: shape (block, row of the block). ``scalars``: number of parameters, unit information and centre; the
-            rest, and more arrays, are those of `_own` and `_piecewise`.
+            ``filled``: rows of each block. ``cells``: places in the table, behind which come the cut points of an ordinal
+            outcome, shape (block, grouping and cut point, row of the block). ``events``: shape (block, row of the block).
+            ``scalars``: number of parameters and unit information; the rest, and more arrays, are those of `_own`.
         """
         layout, rows, before = self.layout, self._rows(data), 0
         turn, estimate, error = sampled(self.parts, data)
@@ -129,21 +135,20 @@ class WrittenRows:
         for grouping in layout.groupings:
             cells.append(before + data[f"group_{grouping.stem}"][own] * n_treatments + treatment[own])
             before += len(grouping.labels) * n_treatments
+        if isinstance(rows, OrdinalRows):
+            cells.append(before + rows.cut[kept])
         blocks = Blocks(np.searchsorted(treatment[own], np.arange(n_treatments + 1)))
         columns = data["columns"][own]
         if isinstance(rows, WeibullRows):
             columns = np.column_stack([columns, rows.time[kept]])
         coded = coding(columns, more=self._beside)
         matrix = csr_array(
-            coded.multipliers(columns.shape[1], n_treatments, before) @ csr_array(self._spread() @ turn)
+            coded.multipliers(columns.shape[1], n_treatments, before + self._cuts)
+            @ csr_array(self._spread() @ turn)
         )
         table, numbers = table_of(self.parts)
-        more = (
-            self._own(rows, number, blocks, coded)
-            if not isinstance(rows, PiecewiseRows)
-            else self._piecewise(rows, number, treatment, blocks)
-        )
-        scalars = [len(self.start), float(data["unit_information_sd"]), rows.centre, *more["scalars"]]
+        more = self._own(rows, number, treatment, blocks, coded)
+        scalars = [len(self.start), float(data["unit_information_sd"]), *more["scalars"]]
         return {
             "table": table, "numbers": numbers, "turn": turn, "estimate": estimate, "error": error,
             "pointer": matrix.indptr, "index": matrix.indices, "value": matrix.data,
@@ -154,28 +159,26 @@ class WrittenRows:
         } | more | {"scalars": np.array(scalars)}  # fmt: skip
 
     def _own(
-        self, rows: CanonicalRows | WeibullRows, number: np.ndarray, blocks: Blocks, coded: Coding
+        self, rows: Rows, number: np.ndarray, treatment: np.ndarray, blocks: Blocks, coded: Coding
     ) -> dict[str, np.ndarray]:
-        """Return ``weight``, shape (block, row of the block), without blocks where all are 1, and the last of ``scalars``.
+        """Return what a kind of likelihood reads besides, and the last of ``scalars``.
 
-        These are the constant, and for canonical rows 1 for the logit; for a Weibull likelihood the number of events, the column of
-        times, and the prior's two numbers.
+        But for piecewise hazards ``weight``, shape (block, row of the block), without blocks where all are 1. The scalars of
+        canonical rows are centre, constant and 1 for the logit; those of Weibull rows centre, constant, number of events, column
+        of times, and the prior's two numbers. An ordinal outcome has the prior's concentration, and ``in_category``, shape
+        (category,).
         """
-        weight = np.bincount(number, rows.weight)
+        if isinstance(rows, PiecewiseRows):
+            return self._piecewise(rows, number, treatment, blocks)
+        weight = np.bincount(number, None if isinstance(rows, OrdinalRows) else rows.weight).astype(float)
+        own = {"weight": blocks.of(weight)[: 0 if (weight == 1).all() else None]}
+        if isinstance(rows, OrdinalRows):
+            return own | {"in_category": rows.in_category, "scalars": np.array([rows.concentration])}
         if isinstance(rows, WeibullRows):
-            scalars = [
-                rows.constant,
-                rows.events.sum(),
-                len(coded.plain) - 1,
-                rows.shape.mu,
-                rows.shape.sigma,
-            ]
+            more = [rows.events.sum(), len(coded.plain) - 1, rows.shape.mu, rows.shape.sigma]
         else:
-            scalars = [rows.constant, float(rows.law == "logit")]
-        return {
-            "weight": blocks.of(weight)[: 0 if (weight == 1).all() else None],
-            "scalars": np.array(scalars),
-        }
+            more = [float(rows.law == "logit")]
+        return own | {"scalars": np.array([rows.centre, rows.constant, *more])}
 
     def _piecewise(
         self, rows: PiecewiseRows, number: np.ndarray, treatment: np.ndarray, blocks: Blocks
@@ -183,18 +186,16 @@ class WrittenRows:
         """Return what a piecewise-exponential likelihood reads, and the last of ``scalars``.
 
         ``exposure``: shape (block, interval, row of the block). ``counts`` of events: shape (treatment, interval). ``walk``: from steps to intervals.
-        ``contrasts``: shape (treatment, contrast). ``scalars``: place of the first of the family's parameters, 1 for a walk,
-        scales of the priors of the two steps.
+        ``contrasts``: shape (treatment, contrast). ``scalars``: centre, place of the first of the family's parameters, 1
+        for a walk, scales of the priors of the two steps.
         """
         intervals, layout = rows.exposure.shape[1], self.layout
-        exposure, counts = (
-            np.zeros((number.max() + 1, intervals)),
-            np.zeros((len(layout.contrasts), intervals)),
-        )
+        exposure = np.zeros((number.max() + 1, intervals))
+        counts = np.zeros((len(layout.contrasts), intervals))
         np.add.at(exposure, number, rows.exposure)
         np.add.at(counts, (treatment[rows.happened], rows.within), 1.0)
         sigmas = rows.baseline_sigma, rows.treatment_sigma * (layout.n_contrasts > 0)
-        scalars = [len(self.start) - len(self.tail.start), float(rows.walk), *sigmas]
+        scalars = [rows.centre, len(self.start) - len(self.tail.start), float(rows.walk), *sigmas]
         return {
             "exposure": blocks.of(exposure), "counts": counts, "walk": centred_walk(intervals - 1),
             "contrasts": layout.contrast_matrix, "scalars": np.array(scalars),
@@ -204,12 +205,12 @@ class WrittenRows:
         """Return in words whether the rows of a data set are collapsed."""
         alike = self._alike(data, self._rows(data))
         if alike is None:
-            return ("rows one a patient: more than half of them differ",)
+            return ("rows left as they are: more than half of them differ",)
         return (f"{len(alike)} rows collapsed exactly to {alike.max() + 1} that differ, with weights",)
 
     def _rows(self, data: Arrays) -> Rows:
         rows = self.family.rows(data)
-        assert isinstance(rows, CanonicalRows | WeibullRows | PiecewiseRows)
+        assert isinstance(rows, CanonicalRows | OrdinalRows | WeibullRows | PiecewiseRows)
         return rows
 
     def _treatment(self, data: Arrays) -> np.ndarray:
@@ -220,13 +221,19 @@ class WrittenRows:
         """Return which rows have the same predictor whatever the parameters, None where more than half differ."""
         groups = [data[f"group_{grouping.stem}"] for grouping in self.layout.groupings]
         keys, patient = [self._treatment(data), *groups, *data["columns"].T], _patient(rows)
-        times = [rows.time] if isinstance(rows, WeibullRows) else []
-        return numbered([*times, *(key[patient] for key in keys)])
+        apart = [rows.time] if isinstance(rows, WeibullRows) else []
+        apart += [rows.cut] if isinstance(rows, OrdinalRows) else []
+        return numbered([*apart, *(key[patient] for key in keys)])
 
     @property
     def _beside(self) -> int:
         """Columns besides those of the layout."""
         return int(self.tail.law == "weibull")
+
+    @property
+    def _cuts(self) -> int:
+        """Cut points, of an ordinal outcome."""
+        return len(self.tail.start) if self.tail.law == "ordinal" else 0
 
     def _spread(self) -> np.ndarray:
         """Return the matrix from the layout's coefficients to what multiplies the rows."""
@@ -234,7 +241,7 @@ class WrittenRows:
         width = len(layout.columns) + self._beside
         k = len(layout.contrasts)
         groups = [len(grouping.labels) for grouping in layout.groupings]
-        matrix = np.zeros((k * (width + 1 + sum(groups)), layout.n_coefficients))
+        matrix = np.zeros((k * (width + 1 + sum(groups)) + self._cuts, layout.n_coefficients))
         theta, level, tables = np.split(matrix, [k * width, k * (width + 1)])
         at = np.arange(layout.n_coefficients)
         for treatment, contrast in enumerate(layout.contrast_matrix):
@@ -257,7 +264,7 @@ class WrittenRows:
 
 def _patient(rows: Rows) -> np.ndarray:
     """Return whose rows they are, shape (row,)."""
-    return rows.patient if isinstance(rows, WeibullRows) else np.arange(len(rows.events))
+    return rows.patient if isinstance(rows, WeibullRows | OrdinalRows) else np.arange(len(rows.events))
 
 
 def numbered(keys: Sequence[np.ndarray]) -> np.ndarray | None:

@@ -25,7 +25,23 @@ def test_a_recorded_fit_passed_where_its_figures_do() -> None:
         assert fit["passed"] == (holds and min(fit["ess_bulk"], fit["ess_tail"]) >= limits.min_ess)
 
 
-@pytest.mark.parametrize("name", ["nobody:500", "weibull", "weibull:many"])
+@pytest.mark.parametrize(
+    "name", ["nobody:500", "weibull", "weibull:many", "weibull:500:x", "weibull:500:1:1"]
+)
 def test_an_unknown_fit_is_named(name: str) -> None:
     with pytest.raises(SystemExit, match=name):
         main(["run", name])
+
+
+def test_seeds_of_a_cell_share_a_row_with_ranges() -> None:
+    one = FITS["gaussian:500"]
+    text = table(
+        {"gaussian:500": one, "gaussian:500:2": one | {"rhat": 1.5, "passed": False}, "poisson:500": one}
+    )
+    rows = [line.split(" | ") for line in text.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["| gaussian", "| poisson"]
+    assert (
+        rows[0][2] == f"{one['rhat']:.3f} to 1.500"
+        and rows[0][-1] == "1 of 2 |"
+        and rows[1][-1] == "1 of 1 |"
+    )

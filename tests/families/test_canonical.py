@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from medresponse.families import CanonicalRows, canonical_estimates
+from medresponse.families import CanonicalRows, Ordinal, canonical_estimates
 
 
 def rows_of(law: Any, design: np.ndarray, seed: int = 1) -> CanonicalRows:
@@ -45,3 +45,19 @@ def test_separated_outcomes_columns_of_zeros_and_no_events_give_finite_estimates
         for law in ("logit", "log"):
             estimate, error = canonical_estimates(design, CanonicalRows(law, events, np.ones(50), -1.0))
             assert np.isfinite(estimate).all() and np.isfinite(error).all() and (error > 0).all()
+
+
+def test_ordinal_estimates_maximise_the_likelihood_with_cut_points() -> None:
+    rng = np.random.default_rng(4)
+    design = rng.normal(size=(400, 2)) * [1.0, 0.5]
+    latent = design @ [0.8, -0.5] + rng.logistic(size=400)
+    outcome = {"value": (latent[:, None] > [-0.5, 1.0]).sum(axis=1), "n_levels": np.asarray(3)}
+    family, idx = Ordinal(), np.zeros(400, int)
+
+    def loss(b: np.ndarray) -> float:
+        cuts = {"cuts": np.array([[b[2], b[2] + np.exp(b[3])]])}
+        return -float(family.log_likelihood((design @ b[:2])[:, None], outcome, idx, cuts, {}).sum())
+
+    best = minimize(loss, np.zeros(4), tol=1e-10)
+    estimate, error = family.rows(family.observe(outcome, idx, family.learn(outcome))).estimates(design)
+    assert (np.abs(estimate - best.x[:2]) < error / 4).all()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks.trial import flagship, trial
-from medresponse.families import Bernoulli, Gaussian, PiecewiseExponential, Poisson, Weibull
+from medresponse.families import Bernoulli, Gaussian, Ordinal, PiecewiseExponential, Poisson, Weibull
 from medresponse.inference import Nuts, compiled
 from medresponse.inference.graphs import start_of
 from medresponse.inference.kernels import Kernel
@@ -40,8 +40,11 @@ SPECS = {
     "counts": ModelSpec(family=Poisson(), blocks={"genomic": Normal(), "history": Horseshoe(expected_nonzero=2)}),
     "coarse binary": ModelSpec(family=Bernoulli(), blocks={"genomic": Horseshoe(expected_nonzero=1)}),
     "coarse counts": ModelSpec(family=Poisson(), blocks={"genomic": Normal(pooled=True)}),
+    "grades": replace(
+        flagship("ordinal"), family=Ordinal(concentration=0.7), blocks={"genomic": Normal(pooled=True)}
+    ),
     "intervals": replace(
-        flagship("piecewise_exponential"), modifiers={"genomic": Normal(pooled=True)},
+        flagship("piecewise_exponential"), blocks={"genomic": Normal(pooled=True)},
         family=PiecewiseExponential(
             intervals=5, baseline_step=HalfNormal(sigma=0.7), treatment_step=HalfNormal(sigma=0.4)
         ),
@@ -51,13 +54,13 @@ SPECS = {
         blocks={"genomic": Normal(pooled=True)},
     ),
     "late entry": replace(
-        flagship("weibull"), family=Weibull(shape=LogNormal(mu=0.2, sigma=0.4)), modifiers={"genomic": Normal(pooled=True)}
+        flagship("weibull", horseshoe=False), family=Weibull(shape=LogNormal(mu=0.2, sigma=0.4))
     ),
 }  # fmt: skip
 ARMS = {"three arms": ("A", "B", "C"), "one arm": ("A",)}
 KINDS = {
     "binary": "bernoulli", "counts": "poisson", "coarse binary": "bernoulli", "coarse counts": "poisson",
-    "late entry": "weibull",
+    "grades": "ordinal", "late entry": "weibull",
     "intervals": "piecewise_exponential", "late intervals": "piecewise_exponential",
 }  # fmt: skip
 

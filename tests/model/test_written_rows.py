@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.trial import flagship, trial
-from medresponse.families import CanonicalRows, Ordinal, Weibull
+from medresponse.families import CanonicalRows, Lognormal, Ordinal, Weibull
 from medresponse.features import group_indices
 from medresponse.model import ModelSpec, WrittenRows, prepare, written_out
 from medresponse.model.row_tiles import BLOCK
@@ -69,9 +69,21 @@ def likelihood(family: str, rows: CanonicalRows, eta: np.ndarray) -> float:
     return float(rows.events @ eta - rows.weight @ spent)
 
 
-def test_other_families_and_times_that_are_not_written_out_have_no_such_rows() -> None:
+def test_rows_of_an_ordinal_outcome_are_collapsed_cut_point_by_cut_point() -> None:
     spec = ModelSpec(family=Ordinal(), blocks={"genomic": Normal()})
     prepared = prepare(spec, trial(300, family="ordinal", genomic=3), outcome="y", seed=1)
+    model, data = written_out(spec, prepared.design), prepared.data[0]
+    assert isinstance(model, WrittenRows) and "collapsed" in model.notes(data)[0]
+    arranged = model.arrange(data)
+    cut, above = arranged["cells"][:, 0].ravel(), data["side"] > 0
+    for name, expected in (("weight", None), ("events", above)):
+        found = np.bincount(cut, arranged[name].ravel())
+        np.testing.assert_array_equal(found, np.bincount(data["cut_idx"], expected))
+
+
+def test_other_families_and_times_that_are_not_written_out_have_no_such_rows() -> None:
+    spec = ModelSpec(family=Lognormal(), blocks={"genomic": Normal()})
+    prepared = prepare(spec, trial(300, family="weibull", genomic=3), outcome="y", seed=1)
     assert "estimate" not in prepared.data[0] and written_out(spec, prepared.design) is None
     outcome = {"time": np.array([2.0, 5.0, 4.0]), "event": np.array([True, False, True])}
     exact = Weibull().observe(outcome, np.zeros(3, int), {})

@@ -111,12 +111,10 @@ class State:
         matrix[np.diag_indices_from(matrix)] = 1.0
         try:
             lower = np.linalg.cholesky(matrix)
-        except (
-            np.linalg.LinAlgError
-        ):  # the prior is lost to rounding in the products of columns, but not beside the columns
-            stacked = np.vstack(
-                [np.sqrt(self._weight)[:, None] * self.rows.T, np.diag(np.sqrt(self.precision))]
-            )
+        except np.linalg.LinAlgError:
+            # The prior is lost to rounding in the products of columns, but not beside the columns themselves.
+            data = np.sqrt(self._weight)[:, None] * self.rows.T
+            stacked = np.vstack([data, np.diag(np.sqrt(self.precision))])
             lower = np.linalg.qr(stacked / size, mode="r").T
         return np.asarray(solve_triangular(lower, np.diag(1 / size), lower=True))
 

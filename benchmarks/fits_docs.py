@@ -44,7 +44,9 @@ def write_docs() -> None:
     """Put the table in its place in the document."""
     rows = json.loads(FILE.read_text(encoding="utf-8"))["rows"]
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(START)
-    write_text(DOCS, f"{before}{START}\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}")
+    write_text(
+        DOCS, f"{before}{START}\n\n{table(rows)}\n\n{divergences(rows)}\n\n{END}{rest.partition(END)[2]}"
+    )
     DOCS.chmod(0o644)
 
 
@@ -57,6 +59,18 @@ def table(rows: dict[str, Any]) -> str:
             times = f"{_number(row[ratio])}x" if ratio else ""
             lines.append(f"| {words} | {_shown(row[own])} | {_shown(row.get(other))} | {times} | {aim} |")
     return "\n".join(lines)
+
+
+def divergences(rows: dict[str, Any]) -> str:
+    """Return how many a fit had, in words."""
+    found: dict[str, list[int]] = {"": [], "peer: ": []}
+    for name in ("effects_5000", "effects_50000"):
+        for what, values in rows.get(name, {}).items():
+            side, words, _ = what.partition("divergences, ")
+            if words:
+                found[side] += values
+    ours, theirs = (f"{min(values)} to {max(values)}" if any(values) else "none" for values in found.values())
+    return f"Divergences in a fit of the first six rows: ours {ours}, the peer's {theirs}."
 
 
 def _shown(value: Any) -> str:

@@ -105,7 +105,7 @@ def test_without_msprime_one_message_says_what_to_do(monkeypatch: pytest.MonkeyP
     ("knobs", "message"),
     [
         ({"variants": 0}, r"genome\.variants: 0 found; legal is \[1, 10000\]"),
-        ({"length": 10}, r"genome\.length: 10 found; legal is \[1000, 1e\+06\]"),
+        ({"length": 10}, r"genome\.length: 10 found; legal is \[1000, 1000000\]"),
         ({"founders": 1}, r"genome\.founders: 1 found"),
         ({"shares": (0.5, 0.6, -0.1)}, r"genome\.shares, each: -0\.1 found"),
         ({"shares": (0.5, 0.6, 0.1)}, r"genome\.shares, their sum: 1\.2 found"),

@@ -22,6 +22,8 @@ WORDS = {
     "arrays": "{:.3g} x MB of arrays, as counted",
 }  # fmt: skip
 
+OWN = {"once, ": "by family: {}", "design, ": "patients x columns x treatments x ({})"}
+
 
 def write(rows: list[dict[str, Any]], law: Mapping[str, Any]) -> None:
     """Put the tables where the markers are."""
@@ -59,13 +61,15 @@ def _measured(rows: list[dict[str, Any]]) -> str:
 def _law(law: Mapping[str, Any]) -> str:
     body = []
     for part, words in PARTS.items():
-        pieces = [
-            WORDS.get(
-                name, "{:.3g} x patients x columns x treatments (" + name.removeprefix("design, ") + ")"
-            ).format(weight)
-            for name, weight in law[part].items()
-            if weight > 0
-        ]
+        weights = {name: weight for name, weight in law[part].items() if weight > 0}
+        pieces = [WORDS[name].format(weight) for name, weight in weights.items() if ", " not in name]
+        for kind, what in OWN.items():
+            own = [
+                f"{name.removeprefix(kind)} {weight:.3g}"
+                for name, weight in weights.items()
+                if name.startswith(kind)
+            ]
+            pieces += [what.format(", ".join(own))] if own else []
         body.append([words, " + ".join(pieces)])
     steps, spread = law["gradients_per_iteration"], law["gradients_per_iteration_range"]
     words = ", ".join(
@@ -83,6 +87,9 @@ def _checks(law: Mapping[str, Any]) -> str:
             [f"{family}, {n:,} patients, {genomic + 10} features, {draws} draws"]
             + [f"{pair['predicted']:.3g} / {pair['measured']:.3g}" for pair in pairs]
         )
-    return _table(
-        ["not used for the law: predicted / measured", "CPU s without compiling", "us a gradient", "MB"], body
+    head = ["not used for the law: predicted / measured", "CPU s without compiling", "us a gradient", "MB"]
+    time, memory = (
+        max(abs(check[what]["ratio"] - 1) for check in law["checks"])
+        for what in ("CPU s without compiling", "MB")
     )
+    return f"{_table(head, body)}\n\nThe furthest of these: {time:.0%} in time, {memory:.0%} in memory."

@@ -15,6 +15,12 @@ FAMILIES: dict[str, tuple[dict[str, Any], str]] = {
     "piecewise_exponential": ({}, "time_to_event"),
     "poisson": ({}, "count"),
     "ordinal": ({}, "ordinal"),
+    "student_t": ({}, "continuous"),
+    "negative_binomial": ({}, "count"),
+    "lognormal": ({}, "time_to_event"),
+    "loglogistic": ({}, "time_to_event"),
+    "cure": ({}, "time_to_event"),
+    "competing_risks": ({}, "competing_risks"),
 }
 
 
@@ -51,11 +57,18 @@ def trial(n: int, *, family: str = "gaussian", genomic: int = 50, seed: int = 1)
     }  # fmt: skip
     columns |= {f"h{i}": made["history"][:, i] for i in range(HISTORY)}
     columns |= {f"g{i}": made["dosage"][:, i] for i in range(genomic)}
-    columns |= outcome(kind, made["eta"], rng)
+    columns |= outcome(kind, _predictor(family, made["eta"], rng), rng)
     schema = _schema(kind)
     plain = to_plain(schema)
     plain["features"]["genomic"] = {f"g{i}": plain["features"]["genomic"]["g0"] for i in range(genomic)}
     return cohort_from_frame(pl.DataFrame(columns), from_plain(type(schema), plain))
+
+
+def _predictor(family: str, eta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the predictor with what the family supposes besides: rates that vary between patients, some who are cured."""
+    if family == "negative_binomial":
+        return eta + 2 * np.log(rng.gamma(2.0, 0.5, len(eta)))
+    return np.where(rng.random(len(eta)) < 0.3, -50.0, eta) if family == "cure" else eta
 
 
 def outcome(kind: str, eta: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -75,7 +88,9 @@ def outcome(kind: str, eta: np.ndarray, rng: np.random.Generator) -> dict[str, n
         }
     time = 12 * (-np.log(rng.random(n)) * np.exp(-eta)) ** (1 / 1.3)
     censored = rng.uniform(6, 36, n)
-    return {"y": np.minimum(time, censored), "d": (time <= censored).astype(int)}
+    seen = (time <= censored).astype(int)
+    cause = 1 + (rng.random(n) < 0.4) if kind == "competing_risks" else 1
+    return {"y": np.minimum(time, censored), "d": seen * cause}
 
 
 def flagship(family: str = "gaussian", *, horseshoe: bool = True) -> Any:

@@ -75,13 +75,13 @@ def terms(size: Size) -> dict[str, dict[str, float]]:
     arrays = 3 * cells + size.chains * n * columns + 4 * design + 10 * size.kept * b + 2 * influence
     return {
         "prepare_s": {"once": 1.0, "features": learned * columns, "compression": design * b},
-        "compile_s": {"once": 1.0, "coefficients": b},
+        "compile_s": {f"once, {size.family}": 1.0},
         "gradient_us": {
             "once": 1.0, "coefficients": b, "triangle": b**2 * size.compressed,
             f"design, {size.family}": n * columns * (1 + size.contrasts) * (not size.compressed),
         },
         "finish_s": {"once": 1.0, "kept": size.kept * b, "influence": influence, "support": n * columns**2},
-        "megabytes": {"once": 1.0, "arrays": 8e-6 * arrays},
+        "megabytes": {f"once, {size.family}": 1.0, "arrays": 8e-6 * arrays},
     }  # fmt: skip
 
 
@@ -120,15 +120,20 @@ def recorded() -> Mapping[str, Any]:
 def predict(size: Size, law: Mapping[str, Any] | None = None) -> Cost:
     """Return what a fit of this size costs by a law, the recorded one by default."""
     law = recorded() if law is None else law
-    each = law["gradients_per_iteration"]
-    designs = {name: value for name, value in law["gradient_us"].items() if name.startswith("design")}
-    own = f"design, {size.family}"
-    known = size.family in each and (size.compressed or designs.get(own, 0.0) > 0)
-    fallback = {own: max(designs.values(), default=0.0)} if not known else {}
+    each, design = law["gradients_per_iteration"], law["gradient_us"].get(f"design, {size.family}", 0.0)
+    known = size.family in each and (size.compressed or design > 0)
 
     def part(name: str) -> float:
-        weights = {**law[name], **(fallback if name == "gradient_us" else {})}
-        return float(sum(weights.get(term, 0.0) * value for term, value in terms(size)[name].items()))
+        total, weights = 0.0, law[name]
+        for term, value in terms(size)[name].items():
+            kind, _, family = term.partition(", ")
+            weight = weights.get(term, 0.0)
+            if family and not weight:  # never measured: as the dearest
+                weight = max(
+                    (w for other, w in weights.items() if other.startswith(f"{kind}, ")), default=0.0
+                )
+            total += weight * value
+        return total
 
     steps = each[size.family] if known else max(each.values())
     return Cost(

@@ -94,7 +94,7 @@ posterior and the one of all unknowns together, and the ranks measure what both 
   feature that is read with error explains nearly all of the outcome.
 - *A few imputations are pooled, not hundreds* (Zhou & Reiter 2010, Am Stat 64:159): posteriors are too narrow by about the
   share of missing information over the number of imputations. The log-likelihood, of each imputation's own features, shows
-  it most, by its spread and its ends."""
+  it most, by its spread and its ends. Which of the two it is where nothing but the log-likelihood is not uniform was not tried apart."""
 _JOINT = """
 
 Cells marked † were run before values were redrawn: theirs are the joint model's, `MultipleImputation(cycles=0)`."""

@@ -87,9 +87,9 @@ def canonical_estimates(
 
 def _value(design: np.ndarray, rows: CanonicalRows, b: np.ndarray, penalty: np.ndarray) -> float:
     eta = rows.centre + b[0] + design @ b[1:]
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # a step that is too long is worth minus infinity, and is halved
         spent = np.logaddexp(0.0, eta) if rows.law == "logit" else np.exp(eta)
-    return float(rows.events @ eta - rows.weight @ spent - penalty @ b**2 / 2)
+        return float(rows.events @ eta - rows.weight @ spent - penalty @ b**2 / 2)
 
 
 def _derivatives(design: np.ndarray, rows: CanonicalRows, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -47,6 +47,14 @@ def test_separated_outcomes_columns_of_zeros_and_no_events_give_finite_estimates
             assert np.isfinite(estimate).all() and np.isfinite(error).all() and (error > 0).all()
 
 
+def test_a_first_step_to_rates_beyond_floats_is_halved_in_silence() -> None:
+    rows = CanonicalRows(
+        "log", np.full(4, 710.6), np.ones(4), 0.0
+    )  # to exp(709.6) a patient, their sum overflows
+    estimate, error = canonical_estimates(np.zeros((4, 1)), rows)
+    assert np.isfinite(estimate).all() and np.isfinite(error).all()
+
+
 def test_ordinal_estimates_maximise_the_likelihood_with_cut_points() -> None:
     rng = np.random.default_rng(4)
     design = rng.normal(size=(400, 2)) * [1.0, 0.5]

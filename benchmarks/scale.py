@@ -76,7 +76,9 @@ def _plan() -> dict[str, dict[str, Any]]:
         "missing": 0.0,
     }
     few = base | {"patients": 10_000}
-    plan = {f"peer {peer}": few | {"draws": 500, "peer": peer} for peer in ("score", "memory", "pymc")}
+    plan = {
+        f"peer {peer}": few | {"draws": 500, "peer": peer} for peer in ("score", "memory", "parts", "pymc")
+    }
     plan["ten thousand"] = few
     plan |= {f"family {name}": base | {"patients": 20_000, "name": name} for name in FAMILIES}
     many = base | {"patients": 100_000}
@@ -143,6 +145,8 @@ def _row(
         part = _part(estimand)
         if peer == "memory":
             return settings | _in_memory(fit, file, draws)
+        if peer == "parts":
+            return settings | _by_part(fit, file, draws)
         return settings | _measured(
             lambda: score(
                 fit, file, Path(folder) / "result", horizon=horizon, estimand=estimand, part=part, draws=draws,
@@ -170,6 +174,56 @@ def _in_memory(fit: Any, file: Path, draws: int) -> dict[str, Any]:
             workers.submit(encode_patients(asked.fit, cohort))()
 
     return _repeated(work)
+
+
+def _by_part(fit: Any, file: Path, draws: int) -> dict[str, Any]:
+    """CPU seconds of the parts of `_in_memory`, one after the other in one thread."""
+    from threadpoolctl import threadpool_limits
+
+    from medresponse.readers import read
+    from medresponse.response import respond
+    from medresponse.response.predict import encode_patients
+    from medresponse.response.scoring.kernels import comparisons, moments
+    from medresponse.response.scoring.predictors import TILE, Line, tiles
+    from medresponse.response.scoring.values import Values, values_at
+
+    cohort = read(file, fit.schema, for_prediction=True)
+    asked, losses = respond(fit, cohort, draws=draws), np.zeros((len(ARMS), draws), dtype=np.float32)
+    shift, factor = np.zeros(draws), np.ones(draws)
+    line = Line(fit=asked.fit, predictor=0, shift=shift, factor=factor, seed=asked.seed)
+    line.prepare()
+    patients = encode_patients(asked.fit, cohort)
+    every = list(tiles(asked.fit, patients))
+    slopes = line._slopes[1].reshape(len(asked.fit.layout.columns) + 1, -1)
+    padded = np.ones((TILE, len(slopes)), dtype=np.float32)
+    out = np.empty((TILE, slopes.shape[1]), dtype=np.float32)
+    lines = [line.at(tile) for tile in every]
+
+    def reduce(values: Values) -> None:
+        moments(values.relative)
+        comparisons(values.relative, values.scale, losses, reference=0, worthwhile=0.02, direction=-1)
+
+    made = [values_at("logit", center, deviation.copy()) for center, deviation in lines]
+    with threadpool_limits(1, user_api="blas"):
+        parts = {
+            "encoding": lambda: [list(tiles(asked.fit, encode_patients(asked.fit, cohort)))],
+            "products of matrices": lambda: [np.matmul(padded, slopes, out=out) for _ in every],
+            "predictors, products among them": lambda: [line.at(tile) for tile in every],
+            "link": lambda: [values_at("logit", center, deviation) for center, deviation in lines],
+            "summaries": lambda: [reduce(values) for values in made],
+        }
+        spent = {name: _repeated(work) for name, work in parts.items()}
+    gigaflops = 2 * padded.size * slopes.shape[1] * len(every) / spent["products of matrices"]["cpu"] / 1e9
+    all_of_it = sum(one["cpu"] for name, one in spent.items() if name != "products of matrices")
+    found: dict[str, Any] = {
+        "parts": {name: one["cpu"] for name, one in spent.items()},
+        "gigaflops": gigaflops,
+    }
+    return (
+        found
+        | {key: sum(one[key] for one in spent.values()) for key in ("wall", "others", "megabytes")}
+        | {"cpu": all_of_it}
+    )
 
 
 def _part(estimand: str) -> str | None:

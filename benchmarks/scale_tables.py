@@ -44,6 +44,7 @@ def tables(rows: dict[str, Row]) -> str:
             [(row["name"], *_costs(row)) for row in sorted(families, key=lambda row: row["cpu"])],
         ),
         _peers(rows),
+        _where(rows),
         END,
     ]
     return "\n\n".join(part for part in parts if part)
@@ -111,6 +112,15 @@ def _peers(rows: dict[str, Row]) -> str:
     return _table(
         ("10,000 patients x 3 arms x 500 draws", "CPU s", "wall s", "as used / warm, CPU", "MB"), found
     )
+
+
+def _where(rows: dict[str, Row]) -> str:
+    """Return where the time of scoring in memory goes, measured apart, in one thread."""
+    row = rows.get("peer parts")
+    if row is None:
+        return ""
+    parts = ", ".join(f"{name} {1e3 * seconds:.0f}" for name, seconds in row["parts"].items())
+    return f"Where it goes, in CPU milliseconds of one thread, each part alone: {parts} ({row['gigaflops']:.0f} Gflop/s)."
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

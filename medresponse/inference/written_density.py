@@ -39,12 +39,7 @@ def answer(
     own, work = np.empty(size), np.empty((7, 1 + p))
     variance, share, theta, towards, by_variance = work[0, :p], work[1, :p], work[2], work[3, :p], work[4, :p]
     gradient = out if what == 0 else np.empty(size)
-    of_scales, jacobian = scales(x, own, variance, table, numbers, scalars[5])
-    density = of_scales + jacobian
-    for row in range(len(table)):
-        first, m, z = table[row, 2], table[row, 3], place(table, row)
-        copy(x[z : z + m], towards[first : first + m])
-    density += coefficients(towards, variance, share, theta[1:], estimate, error)
+    density, jacobian = begun(x, own, work, table, numbers, estimate, error, scalars[5])
     rest_prior, likelihood = _outcome(
         x, own, gradient, theta, towards, work[5], work[6], means, around, rest, arms, weights, where, scalars
     )
@@ -58,18 +53,45 @@ def answer(
         for i in range(size):
             total += 0 * gradient[i]  # NaN where one is not finite
         return 0 if math.isfinite(total) else 3
-    for row in range(len(table)):
-        first, m, z = table[row, 2], table[row, 3], place(table, row)
-        own[z : z + m] = theta[1 + first : 1 + first + m]
-    out[:size] = own
-    out[size : size + p] = np.dot(turn, theta[1:])
+    jacobian += kept(out, own, work, table, turn, error) + x[size - 1]
     out[size + p] = own[size - 1] * scalars[1]
     out[size + p + 1] = scalars[2] + theta[0]
-    jacobian += x[size - 1]
-    for k in range(p):
-        jacobian += math.log(error[k] * share[k])
     out[size + p + 2] = density - likelihood - jacobian
     return 0
+
+
+@compiled  # type: ignore[untyped-decorator]
+def begun(
+    x: Any, own: Any, work: Any, table: Any, numbers: Any, estimate: Any, error: Any, information: float
+) -> tuple[float, float]:
+    """Write scales and coefficients; return the log density of all parts with, and the Jacobian of their scales.
+
+    Rows of `work`, of which there are five or more, of length 1 + coefficients: prior variances, sqrt(A) / w, one number and the
+    coefficients; the log-likelihood's derivatives in them and the derivatives in log A come later.
+    """
+    p = len(estimate)
+    variance, z = work[0, :p], work[3, :p]
+    of_scales, jacobian = scales(x, own, variance, table, numbers, information)
+    for row in range(len(table)):
+        first, m, at = table[row, 2], table[row, 3], place(table, row)
+        copy(x[at : at + m], z[first : first + m])
+    density = of_scales + jacobian + coefficients(z, variance, work[1, :p], work[2, 1:], estimate, error)
+    return density, jacobian
+
+
+@compiled  # type: ignore[untyped-decorator]
+def kept(out: Any, own: Any, work: Any, table: Any, turn: Any, error: Any) -> float:
+    """Write all variables and the layout's coefficients into `out`; return the log Jacobian of the coefficients' coordinates."""
+    size, p, jacobian = len(own), len(error), 0.0
+    theta = work[2, 1:]
+    for row in range(len(table)):
+        first, m, at = table[row, 2], table[row, 3], place(table, row)
+        own[at : at + m] = theta[first : first + m]
+    out[:size] = own
+    out[size : size + p] = np.dot(turn, theta)
+    for i in range(p):
+        jacobian += math.log(error[i] * work[1, i])
+    return jacobian
 
 
 @compiled  # type: ignore[untyped-decorator]

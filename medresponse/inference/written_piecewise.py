@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from medresponse.inference.row_kernels import piecewise
-from medresponse.inference.written_rows import begun, ended, from_rows, kept, normal, step, to_rows
+from medresponse.inference.written_density import begun, kept
+from medresponse.inference.written_rows import ended, from_rows, normal, step, to_rows
 
 _ALPHA_SD = 1.0
 _LOG_2 = math.log(2.0)

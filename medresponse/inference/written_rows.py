@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from medresponse.inference.row_kernels import canonical
-from medresponse.inference.written_density import coefficients, place, scales, slopes
+from medresponse.inference.written_density import begun, kept, slopes
 
 _INTERCEPT_SD = 2.0
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -61,28 +61,6 @@ def answer(
 def normal(x: float, mean: float, sd: float) -> float:
     """Return a normal log density."""
     return -0.5 * ((x - mean) / sd) ** 2 - math.log(sd) - _HALF_LOG_2PI
-
-
-@step  # type: ignore[untyped-decorator]
-def begun(
-    x: Any, own: Any, work: Any, table: Any, numbers: Any, estimate: Any, error: Any, information: float
-) -> tuple[float, float]:
-    """Write scales and coefficients; return the log density of all parts with, and the Jacobian of their scales.
-
-    Rows of `work`, shape (5, 1 + coefficient): prior variances, sqrt(A) / w, one and the coefficients; the log-likelihood's
-    derivatives in them and the derivatives in log A come later.
-    """
-    variance, share, theta = work[0], work[1], work[2]
-    of_scales, jacobian = scales(x, own, variance[: len(estimate)], table, numbers, information)
-    density = of_scales + jacobian
-    for row in range(len(table)):
-        first, m, z = table[row, 2], table[row, 3], place(table, row)
-        end = first + m
-        density += coefficients(
-            x[z : z + m], variance[first:end], share[first:end], theta[1 + first : 1 + end], estimate[first:end],
-            error[first:end],
-        )  # fmt: skip
-    return density, jacobian
 
 
 @step  # type: ignore[untyped-decorator]
@@ -142,18 +120,3 @@ def ended(
     for i in range(len(x)):
         finite &= math.isfinite(gradient[i])
     return 0 if finite else 3
-
-
-@step  # type: ignore[untyped-decorator]
-def kept(out: Any, own: Any, work: Any, table: Any, turn: Any, error: Any) -> float:
-    """Write all variables and the layout's coefficients into `out`; return the log Jacobian of the coefficients' coordinates."""
-    size, p, jacobian = len(own), len(error), 0.0
-    theta = work[2, 1:]
-    for row in range(len(table)):
-        first, m, z = table[row, 2], table[row, 3], place(table, row)
-        own[z : z + m] = theta[first : first + m]
-    out[:size] = own
-    out[size : size + p] = np.dot(turn, theta)
-    for i in range(p):
-        jacobian += math.log(error[i] * work[1, i])
-    return jacobian

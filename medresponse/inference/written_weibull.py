@@ -11,16 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.inference.written_rows import (
-    begun,
-    ended,
-    from_rows,
-    kept,
-    normal,
-    over_rows,
-    step,
-    to_rows,
-)
+from medresponse.inference.written_density import begun, kept
+from medresponse.inference.written_rows import ended, from_rows, normal, over_rows, step, to_rows
 
 _LEVEL_SD = 2.0
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.inference.written_rows import begun, ended, from_rows, kept, over_rows, step, to_rows
+from medresponse.inference.written_density import begun, kept
+from medresponse.inference.written_rows import ended, from_rows, over_rows, step, to_rows
 
 
 @step  # type: ignore[untyped-decorator]

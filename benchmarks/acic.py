@@ -72,7 +72,7 @@ leave-one-out weights, `stacked`, are specs of this package; the others are stoc
 BCF and BART (one model for both arms `_s`, one an arm `_t`), EconML's causal forest and linear double machine learning, and gradient
 boosting. R-hat is the largest of any parameter in any instance; of patients' effects it is the split one, of 95 in 100 at most the first
 figure, of all at most the second, then that of the average effect, each of the worst instance of those where draws of effects were looked at ({looked}).
-
+{otherwise}
 {table}
 
 What to hold against it. At these draws **{gated} of `hinges`, `trees` or `linear` passes this package's own diagnostics** (R-hat at most
@@ -102,12 +102,37 @@ def page() -> str:
     kept = json.loads(FILE.read_text(encoding="utf-8"))
     rows = pl.DataFrame(kept["instances"], infer_schema_length=None)
     text = PAGE.format(
-        table=markdown(pl.DataFrame(kept["summary"], infer_schema_length=None)), before=kept["before"],
-        looked=_looked(rows), gated=_gated(rows), average=_average(rows), seconds=_seconds(rows), short=_short(rows),
+        table=markdown(starred(pl.DataFrame(kept["summary"], infer_schema_length=None), rows)), before=kept["before"],
+        otherwise=otherwise(rows), looked=_looked(rows), gated=_gated(rows), average=_average(rows), seconds=_seconds(rows), short=_short(rows),
     )  # fmt: skip
     if kept["convergence"]:
         text += AGREEMENT.format(convergence=markdown(pl.DataFrame(kept["convergence"])))
     return text
+
+
+def otherwise(rows: pl.DataFrame) -> str:
+    """Say which rows were recorded with what the package does otherwise now; empty if none."""
+    parts = []
+    for (how,), own in _otherwise(rows).group_by("recorded_with", maintain_order=True):
+        names = ", ".join(f"`{name}`" for name in own["method"].unique(maintain_order=True))
+        parts.append(f"{names} ({how})")
+    if not parts:
+        return ""
+    return f"\n**Rows with a star are not what the package computes now**: {'; '.join(parts)}.\n"
+
+
+def starred(shown: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a table with a star behind the methods that `otherwise` names."""
+    old = pl.col("method").is_in(_otherwise(rows)["method"].unique().to_list())
+    return shown.with_columns(pl.when(old).then(pl.col("method") + " *").otherwise("method").alias("method"))
+
+
+def _otherwise(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows whose record says how they were made otherwise; those of a run of now say nothing."""
+    if "recorded_with" not in rows.columns:
+        return pl.DataFrame(schema={"method": pl.String, "recorded_with": pl.String})
+    known = rows.filter(pl.col("recorded_with").is_not_null())
+    return known.select("method", "recorded_with").sort("recorded_with", "method", descending=[True, False])
 
 
 def _looked(rows: pl.DataFrame) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.acic import markdown
+from benchmarks.acic import markdown, otherwise, starred
 from benchmarks.scenarios import SEEDS
 
 OURS = ("linear", "linear_pooled", "linear_over_time", "trees", "hinges", "stacked")
@@ -39,7 +39,7 @@ under times, `linear` is Weibull, `trees` and `hinges` are lognormal. The others
 an arm `_t`), EconML's causal forest and linear double machine learning, gradient boosting, least squares with every product
 of feature and treatment, and scikit-survival's Cox model with the same products, random survival forests and boosting, one an arm. All have four chains; how long they are is said in
 `benchmarks/scenarios.py` and `benchmarks/peers/scenarios.py`. CPU seconds are without compiling, on a machine that did other work.
-
+{otherwise}
 ## What to hold against it
 
 {wins}
@@ -75,13 +75,13 @@ whatever the prior, and least squares comes nearer only by the width of its inte
 def page(plain: Mapping[str, Any]) -> str:
     """Return docs/peers.md from what is kept."""
     rows = pl.DataFrame(plain["rows"], infer_schema_length=None)
-    shown = summary(rows)
+    shown = starred(summary(rows), rows)
     parts = []
     for (setting,), own in shown.group_by("setting", maintain_order=True):
         empty = [name for name in own.columns if own[name].null_count() == own.height]
         parts.append(f"## {setting}\n\n{markdown(own.drop('setting', *empty))}\n")
     return PAGE.format(
-        patients=plain["patients"], seeds=_seeds(rows), converged=CONVERGED, wins=_wins(rows), outcomes=_outcomes(rows),
+        patients=plain["patients"], seeds=_seeds(rows), otherwise=otherwise(rows), converged=CONVERGED, wins=_wins(rows), outcomes=_outcomes(rows),
         survival=_survival(rows), diverged=_diverged(rows), coverage=markdown(_coverage(rows)), linear=markdown(_linear(rows)),
         tables="\n".join(parts),
     )  # fmt: skip

@@ -23,9 +23,10 @@ _HEAD = """# Patients learned from real ones
 A learned generator makes patients like those of a cohort, to share where the real ones may not be. They have no truth beyond what
 was learned: they are refused wherever a causal score asks for one.
 
-    learned = mr.learn(medresponse.synthetic.learned.SequentialCart(), cohort, seed=1)
+    from medresponse.synthetic.learned import SequentialCart
+    learned = mr.learn(SequentialCart(), cohort, seed=1)
     made = learned.draw(500, seed=2)              # a cohort like any other, marked as made up
-    mr.assess_generator(medresponse.synthetic.learned.SequentialCart(), cohort, seed=1)
+    mr.assess_generator(SequentialCart(), cohort, seed=1)
 
 `GaussianCopula` learns margins and correlations, `SequentialCart` trees of each column on those before it, `DPCopula` a copula
 under differential privacy (extra `privacy`). Identifiers, dates, record numbers, free text, and columns that fewer than {known}

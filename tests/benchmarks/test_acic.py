@@ -1,4 +1,6 @@
-from benchmarks.acic import FILE, page
+import polars as pl
+
+from benchmarks.acic import FILE, otherwise, page, starred
 
 
 def test_the_page_is_what_its_command_prints():
@@ -8,3 +10,11 @@ def test_the_page_is_what_its_command_prints():
 
 def test_the_page_says_which_fits_do_not_converge():
     assert "passes this package's own diagnostics" in page()
+
+
+def test_rows_recorded_with_another_sampler_are_named_and_starred_until_they_are_run_again():
+    rows = pl.DataFrame({"method": ["trees", "hinges"], "recorded_with": ["another sampler", None]})
+    assert starred(rows, rows)["method"].to_list() == ["trees *", "hinges"]
+    assert "`trees` (another sampler)" in otherwise(rows) and "hinges" not in otherwise(rows)
+    again = rows.select("method")
+    assert otherwise(again) == "" and starred(again, again)["method"].to_list() == ["trees", "hinges"]

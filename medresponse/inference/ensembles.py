@@ -41,10 +41,12 @@ class Ranks:
     def threshold(self, number: int, cut: int) -> float:
         """Return the middle between the training values on both sides of a split.
 
-        The average patient's value of an indicator is then that of its more frequent level.
+        The average patient's value of an indicator is then that of its more frequent level. Values too close to have a number
+        between them are told apart by the lower one: a patient at the threshold goes left.
         """
-        levels = self._levels[number]
-        return float((levels[cut] + levels[cut + 1]) / 2)
+        below, above = self._levels[number][cut : cut + 2].tolist()
+        middle = (below + above) / 2
+        return float(middle if middle < above else below)
 
 
 class Ensemble:
@@ -74,20 +76,10 @@ class Ensemble:
     ) -> None:  # fmt: skip
         from medresponse.inference.tree_moves import draw_trees  # which imports numba
 
-        kinds = (
-            "f8[1]",
-            "f8[1]",
-            "f8[1]",
-            "i4[2]",
-            "f8[1]",
-            "f8[1]",
-            "i8",
-            *["i4[2]"] * 4,
-            "f8[2]",
-            "i4[2]",
-            "f8[2]",
-        )
-        self._draw = compiled(draw_trees, "rng", *kinds, "i8[1]", "b1[1]")
+        numbers, nodes = 3 * ["f8[1]"], 4 * ["i4[2]"]
+        self._draw = compiled(
+            draw_trees, "rng", *numbers, "i4[2]", *numbers[:2], "i8", *nodes, "f8[2]", "i4[2]", "f8[2]", "i8[1]", "b1[1]"
+        )  # fmt: skip
         n, trees = len(columns), prior.trees
         self._prior, self._positions, self._rng = prior, positions, rng
         self._ranks = Ranks(columns, positions)

@@ -56,8 +56,8 @@ class Gibbs:
     moves : int
         Births, deaths and changes of products of hinges a sweep.
     passes : int
-        Times that every tree is drawn in a sweep, by one birth, death or change of a split each. With few patients this is
-        the cheap part of a sweep; where the residual is small, chains need many.
+        Times that every tree is drawn in a sweep, by one proposed birth, death or change of a split each. With few patients
+        this is the cheap part of a sweep; where the residual is small, chains need many.
     """
 
     draws: int = 500

@@ -54,7 +54,8 @@ def prior_trees(
     for name, prior in plan:
         assert trees is not None
         positions, weights = splittable(prepared.encoding, trees.blocks, with_score=name == "prognostic")
-        every = [prior_nodes(prior, columns, positions, weights, unit=unit, rng=rng) for _ in range(draws)]
+        ranks = Ranks(columns, positions)
+        every = [prior_nodes(prior, ranks, positions, weights, unit=unit, rng=rng) for _ in range(draws)]
         column = stack_nodes([c for c, _ in every], "column")
         value = stack_nodes([v for _, v in every], "value")
         mean = Forest(column, value, prior.trees).values(columns).mean(axis=0)
@@ -74,12 +75,23 @@ def prior_trees(
 
 
 def prior_nodes(
-    prior: SumOfTrees, columns: np.ndarray, positions: np.ndarray, weights: np.ndarray, *, unit: float,
+    prior: SumOfTrees, ranks: Ranks, positions: np.ndarray, weights: np.ndarray, *, unit: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return column and value of each node of one sum of trees from its prior, in the order of `features.Forest`."""
-    leaf_sd = prior.scale * unit / np.sqrt(prior.trees)
-    ranks, chances = Ranks(columns, positions), np.cumsum(weights)
+    """Return column and value of each node of one sum of trees from its prior, in the order of `features.Forest`.
+
+    Parameters
+    ----------
+    prior : SumOfTrees
+    ranks : Ranks
+        Of the training patients' values in the columns that may be split on.
+    positions, weights : numpy.ndarray
+        These columns and their prior probabilities, as `splittable` returns them.
+    unit : float
+        The family's `latent_sd`.
+    rng : numpy.random.Generator
+    """
+    leaf_sd, chances = prior.scale * unit / np.sqrt(prior.trees), np.cumsum(weights)
     trees = [_prior_tree(prior, ranks.codes, chances, rng) for _ in range(prior.trees)]
     split_columns, values = [], []
     for depth in range(max(len(tree) for tree in trees)):

@@ -62,8 +62,8 @@ class Trees:
         `blocks`: what a line and a tree share could not be told apart.
     prognostic : SumOfTrees
     predictive : SumOfTrees, optional
-        Of each contrast, shrunk harder by default: a quarter of the trees, half the scale, and half of the trees have
-        no split. None for no effect modification by these blocks.
+        Of each contrast, shrunk harder by default: a quarter of the trees, half the scale, and at least half of the
+        trees have no split. None for no effect modification by these blocks.
     """
 
     blocks: tuple[str, ...]

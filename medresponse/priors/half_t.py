@@ -16,7 +16,16 @@ HALF_T_BEND = math.pi / 2  # square of the slope at zero
 
 
 def half_t(name: str, df: float, **kwargs: Any) -> Any:
-    """Add a half-t variable of scale 1."""
+    """Add a half-t variable of scale 1 to the current PyMC model and return it.
+
+    Parameters
+    ----------
+    name : str
+    df : float
+        Degrees of freedom.
+    **kwargs
+        Of the PyMC variable, such as ``shape`` and ``dims``.
+    """
     import pymc as pm
 
     return pm.HalfStudentT(name, nu=df, sigma=1.0, default_transform=_near_normal(), **kwargs)

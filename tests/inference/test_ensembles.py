@@ -14,7 +14,7 @@ from medresponse.cohort import Schema, cohort_from_frame
 from medresponse.core.codec import from_plain
 from medresponse.features import Forest
 from medresponse.inference import gibbs as gibbs_module
-from medresponse.inference.ensembles import Ensemble
+from medresponse.inference.ensembles import Ensemble, Ranks
 from medresponse.inference.prior import prior_fit
 from medresponse.inference.prior_trees import prior_nodes
 from medresponse.model import ModelSpec, SumOfTrees, Trees, prepare
@@ -60,6 +60,7 @@ def _shape(column: np.ndarray, trees: int) -> list[float]:
 def test_without_data_the_sampler_draws_from_the_prior(prior: SumOfTrees) -> None:
     columns, weights, rng = mixed_columns(40), np.array([0.5, 0.3, 0.2]), np.random.default_rng(1)
     ensemble, residual = ensemble_of(prior, columns, weights=weights), np.zeros(40)
+    ranks = Ranks(columns, np.arange(3))
     sampled, values = [], []
     for _ in range(2500):
         ensemble.sweep(residual, np.full(40, 1e-12))
@@ -67,7 +68,7 @@ def test_without_data_the_sampler_draws_from_the_prior(prior: SumOfTrees) -> Non
         values.append(ensemble.function()[0])
     drawn = np.array(
         [
-            _shape(prior_nodes(prior, columns, np.arange(3), weights, unit=1.0, rng=rng)[0], prior.trees)
+            _shape(prior_nodes(prior, ranks, np.arange(3), weights, unit=1.0, rng=rng)[0], prior.trees)
             for _ in range(300)
         ]
     )
@@ -169,6 +170,15 @@ def test_array_forests_score_what_the_sampler_holds() -> None:
     np.testing.assert_allclose(residual, target - fitted, atol=1e-8)
 
 
+@pytest.mark.parametrize("low", [1.0, np.nextafter(1.0, 2.0), -3.0])
+def test_values_without_a_number_between_them_are_told_apart(low: float) -> None:
+    """Halves are rounded to even: for one of two neighbours in a row the middle is the upper one."""
+    high = np.nextafter(low, np.inf)
+    threshold = Ranks(np.array([[high], [low], [high]]), np.array([0])).threshold(0, 0)
+    scored = Forest(np.array([[0, -1, -1]]), np.array([[threshold, -1.0, 1.0]]), 1)
+    np.testing.assert_array_equal(scored.values(np.array([[low], [high]]))[:, 0], [-1.0, 1.0])
+
+
 def test_trees_that_outgrow_their_room_get_more() -> None:
     columns = np.random.default_rng(2).standard_normal((300, 3))
     prior = SumOfTrees(trees=3, grow=0.9, depth_penalty=0.5, min_patients=2)
@@ -190,7 +200,8 @@ def test_without_a_feature_to_split_on_trees_are_leaves() -> None:
     ensemble = ensemble_of(prior, np.ones((20, 1)), positions=nothing, weights=np.zeros(0))
     for _ in range(20):
         ensemble.sweep(np.zeros(20), np.ones(20))
-    drawn = prior_nodes(prior, np.ones((20, 1)), nothing, np.zeros(0), unit=1.0, rng=np.random.default_rng(1))
+    ranks = Ranks(np.ones((20, 1)), nothing)
+    drawn = prior_nodes(prior, ranks, nothing, np.zeros(0), unit=1.0, rng=np.random.default_rng(1))
     assert (ensemble.nodes()[0] == -1).all() and (drawn[0] == -1).all()
 
 

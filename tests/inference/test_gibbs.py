@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -272,6 +273,19 @@ def test_each_feature_is_as_likely_to_be_split_on_as_any_other() -> None:
     positions, weights = gibbs_module.splittable(prepared.encoding, ("history",), with_score=False)
     assert [prepared.encoding.column_labels[i] for i in positions] == ["first", "second", "sex"]
     np.testing.assert_allclose(weights, 1 / 3)
+
+
+def test_columns_of_one_categorical_feature_share_its_chance_and_products_have_none() -> None:
+    encoding: Any = SimpleNamespace(
+        column_features=(("age",), ("stage",), ("stage",), ("stage",), ("bmi",), ("age", "stage"), ()),
+        column_blocks=("history", "history", "history", "history", "lifestyle", "history", "propensity"),
+    )
+    positions, weights = gibbs_module.splittable(encoding, ("history",), with_score=False)
+    assert positions.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(weights, np.array([3, 1, 1, 1]) / 6)
+    positions, weights = gibbs_module.splittable(encoding, ("history",), with_score=True)
+    assert positions.tolist() == [0, 1, 2, 3, 6]
+    np.testing.assert_allclose(weights, np.array([3, 1, 1, 1, 3]) / 9)
 
 
 def test_the_prior_of_a_sum_of_trees_has_the_stated_spread() -> None:

@@ -32,6 +32,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.peers.effects import split_rhat
+from benchmarks.tables import markdown
 
 FILE = Path(__file__).with_suffix(".json")
 INSTANCES = tuple(range(1, 11))
@@ -42,7 +43,9 @@ _FLAT = 1e-6  # a standard deviation of true effects below this is rounding
 def main(arguments: list[str]) -> None:
     """Run specs or print the table."""
     if arguments == ["page"]:
-        print(page(), end="")
+        from benchmarks.acic_page import page
+
+        print(page(json.loads(FILE.read_text(encoding="utf-8"))), end="")
         return
     action, folder, names = arguments[0], Path(arguments[1]), arguments[2:]
     logging.disable(logging.WARNING)
@@ -56,147 +59,6 @@ def main(arguments: list[str]) -> None:
             converge(folder, i)
     else:
         table(folder)
-
-
-PAGE = """# Heterogeneous effects beside other tools
-
-Printed by `python -m benchmarks.acic page` from `benchmarks/acic.json`; `make bench-acic` makes that file again. The ten ACIC 2016
-instances of causallib 0.10: 4,802 patients, covariates of a real cohort one-hot to 79 columns, simulated treatments and outcomes,
-scored in sample against the true conditional effects. Eight instances have effects that vary, two the same effect for everybody.
-`sqrt(PEHE)` is the root mean squared error of patients' effects, `over sd(tau)` that divided by the effects' standard
-deviation, coverage and width are those of 95% intervals for individual effects, and the last columns are of the outcome under the
-treatment not received. CPU seconds are of one instance, means over the ten; no method sees the truth.
-
-`hinges`, `trees`, `linear`, `linear_propensity` (`linear` with a propensity score's line and curve) and the mixture of the first three by
-leave-one-out weights, `stacked`, are specs of this package; the others are stochtree's
-BCF and BART (one model for both arms `_s`, one an arm `_t`), EconML's causal forest and linear double machine learning, and gradient
-boosting. R-hat is the largest of any parameter in any instance; of patients' effects it is the split one, of 95 in 100 at most the first
-figure, of all at most the second, then that of the average effect, each of the worst instance of those where draws of effects were looked at ({looked}).
-{otherwise}
-{table}
-
-What to hold against it. At these draws **{gated} of `hinges`, `trees` or `linear` passes this package's own diagnostics** (R-hat at most
-1.01): chains find different terms, the figures are of all pooled, and a clinician report from such a fit is refused.{short} `hinges` was
-developed with these instances at hand. {average} The linear spec has the largest error of effects and its intervals miss:
-what confounds these patients is not linear in their features. {seconds} Sampling is under one of these seconds, half is the model of
-features by which missing values of new patients are imputed. The mixture puts nearly all its weight on hinges and costs what
-its three parts cost. Ten instances of one cohort's covariates are one kind of truth; surfaces of steps and polynomials are what
-products of hinges are good at. Other work ran on the machine: CPU seconds compare methods within a factor, no finer. {before}
-"""
-
-AGREEMENT = """
-## Do chains of hinges agree on what a report uses?
-
-{convergence}
-
-They do not: at the draws of the table above, and for half as many sweeps again, chains disagree on most patients' effects, on some of
-them altogether, and the worst R-hat need not fall as a run goes on (a chain finds a term that the others have not). The diagnostics
-ask for an effective size of 400; if it grows with the sweeps, the median patient needs several times the 60 CPU seconds an
-instance that were aimed at, and the worst patient far more. Nothing is loosened for that: the gate is the same, and reports from these
-fits are refused.
-"""
-
-
-def page() -> str:
-    """Return docs/acic.md from what is kept."""
-    kept = json.loads(FILE.read_text(encoding="utf-8"))
-    rows = pl.DataFrame(kept["instances"], infer_schema_length=None)
-    text = PAGE.format(
-        table=markdown(starred(pl.DataFrame(kept["summary"], infer_schema_length=None), rows)), before=kept["before"],
-        otherwise=otherwise(rows), looked=_looked(rows), gated=_gated(rows), average=_average(rows), seconds=_seconds(rows), short=_short(rows),
-    )  # fmt: skip
-    if kept["convergence"]:
-        text += AGREEMENT.format(convergence=markdown(pl.DataFrame(kept["convergence"])))
-    return text
-
-
-def otherwise(rows: pl.DataFrame) -> str:
-    """Say which rows were recorded with what the package does otherwise now; empty if none."""
-    parts = []
-    for (how,), own in _otherwise(rows).group_by("recorded_with", maintain_order=True):
-        names = ", ".join(f"`{name}`" for name in own["method"].unique(maintain_order=True))
-        parts.append(f"{names} ({how})")
-    if not parts:
-        return ""
-    return f"\n**Rows with a star are not what the package computes now**: {'; '.join(parts)}.\n"
-
-
-def starred(shown: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a table with a star behind the methods that `otherwise` names."""
-    old = pl.col("method").is_in(_otherwise(rows)["method"].unique().to_list())
-    return shown.with_columns(pl.when(old).then(pl.col("method") + " *").otherwise("method").alias("method"))
-
-
-def _otherwise(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose record says how they were made otherwise; those of a run of now say nothing."""
-    if "recorded_with" not in rows.columns:
-        return pl.DataFrame(schema={"method": pl.String, "recorded_with": pl.String})
-    known = rows.filter(pl.col("recorded_with").is_not_null())
-    return known.select("method", "recorded_with").sort("recorded_with", "method", descending=[True, False])
-
-
-def _looked(rows: pl.DataFrame) -> str:
-    """Say of which methods and instances R-hat of effects is known."""
-    known = rows.filter(pl.col("effect_rhat").is_not_null())
-    every, some = [], []
-    for (method,), own in known.sort("method", "instance").group_by("method", maintain_order=True):
-        if own.height == len(INSTANCES):
-            every.append(f"`{method}`")
-        else:
-            some.append(f"`{method}` on {', '.join(str(i) for i in own['instance'])}")
-    parts = [f"all of {', '.join(every)}"] if every else []
-    return "; ".join([*parts, *some])
-
-
-def _gated(rows: pl.DataFrame) -> str:
-    """Count fits of which no parameter has an R-hat above the diagnostics' limit."""
-    own = rows.filter(pl.col("method").is_in(STACK))
-    passed = own.filter(pl.col("rhat") <= 1.01).height
-    return f"{passed} of {own.height} fits" if passed else "no fit"
-
-
-def _short(rows: pl.DataFrame) -> str:
-    """Say how far chains of the linear spec agree on what is scored."""
-    own = rows.filter((pl.col("method") == "linear") & pl.col("effect_rhat_95").is_not_null())
-    if not own.height:
-        return ""
-    return (
-        " Of `linear` the chains are only short: on what is scored they agree, with an R-hat of at most "
-        f"{own['effect_rhat_95'].max():.2f} of 95 in 100 effects and {own['average_rhat'].max():.2f} of their average."
-    )
-
-
-def _average(rows: pl.DataFrame) -> str:
-    """Say whose average effect is nearest, and what a propensity score does for the linear spec."""
-    means = dict(rows.group_by("method").agg(pl.col("ate_error").mean()).iter_rows())
-    own = (*STACK, "linear_propensity", "stacked")
-    best = min((name for name in means if name not in own), key=lambda name: means[name])
-    text = f"The average effect is off by {means['hinges']:.2f} in the mean under `hinges`, {means[best]:.2f} under the best peer (`{best}`)"
-    text += f" and {means['linear']:.2f} under `linear`, more than under any other method."
-    if "linear_propensity" in means:
-        text += (
-            f" A propensity score does not mend that ({means['linear_propensity']:.2f}): its log odds are linear in the very columns that the spec has, "
-            "so that only their curve is new."
-        )
-    return text
-
-
-def _seconds(rows: pl.DataFrame) -> str:
-    """Say what the linear spec takes."""
-    own = rows.filter(pl.col("method") == "linear").sort("instance")["cpu_seconds"].to_list()
-    rest = own[1:]
-    return (
-        f"It takes {sum(own) / len(own):.1f} CPU seconds an instance: {own[0]:.1f} the first, which loads what the others find loaded, "
-        f"{min(rest):.1f} to {max(rest):.1f} the others."
-    )
-
-
-def markdown(shown: pl.DataFrame) -> str:
-    """Return a table of two decimals in Markdown."""
-    rows = [shown.columns, ["---"] * shown.width]
-    for row in shown.iter_rows():
-        rows.append(["" if v is None else f"{v:.2f}" if isinstance(v, float) else str(v) for v in row])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def specs() -> dict[str, tuple[Any, Any]]:

@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.acic import markdown
 from benchmarks.peers.effects import kept
+from benchmarks.tables import markdown
 
 FILE = Path(__file__).with_suffix(".json")
 PATIENTS = 500

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.acic import markdown, otherwise, starred
 from benchmarks.scenarios import SEEDS
+from benchmarks.tables import markdown, otherwise, starred
 
 OURS = ("linear", "linear_pooled", "linear_over_time", "trees", "hinges", "stacked")
 CONVERGED = 1.05  # largest R-hat of the average effect, and of 95 in 100 individual effects

@@ -29,6 +29,7 @@ _PUBLIC = {
     "check_prior": "medresponse.prior_check",
     "compare_specs": "medresponse.comparison",
     "compare_fits": "medresponse.comparison",
+    "mix_draws": "medresponse.comparison",
     "plan": "medresponse.inference",
     "fit": "medresponse.inference",
     "save_fit": "medresponse.inference",
@@ -93,6 +94,7 @@ __all__ = [
     "learn",
     "load_fit",
     "load_schema",
+    "mix_draws",
     "model",
     "pairwise",
     "plan",
@@ -136,7 +138,7 @@ if TYPE_CHECKING:
         validation,
     )
     from medresponse.cohort import cohort_from_frame, load_schema
-    from medresponse.comparison import compare_fits, compare_specs
+    from medresponse.comparison import compare_fits, compare_specs, mix_draws
     from medresponse.cross_validation import validate
     from medresponse.decisions import decide
     from medresponse.inference import Gibbs, Numpyro, Nuts, PymcNuts, fit, load_fit, plan, save_fit

@@ -19,7 +19,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +236,6 @@ PEERS: dict[str, Callable[..., dict[str, np.ndarray]]] = {
     "linear_dml": linear_dml, "gb_s": gb_s, "gb_t": gb_t, "causal_forest": causal_forest, "bcf": bcf,
     "bart_s": bart_s, "bart_t": bart_t,
 }  # fmt: skip
-VERSIONS = {name: version(name) for name in ("causallib", "econml", "scikit-learn", "stochtree")}
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), sys.argv[2:])

@@ -121,10 +121,6 @@ class Formatter:
         """Return ``83%``, ``<1%`` or ``>99%``."""
         return self.language.say("number.percent", value=self.count_of_100(probability))
 
-    def signed_per_100(self, difference: float) -> str:
-        """Return a difference between two probabilities as signed whole patients of 100: ``+9``, ``−3``, ``0``."""
-        return self.signed(100.0 * difference, 1.0)
-
     def amount(self, value: float, step: float) -> str:
         """Return a value rounded to `step` (a power of ten)."""
         return self.language.number(rounded(value, step))

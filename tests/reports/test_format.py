@@ -94,8 +94,6 @@ def test_an_amount_above_zero_is_never_printed_as_zero(fmt: Formatter, value: fl
 def test_no_number_has_a_hyphen_for_a_minus(fmt: Formatter, value: float, digits: int) -> None:
     written = [fmt.plain_number(value), fmt.statistic(value, digits), fmt.quantity(value, "mm"),
                fmt.fixed(value, 3), fmt.amount(value, 10.0), fmt.signed(value, 0.1)]  # fmt: skip
-    if abs(value) <= 1:
-        written.append(fmt.signed_per_100(value))
     for text in written:
         assert "-" not in text and "e" not in text.removesuffix(" mm")
         assert text.startswith(MINUS) <= (value < 0)

@@ -118,7 +118,7 @@ class Ensemble:
         return np.asarray(np.take_along_axis(self._value, self._leaf, axis=1).sum(axis=0))
 
     def nodes(self, *, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Return column and value of each node, in the order of `features.Forest`.
+        """Return column and value of each node, both of shape (node,), in the order of `features.Forest`.
 
         Columns are those of the encoding, `shift` is added to the sum.
         """

@@ -28,7 +28,27 @@ class Entry:
 
 @dataclass(frozen=True)
 class Gain:
-    """What adding a column to a state does: to the log marginal likelihood, and to the inverse and the solution."""
+    """What adding a column to a state does.
+
+    Parameters
+    ----------
+    log : float
+        What the log marginal likelihood gains.
+    values : numpy.ndarray
+        The column, shape (patient,).
+    cross : numpy.ndarray
+        Its products with the columns that are in, summed over patients by the precision of their errors, shape (column,).
+    square, with_target : float
+        Such sums of its squares, and of its products with the target.
+    solved : numpy.ndarray
+        Coefficients of its own ridge regression on the columns that are in, under their priors, shape (column,).
+    schur : float
+        Posterior precision of its coefficient: what that regression leaves of it, and the prior precision.
+    coefficient : float
+        Posterior mean of its coefficient.
+    precision : float
+        Prior precision of its coefficient.
+    """
 
     log: float
     values: np.ndarray
@@ -43,6 +63,13 @@ class Gain:
 
 class State:
     """Columns with normal priors and a target they are to explain; the first columns always stay.
+
+    Parameters
+    ----------
+    fixed : numpy.ndarray
+        Columns that always stay, shape (patient, column).
+    fixed_precision : numpy.ndarray
+        Prior precisions of their coefficients.
 
     Attributes
     ----------
@@ -73,7 +100,7 @@ class State:
         return self._rows[: len(self)]
 
     def aim(self, target: np.ndarray, weight: np.ndarray) -> None:
-        """Set what is to be explained and the precision of each patient's error."""
+        """Set what is to be explained and the precision of each patient's error, both of shape (patient,)."""
         same = len(self._gram) == len(self) and np.array_equal(weight, self._weight)
         if not same and len(self._gram) == len(self) and np.ptp(weight) == 0 and np.ptp(self._weight) == 0:
             self._gram *= weight[0] / self._weight[0]
@@ -160,7 +187,17 @@ class State:
         self, values: np.ndarray, precision: float, *, kept: np.ndarray | None = None,
         inverse: np.ndarray | None = None, solution: np.ndarray | None = None,
     ) -> Gain:  # fmt: skip
-        """Return what adding a column does to the state, or to one of some of its columns."""
+        """Return what adding a column does to the state, or to one of some of its columns.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            The column, shape (patient,).
+        precision : float
+            Prior precision of its coefficient.
+        kept, inverse, solution : numpy.ndarray, optional
+            Which columns are in, and inverse and solution of these, as `without` returns them; all three or none.
+        """
         weighted = self._weight * values
         cross = self.rows @ weighted
         if kept is not None:

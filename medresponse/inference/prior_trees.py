@@ -29,6 +29,19 @@ def prior_trees(
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return draws by name as a chain of `sample_trees` holds them, shape (draw, ...).
 
+    Parameters
+    ----------
+    spec : ModelSpec
+        With trees or hinges.
+    prepared : Prepared
+        Of which the first completed data set is used.
+    treatment_idx : numpy.ndarray
+        Shape (patient,).
+    groups : dict
+        Grouping column -> index of each patient's group.
+    draws : int
+    rng : numpy.random.Generator
+
     Raises
     ------
     SpecError
@@ -78,7 +91,7 @@ def prior_nodes(
     prior: SumOfTrees, ranks: Ranks, positions: np.ndarray, weights: np.ndarray, *, unit: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return column and value of each node of one sum of trees from its prior, in the order of `features.Forest`.
+    """Return column and value of each node of one sum of trees from its prior, shape (node,), in the order of `features.Forest`.
 
     Parameters
     ----------

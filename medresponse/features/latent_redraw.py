@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from medresponse.features.latent_dense import Dense, draw_parameters
+from medresponse.features.latent_dense import SWEEPS_NEW, Dense, draw_parameters
 from medresponse.features.readings import Readings
 
 SWEEPS = 4
@@ -44,12 +44,17 @@ class Given:
     ----------
     completed : numpy.ndarray
         Completed codes to start from, shape (imputation, patient, feature).
+    mean, covariance : numpy.ndarray
+        Of the features' latents, from which those behind the completed codes start: shapes (imputation, latent) and
+        (imputation, latent, latent).
     likelihoods : sequence of callables
         One an imputation: from positions of patients (row,) and codes (row, candidate, feature) to the log-likelihoods of their
         outcomes, shape (row, candidate).
     """
 
     completed: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
     likelihoods: Sequence[Likelihood]
 
     def of(self, own: np.ndarray) -> Given:
@@ -59,7 +64,9 @@ class Given:
         def among(likelihood: Likelihood) -> Likelihood:
             return lambda rows, codes: likelihood(position[rows], codes)
 
-        return Given(self.completed[:, own], [among(one) for one in self.likelihoods])
+        return Given(
+            self.completed[:, own], self.mean, self.covariance, [among(one) for one in self.likelihoods]
+        )
 
 
 def redraw_dense(
@@ -76,8 +83,9 @@ def redraw_dense(
     """
     keep = readings.n_latents
     means, covariances, completed = [], [], []
-    for start, likelihood in zip(given.completed, given.likelihoods, strict=True):
-        chain = _Chain(readings, companions, start, likelihood, shifts, rng)
+    for m, likelihood in enumerate(given.likelihoods):
+        latents = _latents_of(readings, given.completed[m], given.mean[m], given.covariance[m], shifts, rng)
+        chain = _Chain(readings, companions, latents, likelihood, shifts, rng)
         for _ in range(SWEEPS):
             mean, covariance = draw_parameters(chain.state.z, rng)
             chain.sweep(mean, covariance)
@@ -87,26 +95,45 @@ def redraw_dense(
     return np.array(means), np.array(covariances), np.array(completed)
 
 
+def _latents_of(
+    readings: Readings, codes: np.ndarray, mean: np.ndarray, covariance: np.ndarray, shifts: Mapping[int, float],
+    rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """Draw the latents behind completed codes, unshifted, shape (patient, latent), at given parameters.
+
+    Independent ones would not do: what rare levels of two features say of their correlation is forgotten at once, and comes
+    back over dozens of sweeps.
+    """
+    unshifted = codes.copy()
+    for i, shift in shifts.items():
+        if readings.encoding.features[i].type == "continuous":
+            unshifted[readings.missing[:, i], i] -= shift
+    exact = Dense(Readings(readings.encoding, unshifted), np.empty((len(codes), 0)))
+    size = (len(codes), readings.n_latents)
+    exact.start(rng.random(size))
+    precision = np.linalg.inv(covariance)
+    for _ in range(SWEEPS_NEW):
+        exact.sweep(mean, precision, rng.random(size))
+    for i, shift in shifts.items():
+        if readings.encoding.features[i].type != "continuous":
+            j = readings.first[i]
+            exact.z[readings.missing[:, i], j] -= shift * np.sqrt(covariance[j, j])
+    return exact.z
+
+
 class _Chain:
     """Gibbs state of one imputation: latents, and the completed codes that are read off them."""
 
     def __init__(
-        self, readings: Readings, companions: np.ndarray, start: np.ndarray, likelihood: Likelihood,
+        self, readings: Readings, companions: np.ndarray, latents: np.ndarray, likelihood: Likelihood,
         shifts: Mapping[int, float], rng: np.random.Generator,
     ) -> None:  # fmt: skip
-        self.readings, self.codes, self._likelihood, self._rng = readings, start, likelihood, rng
+        self.readings, self.codes, self._likelihood, self._rng = readings, readings.codes, likelihood, rng
         self._shifts = shifts
-        first = Dense(Readings(readings.encoding, start), companions)
-        first.start(
-            rng.random((len(first.z), first.z.shape[1]))
-        )  # latents that say what the completed codes do
-        for i, shift in shifts.items():
-            if readings.encoding.features[i].type == "continuous":
-                first.z[readings.missing[:, i], readings.first[i]] -= shift
         self.state = Dense(readings, companions)
-        self.state.z[:] = first.z
+        self.state.z[:, : readings.n_latents] = latents
         self._open = [np.flatnonzero(readings.drawn[:, i]) for i in range(len(readings.slices))]
-        most = max((len(rows) for rows in self._open), default=1) * start.shape[1]
+        most = max((len(rows) for rows in self._open), default=1) * self.codes.shape[1]
         self._candidates = min(CANDIDATES, max(_FEWEST, _NUMBERS // max(most, 1)))
 
     def sweep(self, mean: np.ndarray, covariance: np.ndarray) -> None:

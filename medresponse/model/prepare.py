@@ -191,7 +191,9 @@ def redrawn(
         One an imputation, as `features.Given` takes them.
     seed : int
     """
-    given = Given(prepared.codes, likelihoods)
+    mean, covariance = prepared.imputer.mean, prepared.imputer.covariance
+    assert covariance is not None  # a low-rank one is of more features than are redrawn
+    given = Given(prepared.codes, mean, covariance, likelihoods)
     nothing = np.empty((cohort.n, 0))
     imputer, codes = _impute(spec, cohort, prepared.encoding, nothing, len(prepared.codes), seed, given)
     groups = group_indices(prepared.layout, cohort)
@@ -204,13 +206,15 @@ def complete_patients(
 ) -> tuple[Prepared, Cohort, Arrays] | None:
     """Return the patients whose features are all known exactly, as one data set, with their cohort and outcomes.
 
-    None where they are fewer than half of all, or not more than two a coefficient: too few to learn the model from.
+    None where they are fewer than half of the patients of some arm, or not more than two a coefficient: too few to learn
+    the model from. (Where a feature was read in one arm alone, the effect of the other would be drawn from its prior.)
     """
     whole = ~np.isnan(prepared.encoding.codes(cohort)).any(axis=1)
     errors = prepared.encoding.errors(cohort)
     if errors is not None:
         whole &= ~(np.nan_to_num(errors) > 0).any(axis=1)
-    if whole.sum() < max(cohort.n / 2, 2 * prepared.layout.n_coefficients + 1):
+    arms = [whole[cohort.treatment_idx == arm] for arm in np.unique(cohort.treatment_idx)]
+    if min(arm.mean() for arm in arms) < 0.5 or whole.sum() <= 2 * prepared.layout.n_coefficients:
         return None
     own = cohort.where(whole)
     outcomes = {name: value[whole] if np.ndim(value) else value for name, value in observed.items()}

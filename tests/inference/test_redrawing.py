@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from medresponse.cohort import Cohort
@@ -106,6 +107,18 @@ def test_where_few_patients_are_complete_the_joint_imputations_are_fitted_first(
         (3, 90, APART)
     ] * 2
     np.testing.assert_array_equal(sampler.asked[0][0].codes, prepared.codes)
+
+
+def test_an_arm_in_which_a_feature_was_hardly_read_is_not_left_to_the_prior() -> None:
+    cohort = trial_of(90)
+    first = cohort.treatment_idx == 0
+    unread = pl.Series(first & (np.cumsum(first) > 0.4 * first.sum()))
+    lopsided = replace(
+        cohort, table=cohort.table.with_columns(age=pl.when(unread).then(None).otherwise(pl.col("age")))
+    )
+    prepared, observed = prepare(SPEC, lopsided, outcome="os", seed=1), cohort.outcome("os")
+    assert unread.mean() < 0.5 and complete_patients(SPEC, prepared, cohort, observed) is not None
+    assert complete_patients(SPEC, prepared, lopsided, observed) is None
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_other_values(incomplete: Cohort) -> None:

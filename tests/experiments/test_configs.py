@@ -57,6 +57,12 @@ def test_every_family_config_is_its_dataclass_and_nothing_else(path):
     assert plain == to_plain(family)
 
 
+@pytest.mark.parametrize("path", sorted((CONF / "engine").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_engine_config_holds_all_that_may_be_set_with_its_default(path):
+    plain = load_yaml(path.read_text(encoding="utf-8"))
+    assert plain == to_plain(from_plain(Engine, {"kind": plain["kind"]}, path="engine"))
+
+
 @pytest.mark.parametrize("path", sorted((CONF / "source").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_source_schema_decodes(path):
     plain = load_yaml(path.read_text(encoding="utf-8"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import combinations
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,16 +53,25 @@ def test_a_column_added_and_taken_out_leaves_what_a_fresh_solution_gives() -> No
         assert gain.log == pytest.approx(after - before, rel=1e-9)
         before = after
     grown = state.worth()
+    kept, inverse, solution = state.without(1)
+    beside = state.gain(extra[1], 1.5, kept=kept, inverse=inverse, solution=solution)
     state.remove(1)
     without = evidence(state.rows, state.precision)
     assert grown[1] == pytest.approx(before - without, rel=1e-9)
     again = state.gain(extra[1], 1.5)
     assert again.log == pytest.approx(before - without, rel=1e-9)
     np.testing.assert_allclose(state.worth(again)[[0, 2, 1]], grown, rtol=1e-9)
-    inverse, solution = state.inverse.copy(), state.solution.copy()
-    state.solve()
-    np.testing.assert_allclose(inverse, state.inverse, atol=1e-10)
+    assert beside.log == pytest.approx(again.log, rel=1e-9)
+    np.testing.assert_allclose(beside.solved, again.solved, atol=1e-10)
+    fresh = np.linalg.inv((state.rows * weight) @ state.rows.T + np.diag([0.1, 0.2, 0.5, 2.5]))
+    np.testing.assert_allclose(state.inverse, fresh, atol=1e-10)
+    np.testing.assert_allclose(state.solution, fresh @ state.rows @ (weight * target), atol=1e-10)
+    np.testing.assert_allclose(inverse, fresh, atol=1e-10)
     np.testing.assert_allclose(solution, state.solution, atol=1e-10)
+    # Draws are the solution and a linear map of standard normal numbers, whose square is the covariance.
+    units: list[Any] = [SimpleNamespace(standard_normal=lambda size, unit=unit: unit) for unit in np.eye(4)]
+    moved = np.array([state.draw(unit) - state.solution for unit in units])
+    np.testing.assert_allclose(moved.T @ moved, fresh, atol=1e-10)
 
 
 @pytest.mark.parametrize("sigma", [1e-2, 1e-4, 1e-5])

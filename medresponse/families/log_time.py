@@ -62,7 +62,7 @@ def learn(outcome: Arrays) -> dict[str, np.ndarray]:
 
 
 def observe(outcome: Arrays) -> dict[str, np.ndarray]:
-    """Return what `graph_log_likelihood` and `graph_log_entry` read, and ``crude_log_scale``.
+    """Return what `graph_log_likelihood` and `graph_cumulative_at_entry` read, and ``crude_log_scale``.
 
     Always ``log_time`` and ``exact`` (patient,). Where there are such rows: ``interval_idx`` and ``log_upper`` of the
     interval-censored, ``entry_idx`` and ``log_entry`` of the left-truncated, ``begun`` (patient,), 0 where nothing

@@ -29,7 +29,7 @@ class MultipleImputation:
         transform; for a binary, ordinal or dosage feature in standard deviations of its latent normal.
     cycles : int
         How many times imputed values are redrawn given the outcome's own model at a posterior draw of a short fit of each
-        imputation, before the fit proper (see `model.redraw`); with 0 they stay those of the joint model.
+        imputation, before the fit proper (see `inference.redrawing`); with 0 they stay those of the joint model.
     """
 
     imputations: int = 5

@@ -36,6 +36,19 @@ _HELD_OUT = "held_out"
 def write_trial(trial: Trial, folder: str | Path, *, overwrite: bool = False) -> Path:
     """Write a trial, whole or not at all.
 
+    Parameters
+    ----------
+    trial : Trial
+        What `simulate` gave.
+    folder : path
+    overwrite : bool
+        Whether a folder that is there may be replaced.
+
+    Returns
+    -------
+    Path
+        The folder, laid out as above: what an analyst sees is in ``observed``.
+
     Raises
     ------
     OutputExistsError
@@ -59,6 +72,13 @@ def write_trial(trial: Trial, folder: str | Path, *, overwrite: bool = False) ->
 
 def read_trial_cohort(folder: str | Path, *, held_out: bool = False) -> Cohort:
     """Return the cohort of a stored trial, without looking at its truth, which may have been taken away.
+
+    Parameters
+    ----------
+    folder : path
+        As `write_trial` made it.
+    held_out : bool
+        Of the patients at held-out sites.
 
     Raises
     ------

@@ -98,6 +98,10 @@ posterior and the one of all unknowns together, and the ranks measure what both 
 _JOINT = """
 
 Cells marked † were run before values were redrawn: theirs are the joint model's, `MultipleImputation(cycles=0)`."""
+_SIBLINGS = """Cells of one family and prior have the same true parameters, and the same random numbers behind the outcomes, where features are
+imputed as where all are known: what these replicates have by chance is in both, and is no matter of imputation. The last two
+columns are of the same quantity where all is known."""
+_SHARING = ("missing", "missing_20", "shifted", "noisy")
 _MEANS = "Mean codes of what is imputed are ranked too (`imputed mean`)."
 _SEARCHED = """*Sums of trees and hinges* are sampled for 300 sweeps and then 400, every fourth kept, by two chains; every tree is drawn five
 times a sweep. Where many replicates are unmixed, a verdict is one on chains of that length as much as on the model: the tests of a fit
@@ -191,13 +195,22 @@ def _table(cells: Mapping[str, Any]) -> str:
 def _failures(cells: Mapping[str, Any], red: Sequence[str]) -> str:
     if not red:
         return "None."
-    rows = ["| cell | quantity | p (Holm) | mean rank | spread |", "|---|---|---|---|---|"]
+    rows = [
+        "| cell | quantity | p (Holm) | mean rank | spread | mean rank, `complete` | spread, `complete` |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for cell in red:
+        family, prior, data = cell.split("/")
+        sibling = cells.get(f"{family}/{prior}/complete") if data in _SHARING else None
+        known = {row["quantity"]: row for row in sibling["table"]} if sibling else {}
         for row in pl.DataFrame(cells[cell]["table"]).filter(pl.col("verdict") == "off").to_dicts():
+            same = known.get(row["quantity"])
+            beside = f"{same['mean_rank']:.3f} | {same['spread']:.3f}" if same else "|"
             rows.append(
-                f"| {cell}{_mark(cells[cell])} | {row['quantity']} | {row['holm']:.2g} | {row['mean_rank']:.3f} | {row['spread']:.3f} |"
+                f"| {cell}{_mark(cells[cell])} | {row['quantity']} | {row['holm']:.2g} | {row['mean_rank']:.3f} "
+                f"| {row['spread']:.3f} | {beside} |"
             )
-    return "\n".join(rows)
+    return "\n".join(rows) + f"\n\n{_SIBLINGS}"
 
 
 def _not_run(missing: Sequence[str]) -> str:

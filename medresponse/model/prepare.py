@@ -208,6 +208,9 @@ def complete_patients(
 
     None where they are fewer than half of the patients of some arm, or not more than two a coefficient: too few to learn
     the model from. (Where a feature was read in one arm alone, the effect of the other would be drawn from its prior.)
+
+    A start and no more: where values are missing depending on the outcome, parameters of these patients alone are not those of
+    all, and it takes the fits of all that follow to forget it.
     """
     whole = ~np.isnan(prepared.encoding.codes(cohort)).any(axis=1)
     errors = prepared.encoding.errors(cohort)

@@ -158,14 +158,23 @@ class _Chain:
         latents = np.repeat(self.state.z[rows][:, None, known.slices[i]], many, axis=1)
         noise = ndtri(self._rng.random((len(rows), many - 1)))
         latents[:, 1:, j - known.slices[i].start] = location[:, None] + sd[:, None] * noise
-        codes = np.repeat(self.codes[rows][:, None, :], many, axis=1)
         unit = spread[j] if known.encoding.features[i].type != "continuous" else 1.0
         shift = np.where(known.missing[rows, i], self._shifts.get(i, 0.0) * unit, 0.0)
-        codes[..., i] = known.code_of(i, latents + shift[:, None, None])
-        log_weight = np.nan_to_num(self._likelihood(rows, codes), nan=-np.inf)
+        values = known.code_of(i, latents + shift[:, None, None])
+        log_weight = np.nan_to_num(self._log_likelihoods(i, rows, values), nan=-np.inf)
         best = log_weight.max(axis=1, keepdims=True)
         weight = np.exp(log_weight - np.where(np.isfinite(best), best, 0.0)).cumsum(axis=1)
         chosen = (self._rng.random((len(rows), 1)) * weight[:, -1:] > weight).sum(axis=1)
         each = np.arange(len(rows))
         self.state.z[rows, j] = latents[each, chosen, j - known.slices[i].start]
-        self.codes[rows, i] = codes[each, chosen, i]
+        self.codes[rows, i] = values[each, chosen]
+
+    def _log_likelihoods(self, i: int, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return log-likelihoods (row, candidate) of values of feature `i`, of so many patients at once as memory is meant for."""
+        found, size = np.empty(values.shape), max(1, _NUMBERS // (values.shape[1] * self.codes.shape[1]))
+        for start in range(0, len(rows), size):
+            some = slice(start, start + size)
+            codes = np.repeat(self.codes[rows[some]][:, None, :], values.shape[1], axis=1)
+            codes[..., i] = values[some]
+            found[some] = self._likelihood(rows[some], codes)
+        return found

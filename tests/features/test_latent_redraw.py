@@ -16,6 +16,7 @@ from medresponse.features import (
     LatentNormal,
     fit_by_arm,
     fit_latent_normal,
+    latent_redraw,
 )
 
 SLOPE, SIGMA, RHO, N = 1.5, 0.5, 0.6, 400
@@ -164,6 +165,23 @@ def test_rare_levels_of_correlated_features_keep_what_they_say_of_each_other(shi
     found = [completed[:, missing & own, 1].mean() for own in (carrier, ~carrier)]
     np.testing.assert_allclose(found, joint, atol=0.1)
     assert found[0] > found[1] + 0.3
+
+
+def test_many_patients_are_taken_by_parts_with_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    full, outcome = pair(np.random.default_rng(1))
+    codes, asked = full.copy(), []
+    codes[MISSING, 1] = np.nan
+
+    def likelihood(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        asked.append(codes.size)
+        return np.asarray(gaussian(outcome)(rows, codes))
+
+    monkeypatch.setattr(latent_redraw, "CANDIDATES", 8)  # the fewest, whatever the number held at once
+    _, whole = redrawn((X, Y), codes, likelihood, times=2)
+    monkeypatch.setattr(latent_redraw, "_NUMBERS", 100)
+    _, parts = redrawn((X, Y), codes, likelihood, times=2)
+    assert max(asked) > 1000 and asked[-1] <= 100
+    np.testing.assert_array_equal(whole, parts)
 
 
 def test_arms_have_models_of_their_own_and_their_own_patients_outcomes() -> None:

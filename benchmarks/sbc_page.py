@@ -87,7 +87,7 @@ fit proper ([model](model.md)), from the very model of features that the simulat
 posterior and the one of all unknowns together, and the ranks measure what both come to.
 
 - *Cycles are few.* Parameters and imputed values are drawn in turn, and move by small steps where each determines the other. Where
-  half of the patients or more are complete, parameters start from these (`missing`, `shifted`). Where no true value is known
+  half of each arm or more is complete, parameters start from these (`missing`, `shifted`). Where no true value is known
   (`noisy`), they start from the joint model's values, which its vague priors (a covariance of one, worth about one patient) keep from
   explaining an outcome as nearly as features do in many a replicate, under the wide prior of a gaussian `sigma`: there `sigma` stays
   too high (mean rank below 0.5), and comes down over dozens of cycles only (`MultipleImputation(cycles=40)`). It matters where a

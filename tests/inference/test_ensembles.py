@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import kstest, norm
 
 import medresponse as mr
 from medresponse.cohort import Schema, cohort_from_frame
@@ -131,14 +132,20 @@ def test_one_tree_follows_the_posterior_of_all_trees_counted_out(with_basis: boo
     ]
 
     ensemble = ensemble_of(prior, columns, basis=basis if with_basis else None)
-    residual, seen = target.copy(), []
+    residual, seen, standard = target.copy(), [], []
     for _ in range(20_000):
         ensemble.sweep(residual, precision)
         column, value = ensemble.nodes()
         root = (-1, 0.0) if column[0] < 0 else (int(column[0]), float(np.floor(value[0])))
         seen.append([*(root == r for r in roots), *((column < 0).sum() == counts)])
+        rows = ensemble._leaf[0] == ensemble._leaf[0, 0]
+        own = (precision[rows] * basis[rows]) @ basis[rows] + prior.scale**-2
+        mean = (precision[rows] * basis[rows]) @ target[rows] / own
+        standard.append((ensemble.function()[0] - mean) * np.sqrt(own))
+        assert np.unique(ensemble._leaf[0], return_counts=True)[1].min() >= prior.min_patients
     found = np.array(seen, dtype=float)
     assert (np.abs(found.mean(axis=0) - expected) < 4.5 * batch_error(found) + 1e-4).all()
+    assert kstest(standard, norm.cdf).pvalue > 1e-4  # the first patient's leaf, given its patients
     np.testing.assert_allclose(residual, target - basis * ensemble.function(), atol=1e-9)
 
 

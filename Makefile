@@ -64,7 +64,7 @@ bench-reports: dev ## Time reports of 500 patients as HTML and as PDF (three min
 bench-sbc: runtime ## Calibrate families, priors and missing data by simulation, 400 replicates each (three hours)
 	@$(PY) -m benchmarks.sbc $(ARGS)
 
-bench-fits: runtime ## Time fits beside PyMC, NumPyro and rstanarm (ten minutes; ARGS="--quick starts" takes some rows)
+bench-fits: runtime ## Time fits beside PyMC, NumPyro, rstanarm and bambi (ten minutes; ARGS="--quick starts" takes some rows)
 	@$(PY) -m benchmarks.fits $(ARGS)
 
 bench-geometry: runtime ## How the flagship fits mix at the default draws (half an hour; ARGS="bernoulli:500" takes one)

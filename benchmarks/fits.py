@@ -182,6 +182,22 @@ def rstanarm_500(quick: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def bambi_500(quick: bool) -> dict[str, Any]:
+    """CPU seconds to effects' ESS p5 of 400, whole processes, 500 patients, beside bambi's own priors."""
+    ours, theirs = [], []
+    for seed in range(1, 2 if quick else 6):
+        peer = _in_process(["-m", "benchmarks.fits_apart", "bambi", str(seed)])
+        if not peer:
+            return {"skipped": "no bambi"}
+        theirs.append(peer["cpu"] * max(400 / peer["p5"], 1.0))
+        spent = _in_process(["-m", "benchmarks.fits_apart", "whole", str(seed)])
+        ours.append(spent["cpu"] * max(400 / spent["p5"], 1.0))
+    return {
+        "CPU s, whole process": _spread(ours), "peer: CPU s, whole process": _spread(theirs),
+        "ratio": statistics.median(theirs) / statistics.median(ours),
+    }  # fmt: skip
+
+
 def engines_500(quick: bool) -> dict[str, Any]:
     """CPU seconds and effects' ESS p5 of the three engines on one model of ours, 500 patients, compilation included."""
     from medresponse.inference import Numpyro, Nuts, PymcNuts
@@ -250,6 +266,7 @@ ROWS: dict[str, Callable[[bool], dict[str, Any]]] = {
         refits_200,
         engines_500,
         rstanarm_500,
+        bambi_500,
     )
 }
 

@@ -33,6 +33,8 @@ LINES = (
     ("rstanarm_500", "wall s to effects' ESS p5 of 400, 500 patients, whole process", "wall s, whole process", "peer: wall s",
      "ratio, whole process", "10x"),
     ("rstanarm_500", "the same, sampling alone", "wall s, refit", "peer: wall s of sampling", "ratio, refits", "50x"),
+    ("bambi_500", "CPU s to effects' ESS p5 of 400, 500 patients, whole process, beside bambi", "CPU s, whole process",
+     "peer: CPU s, whole process", "ratio", ""),
     ("gradients", "microseconds of a bernoulli gradient, 5,000 x 60", "bernoulli: microseconds", "peer: bernoulli: microseconds",
      "ratio", "3x"),
     ("starts", "`import medresponse`, wall s", "import medresponse: wall s", "", "", "0.3 s"),

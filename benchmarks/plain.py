@@ -1,4 +1,4 @@
-"""The peers of the benchmarks of fits: the same law written down plainly, for PyMC, and rstanarm's nearest model."""
+"""The peers of the benchmarks of fits: the same law written down plainly, for PyMC, and rstanarm's and bambi's nearest models."""
 
 from __future__ import annotations
 
@@ -124,3 +124,33 @@ def rstanarm(
         sampling = float(done.stdout.split()[-2])
         table = np.loadtxt(draws, delimiter=",", skiprows=1)
     return {"sampling": sampling, "wall": wall, "draws": table.reshape(2, iterations, -1)}
+
+
+def bambi(made: dict[str, np.ndarray], y: np.ndarray, *, draws: int, seed: int) -> np.ndarray | None:
+    """Return bambi's draws of arm effects, shape (chain, draw, effect), None where the package is absent.
+
+    The formula is rstanarm's. bambi has no horseshoe: its priors are its own, normal ones scaled to the data.
+    """
+    try:
+        import bambi as peer
+    except ModuleNotFoundError:
+        return None
+    import pandas as pd
+
+    features = {f"x{i}": column for i, column in enumerate(made["x"].T)}
+    table = pd.DataFrame(
+        features | {"y": y, "arm": np.array(ARMS)[made["arm"]], "site": made["site"].astype(str)}
+    )
+    model = peer.Model(f"y ~ arm * ({' + '.join(features)}) + (arm | site)", table)
+    found = model.fit(
+        draws=draws,
+        tune=draws,
+        chains=2,
+        cores=2,
+        random_seed=seed,
+        progressbar=False,
+        inference_method="nutpie",
+    )
+    posterior = found["posterior"]
+    common = [name for name in posterior.data_vars if "|" not in name and name not in ("sigma", "mu")]
+    return np.concatenate([posterior[name].values.reshape(2, draws, -1) for name in common], axis=2)

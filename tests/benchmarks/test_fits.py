@@ -46,6 +46,6 @@ def test_effects_are_levels_and_coefficients_of_every_arm() -> None:
 
 
 def test_rows_are_named_and_every_family_of_the_trial_is_one() -> None:
-    assert len(ROWS) == 8 and all(row.__doc__ for row in ROWS.values())
+    assert len(ROWS) == 9 and all(row.__doc__ for row in ROWS.values())
     assert set(FAMILIES) <= set(registered(Family))
     assert flagship("weibull").pooling == ("site",)

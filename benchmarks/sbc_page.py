@@ -90,7 +90,7 @@ posterior and the one of all unknowns together, and the ranks measure what both 
   half of each arm or more is complete, parameters start from these (`missing`, `shifted`). Where no true value is known
   (`noisy`), they start from the joint model's values, which its vague priors (a covariance of one, worth about one patient) keep from
   explaining an outcome as nearly as features do in many a replicate, under the wide prior of a gaussian `sigma`: there `sigma` stays
-  too high (mean rank below 0.5), and comes down over dozens of cycles only (`MultipleImputation(cycles=40)`). It matters where a
+  too high (mean rank below 0.5); more cycles (`missing.cycles`) move it, how many would do is not recorded. It matters where a
   feature that is read with error explains nearly all of the outcome.
 - *A few imputations are pooled, not hundreds* (Zhou & Reiter 2010, Am Stat 64:159): posteriors are too narrow by about the
   share of missing information over the number of imputations. The log-likelihood, of each imputation's own features, shows

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -13,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medresponse.core.atomic import write_text
+from medresponse.core.machine import described
 from medresponse.core.provenance import versions
 
 REPEATS = 5
@@ -26,11 +25,7 @@ def main() -> None:
         "bare python start": _repeat(lambda: _python("pass")),
     }
     results |= _fit_and_score()
-    facts = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "versions": versions(),
-    }
+    facts = {"hardware": described(), "versions": versions()}
     for name, entry in results.items():
         print(f"{name:48} median {entry['median']:8.3f} s   range {entry['min']:.3f} to {entry['max']:.3f}")
     file = Path(__file__).with_name("results.json")

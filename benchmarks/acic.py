@@ -229,6 +229,7 @@ def read(data: Mapping[str, np.ndarray]) -> Any:
 def table(folder: Path) -> None:
     """Score everything found, print the table and write it; what is not in the folder keeps its recorded row."""
     from medresponse.core.atomic import write_text
+    from medresponse.core.machine import described
     from medresponse.core.provenance import versions
 
     rows = []
@@ -252,6 +253,7 @@ def table(folder: Path) -> None:
         "command": "make bench-acic",
         "convergence": agreement or recorded.get("convergence", []),
         "before": f"Recorded earlier than the other rows: {', '.join(others)}." if others else "",
+        "machine": described(),
         "versions": versions(),
         "summary": shown.to_dicts(),
         "instances": every.to_dicts(),

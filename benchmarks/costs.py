@@ -14,7 +14,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import json
-import platform
 import resource
 import subprocess
 import sys
@@ -73,11 +72,12 @@ def main(arguments: list[str]) -> None:
 
 def _keep(rows: list[dict[str, Any]], row: dict[str, Any]) -> None:
     from medresponse.core.atomic import write_text
+    from medresponse.core.machine import described
     from medresponse.core.provenance import versions
 
     rows.append(row)
     print(row, flush=True)
-    facts = {"processor": platform.machine(), "cores": os.cpu_count(), "versions": versions()}
+    facts = {"hardware": described(), "versions": versions()}
     write_text(
         ROWS, json.dumps({"command": "make bench-costs", "machine": facts, "rows": rows}, indent=1) + "\n"
     )

@@ -13,7 +13,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import json
-import platform
 import resource
 import statistics
 import subprocess
@@ -36,6 +35,7 @@ LENGTH = {"draws": 500, "tune": 500, "chains": 2}
 def main(arguments: list[str]) -> None:
     """Measure rows and keep them; with ``run ROW`` measure one here and print it."""
     from medresponse.core.atomic import write_text
+    from medresponse.core.machine import described
     from medresponse.core.provenance import versions
 
     quick, names = "--quick" in arguments, [a for a in arguments if not a.startswith("--")]
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
         started = time.perf_counter()
         row = _in_process(["-m", "benchmarks.fits", "run", name, *(["--quick"] if quick else [])])
         row |= {
-            "versions": versions(), "processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
+            "versions": versions(), "machine": described(),
             "load": round(os.getloadavg()[1], 1), "took": round(time.perf_counter() - started),
         }  # fmt: skip
         kept = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.is_file() else {}

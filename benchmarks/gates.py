@@ -14,7 +14,6 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 
 import argparse
 import json
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,6 +27,7 @@ import medresponse as mr
 from benchmarks.recovery import TRUTHS, made_up
 from medresponse.cohort import Cohort, random_folds
 from medresponse.core.atomic import write_text
+from medresponse.core.machine import described
 from medresponse.core.provenance import versions
 from medresponse.core.registry import registered
 from medresponse.families import Family
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _keep(results: dict[str, Any]) -> None:
     kept = {
         "command": "make bench-gates", "patients": PATIENTS, "folds": FOLDS, "families": results,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions(),
+        "machine": described(), "versions": versions(),
     }  # fmt: skip
     write_text(FILE, json.dumps(kept, indent=1) + "\n")
     FILE.chmod(0o644)

@@ -30,6 +30,7 @@ SIZES, SEEDS = (500, 5_000), (1, 2, 3)
 def main(arguments: list[str]) -> None:
     """Fit and keep; with ``run FIT`` fit here and print."""
     from medresponse.core.atomic import write_text
+    from medresponse.core.machine import described
     from medresponse.core.provenance import versions
 
     if "--docs" in arguments:
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> None:
         )
         if done.returncode:
             raise SystemExit(f"{name} failed: {done.stderr[-2000:]}")
-        fit = json.loads(done.stdout.splitlines()[-1]) | {"versions": versions()}
+        fit = json.loads(done.stdout.splitlines()[-1]) | {"machine": described(), "versions": versions()}
         kept = json.loads(FILE.read_text(encoding="utf-8"))["fits"] if FILE.is_file() else {}
         kept = {key: (kept | {name: fit})[key] for key in every if key in kept or key == name}
         write_text(FILE, json.dumps({"command": "make bench-geometry", "fits": kept}, indent=1) + "\n")

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.core.atomic import write_text
 from medresponse.core.codec import from_plain
 from medresponse.core.errors import SpecError
+from medresponse.core.machine import described
 from medresponse.core.provenance import versions
 from medresponse.core.registry import registered
 from medresponse.families import Family
@@ -313,11 +312,7 @@ def main() -> None:
     for name in options.names:
         kept[name] = recover(name, patients=options.patients, replicates=options.replicates)
         print(name, json.dumps(kept[name]), flush=True)
-        facts = {
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "versions": versions(),
-        }
+        facts = {"hardware": described(), "versions": versions()}
         ordered = {name: kept[name] for name in TRUTHS if name in kept}
         plain = {"command": "make bench-recovery", "level": LEVEL, "families": ordered, "machine": facts}
         write_text(file, json.dumps(plain, indent=1) + "\n")

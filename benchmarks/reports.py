@@ -13,7 +13,6 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 
 import argparse
 import json
-import platform
 import resource
 import subprocess
 import sys
@@ -105,12 +104,13 @@ def _make(fit: Path, patients: int, form: str, folder: str) -> None:
 
 def _keep(found: dict[str, Any]) -> None:
     from medresponse.core.atomic import write_text
+    from medresponse.core.machine import described
     from medresponse.core.provenance import versions
     from medresponse.reports.pdf import weasyprint
 
     kept = {
         "command": "make bench-reports", "patients": PATIENTS, "formats": found,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "machine": described(),
         "versions": {**versions(), "weasyprint": weasyprint().__version__},
     }  # fmt: skip
     write_text(FILE, json.dumps(kept, indent=1) + "\n")

@@ -19,7 +19,6 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import argparse
 import json
 import logging
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from benchmarks.sbc_page import page, power
 from benchmarks.sbc_template import PATIENTS, template
 from medresponse.core.atomic import write_text
 from medresponse.core.errors import MedresponseError
+from medresponse.core.machine import described
 from medresponse.core.provenance import versions
 from medresponse.families import Family
 from medresponse.inference import Engine
@@ -228,7 +228,7 @@ def write(kept: Mapping[str, Any], seen: list[dict[str, Any]]) -> None:
     plain = {
         "command": "python -m benchmarks.sbc", "patients": PATIENTS, "alpha": ALPHA, "power": seen, "cells": dict(kept),
         "not_run": [cell for cell in DESIGN if cell not in kept],
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions(),
+        "machine": described(), "versions": versions(),
     }  # fmt: skip
     write_text(FILE, json.dumps(plain, indent=1) + "\n")
     FILE.chmod(0o644)

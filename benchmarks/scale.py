@@ -110,10 +110,11 @@ def _in_process(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 def _keep(name: str, found: dict[str, Any]) -> None:
     """Put a row in its place among those that are kept, with what it was measured on."""
     from medresponse.core.atomic import write_text
+    from medresponse.core.machine import described
     from medresponse.core.provenance import versions
 
     kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"rows": {}}
-    kept["rows"][name] = found | {"cores": os.cpu_count(), "versions": versions()}
+    kept["rows"][name] = found | {"machine": described(), "cores": os.cpu_count(), "versions": versions()}
     kept["rows"] = {row: kept["rows"][row] for row in _plan() if row in kept["rows"]}
     write_text(FILE, json.dumps(kept, indent=1) + "\n")
     FILE.chmod(0o644)

@@ -400,6 +400,7 @@ def table(folder: Path) -> None:
     """
     from benchmarks.scenarios_page import summary
     from medresponse.core.atomic import write_text
+    from medresponse.core.machine import described
     from medresponse.core.provenance import versions
 
     paths = [path for path in sorted(folder.glob("*/*.npz")) if path.parent.name != "data"]
@@ -415,7 +416,8 @@ def table(folder: Path) -> None:
     every = pl.DataFrame(rows, infer_schema_length=None).sort("setting", "method", "seed")
     print(markdown(summary(every)))
     plain = {
-        "command": "make bench-peers", "patients": PATIENTS, "versions": versions(), "rows": every.to_dicts(),
+        "command": "make bench-peers", "patients": PATIENTS, "machine": described(), "versions": versions(),
+        "rows": every.to_dicts(),
     }  # fmt: skip
     write_text(FILE, json.dumps(plain, indent=1) + "\n")
     FILE.chmod(0o644)

@@ -12,7 +12,6 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import json
-import platform
 import time
 from dataclasses import replace
 from itertools import combinations
@@ -23,6 +22,7 @@ import numpy as np
 
 from benchmarks.linkage import fst, neighbours_r2
 from medresponse.core.atomic import write_text
+from medresponse.core.machine import described
 from medresponse.core.provenance import versions
 from medresponse.core.rng import stream
 from medresponse.synthetic.mechanisms.genomes import BaldingNichols, Coalescent
@@ -52,7 +52,7 @@ def main() -> None:
     kept = {
         "command": "python -m benchmarks.synthetic", "patients": PATIENTS, "seeds": len(SEEDS), "scenarios": found,
         "genomes": genomes,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions(),
+        "machine": described(), "versions": versions(),
     }  # fmt: skip
     write_text(FILE, json.dumps(kept, indent=1) + "\n")
     FILE.chmod(0o644)

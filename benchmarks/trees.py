@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import numpy as np
 import polars as pl
 
 from medresponse.core.atomic import write_text
+from medresponse.core.machine import described
 from medresponse.core.provenance import versions
 
 PATIENTS = (300, 2000)
@@ -57,11 +57,7 @@ def record(measured: dict[str, Any]) -> None:
     runs = json.loads(file.read_text(encoding="utf-8"))["runs"] if file.exists() else []
     own = (measured["library"], measured["patients"])
     runs = [*(entry for entry in runs if (entry["library"], entry["patients"]) != own), measured]
-    facts = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "versions": versions(),
-    }
+    facts = {"hardware": described(), "versions": versions()}
     plain = {"command": "python -m benchmarks.trees", "runs": runs, "machine": facts}
     write_text(file, json.dumps(plain, indent=1) + "\n")
     file.chmod(0o644)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import time
 from dataclasses import asdict
@@ -23,6 +21,7 @@ import medresponse as mr
 from medresponse.cohort import Cohort, Continuous, Feature, Level, Schema, Treatment, cohort_from_frame
 from medresponse.core.atomic import write_text
 from medresponse.core.codec import to_plain
+from medresponse.core.machine import described
 from medresponse.core.provenance import versions
 from medresponse.families import Gaussian
 from medresponse.priors import Normal
@@ -111,11 +110,7 @@ def main() -> None:
     engine = mr.Nuts(draws=options.draws, tune=options.tune)
     # Memory is the process's peak so far, so that of the second fit is the larger of both.
     results = {prior: measured(prior, options.patients, options.variants, engine) for prior in PRIORS}
-    facts = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "versions": versions(),
-    }
+    facts = {"hardware": described(), "versions": versions()}
     print(json.dumps(results, indent=1))
     file = Path(options.out)
     write_text(

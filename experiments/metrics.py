@@ -51,6 +51,15 @@ def load_metrics(path: Path) -> dict[str, Estimate]:
     return {name: Estimate(**entry) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
 
 
+def with_error(value: float, mcse: float, digits: int = 3) -> str:
+    """Return a number with its Monte Carlo error in brackets; without, where that is 0.
+
+    It is 0 where nothing random enters, and where all seeds gave one value: then they say nothing of its error.
+    """
+    text = f"{value:.{digits}g}"
+    return text if mcse == 0 else f"{text} ({float(f'{mcse:.1g}'):g})"
+
+
 def compare(recorded: Mapping[str, Estimate], new: Mapping[str, Estimate]) -> list[Comparison]:
     """Compare every recorded metric with the new one; one that is missing counts as NaN, and fails."""
     rows = []

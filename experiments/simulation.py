@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from experiments import gbsg2
+from experiments.metrics import with_error
 from experiments.side_by_side import side_by_side
 from experiments.simulation_figures import draw
 from experiments.study import Study
@@ -180,7 +181,7 @@ def tables(study: Study, scored: list[Scored]) -> None:
 
 def _text(one: Scored, score: str, of: str) -> str:
     found = one.of(score).get(of)
-    return "–" if found is None else f"{found[0]:.3g} ({found[1]:.1g})"
+    return "–" if found is None else with_error(*found)
 
 
 def checked_size(config: Mapping[str, Any]) -> str:

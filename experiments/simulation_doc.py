@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from experiments.metrics import load_metrics
+from experiments.metrics import load_metrics, with_error
 from experiments.study import RESULTS
 from medresponse.validation import Estimate
 
@@ -42,8 +42,8 @@ def page() -> str:
     parts = [
         "# Simulations where the truth is known",
         "Printed by `python -m experiments.simulation_doc` from `experiments/results/`. The model is linear, with pooled normal priors "
-        "(`conf/models/by_outcome.yaml`). Means over seeds, Monte Carlo standard errors in brackets. *Coverage* and *width* are of "
-        "95% intervals for each patient's benefit; *error* is the root mean square of posterior mean less true benefit, *error / SD* "
+        "(`conf/models/by_outcome.yaml`). Means over seeds, Monte Carlo standard errors in brackets; none "
+        "where all seeds gave one value, which says nothing of its error. *Coverage* and *width* are of 95% intervals for each patient's benefit; *error* is the root mean square of posterior mean less true benefit, *error / SD* "
         "the same over the standard deviation of true benefits (above 1, the average benefit for everybody would have been "
         "nearer); *bias* is of the average benefit; *power* the share of seeds whose interval for the average benefit excludes "
         "zero; *false heterogeneity* the share of patients whose benefit is called unlike the average where all are alike.",
@@ -107,7 +107,7 @@ def _needed(metrics: Mapping[str, Estimate]) -> list[str]:
             whose = "the average benefit" if found["score"] == "average_width" else "one patient's benefit"
             label = f"{found['label']}: " if found["label"] else ""
             words.append(
-                f"- {label}{whose} of {found['of'].replace('_minus_', ' - ')}: {metric.value:.0f} ({metric.mcse:.1g})"
+                f"- {label}{whose} of {found['of'].replace('_minus_', ' - ')}: {with_error(metric.value, metric.mcse, digits=6)}"
             )
     if not words:
         return []
@@ -119,7 +119,7 @@ def _needed(metrics: Mapping[str, Estimate]) -> list[str]:
 
 
 def _text(metric: Estimate | None) -> str:
-    return "–" if metric is None else f"{metric.value:.3g} ({metric.mcse:.1g})"
+    return "–" if metric is None else with_error(metric.value, metric.mcse)
 
 
 if __name__ == "__main__":

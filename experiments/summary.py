@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from experiments.metrics import load_metrics
+from experiments.metrics import load_metrics, with_error
 from medresponse.validation import Estimate
 
 RESULTS = Path(__file__).with_name("results")
@@ -25,7 +25,7 @@ def summary() -> str:
     parts = [
         "# Recorded results",
         "Printed by `python -m experiments.summary` from `experiments/results/`. Monte Carlo standard errors in brackets; "
-        "0 where nothing random enters. IBS is the integrated Brier score (lower is better), C is Uno's (higher is "
+        "none where nothing random enters or all seeds agree. IBS is the integrated Brier score (lower is better), C is Uno's (higher is "
         "better), the calibration gap is the mean absolute difference of predicted and observed in fifths of prediction. "
         "The best of a column is in bold.",
     ]
@@ -39,7 +39,7 @@ def _experiment(folder: Path) -> list[str]:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     parts = [
         f"## {folder.name}",
-        f"`{manifest['command']}`, {manifest['seconds']:.0f} s, {', '.join(manifest['sampler'])}.",
+        ", ".join([f"`{manifest['command']}`", f"{manifest['seconds']:.0f} s", *manifest["sampler"]]) + ".",
     ]
     parts += [_scores(metrics, prefix) for prefix in ("", "os.", "pfs.") if f"{prefix}ibs" in metrics]
     shown = {
@@ -68,9 +68,7 @@ def _scores(metrics: Mapping[str, Estimate], prefix: str) -> str:
 
 
 def _number(metric: Estimate) -> str:
-    if metric.mcse == 0:
-        return f"{metric.value:.4g}"
-    return f"{metric.value:.4g} ({metric.mcse:.1g})"
+    return with_error(metric.value, metric.mcse, digits=4)
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -60,6 +61,33 @@ def check_numba() -> None:
             f"NUMBA_NUM_THREADS={threads}: a whole number from 1 on is meant, or nothing; unset it",
             code="environment",
         )
+
+
+def described() -> str:
+    """Return in words what a measurement depends on: ``x86_64 with AVX-512, 2 cores, 25 GB``; neither model nor host is named."""
+    vectors, memory = _vectors(), _memory()
+    kind = platform.machine() + (f" with {vectors}" if vectors else "")
+    size = f", {memory / 1e9:.0f} GB" if memory else ""
+    return f"{kind}, {os.cpu_count()} cores{size}"
+
+
+def _vectors() -> str:
+    """Return the widest vector instructions of the processor, nothing where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    flags = {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split()}
+    known = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sve": "SVE", "asimd": "NEON"}
+    return next((name for flag, name in known.items() if flag in flags), "")
+
+
+def _memory() -> int:
+    """Return the bytes of the machine's memory, 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 0
 
 
 def available_cores() -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 
 import pytest
 import scipy.linalg  # noqa: F401 - with a BLAS of its own, loaded before anything is counted
@@ -10,7 +12,7 @@ from threadpoolctl import threadpool_info
 
 from medresponse.core import machine
 from medresponse.core.errors import SpecError
-from medresponse.core.machine import check_numba, one_blas_thread
+from medresponse.core.machine import check_numba, described, one_blas_thread
 
 
 def blas_threads() -> set[int]:
@@ -51,3 +53,25 @@ def test_settings_that_change_nothing_here_are_let_be(monkeypatch: pytest.Monkey
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
     monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
     check_numba()
+
+
+def test_a_machine_is_described_by_kind_cores_and_memory_without_its_model_or_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(machine, "_memory", lambda: 25_276_502_016)
+    text = "model name\t: Some Processor 9000 avx\nflags\t\t: fpu avx avx2 bmi2\n"
+    monkeypatch.setattr(machine.Path, "read_text", lambda self, encoding: text)
+    assert described() == "x86_64 with AVX2, 2 cores, 25 GB"
+
+
+def test_what_the_system_does_not_say_of_the_machine_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "sysconf", absent)
+    monkeypatch.setattr(machine.Path, "read_text", absent)
+    assert described() == "arm64, 8 cores"

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from experiments.metrics import compare, comparison_table, load_metrics, save_metrics
+from experiments.metrics import compare, comparison_table, load_metrics, save_metrics, with_error
 from medresponse.core.errors import IntegrityError
 from medresponse.validation import Estimate
 
@@ -41,3 +41,15 @@ def test_a_metric_that_is_gone_is_a_breach_and_shown_as_one():
     rows = compare({"gone": Estimate(1.0, 0.5, "1")}, {})
     assert not rows[0].holds
     assert "BREACH" in comparison_table(rows)
+
+
+@pytest.mark.parametrize(
+    ("value", "mcse", "digits", "text"),
+    [
+        (0.9386, 0.0123, 3, "0.939 (0.01)"),
+        (1165.0, 23.0, 6, "1165 (20)"),
+        (1.0, 0.0, 3, "1"),  # no error is told, and none claimed
+    ],
+)
+def test_an_error_stands_in_brackets_where_there_is_one(value, mcse, digits, text):
+    assert with_error(value, mcse, digits) == text

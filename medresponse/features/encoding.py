@@ -74,11 +74,17 @@ class FeatureEncoding:
             return (self.name,)
         return tuple(f"{self.name}={level}" for i, level in enumerate(self.levels) if i != self.baseline)
 
-    def codes(self, values: pl.Series) -> np.ndarray:
-        """Return codes of shape (patient,), NaN where missing; `DataError` where the transform is undefined."""
+    def codes(self, values: np.ndarray) -> np.ndarray:
+        """Return codes of values, or of positions of levels, shape (patient,); NaN where missing.
+
+        Raises
+        ------
+        DataError
+            Where the transform is undefined.
+        """
         if self.type == "continuous":
             return (_transformed(self.name, self.transform, values) - self.center) / self.scale
-        return values.to_physical().cast(pl.Float64).to_numpy()
+        return values
 
     @property
     def line(self) -> tuple[float, float]:
@@ -204,7 +210,8 @@ class Encoding:
         DataError
             If the cohort lacks a feature's column.
         """
-        absent = [name for name in self.names if name not in cohort.table.columns]
+        present = set(cohort.table.columns)
+        absent = [name for name in self.names if name not in present]
         if absent:
             raise DataError(
                 f"the fit uses {len(absent)} feature(s) that the cohort does not declare: {', '.join(absent)}",
@@ -212,7 +219,13 @@ class Encoding:
             )
         if not self.features:
             return np.empty((cohort.n, 0))
-        return np.column_stack([feature.codes(cohort.table[feature.name]) for feature in self.features])
+        # All columns in one call, feature by feature in memory: a call for each takes longer than the work.
+        numbers = cohort.table.select(pl.col(self.names).to_physical().cast(pl.Float64))
+        codes = numbers.to_numpy(order="fortran", writable=True)
+        for j, feature in enumerate(self.features):
+            if feature.type == "continuous":
+                codes[:, j] = feature.codes(codes[:, j])
+        return np.array(codes, order="C")
 
     def errors(self, cohort: Cohort) -> np.ndarray | None:
         """Return standard errors of measurement on the scale of codes, (patient, feature), 0 where exact.
@@ -254,7 +267,8 @@ class Encoding:
         one = np.array([feature.type != "categorical" for feature in self.features])
         center, scale = np.array([f.line for f in self.features if f.type != "categorical"]).reshape(-1, 2).T
         if one.all():
-            return (codes - center) / scale
+            main = codes - center
+            return main if (scale == 1).all() else main / scale
         widths = [len(feature.column_labels) for feature in self.features]
         starts = np.cumsum([0, *widths])
         main = np.empty((*codes.shape[:-1], starts[-1]))
@@ -318,7 +332,7 @@ def fit_encoding(
 
 def _fit_feature(name: str, block: str, feature: Feature, known: pl.Series) -> FeatureEncoding:
     if feature.type == "continuous":
-        transformed = _transformed(name, feature.transform, known)
+        transformed = _transformed(name, feature.transform, known.cast(pl.Float64).to_numpy())
         low, high = np.quantile(known.cast(pl.Float64).to_numpy(), [0.01, 0.99])
         return FeatureEncoding(
             name=name, block=block, type=feature.type, transform=feature.transform, low=float(low), high=float(high),
@@ -357,9 +371,8 @@ def _code_errors(feature: FeatureEncoding, cohort: Cohort) -> np.ndarray:
     return np.where(np.isnan(reading), 0.0, error * _SLOPE[feature.transform](reading) / feature.scale)
 
 
-def _transformed(name: str, transform: str, values: pl.Series) -> np.ndarray:
+def _transformed(name: str, transform: str, raw: np.ndarray) -> np.ndarray:
     """Return the values on the model's scale, NaN where missing; refuse a known value that has none there."""
-    raw = values.cast(pl.Float64).to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
         transformed = _FORWARD[transform](raw)
     count = int((~np.isfinite(transformed) & ~np.isnan(raw)).sum())

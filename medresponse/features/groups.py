@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
 from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError
@@ -23,7 +24,7 @@ def group_labels(column: str, cohort: Cohort) -> list[str]:
         raise DataError(
             f"the fit pools over {', '.join(absent)}, which the cohort lacks", code="missing_column"
         )
-    return [" / ".join(values) for values in cohort.table.select(names).iter_rows()]
+    return cohort.table.select(pl.concat_str(names, separator=" / ")).to_series().to_list()
 
 
 def group_indices(layout: Layout, cohort: Cohort) -> dict[str, np.ndarray]:

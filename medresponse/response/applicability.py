@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from medresponse.cohort import Cohort
 from medresponse.core.errors import UnknownPatientError
@@ -186,7 +185,7 @@ def _own_score(responses: Responses) -> Propensity | None:
 
 def _beyond(feature: FeatureEncoding, codes: np.ndarray) -> np.ndarray:
     """Return how far codes of a continuous feature are outside the central 98%; a code's unit is a standard deviation."""
-    low, high = feature.codes(pl.Series([feature.low, feature.high], dtype=pl.Float64))
+    low, high = feature.codes(np.array([feature.low, feature.high]))
     return np.maximum(np.maximum(codes - high, low - codes), 0.0)
 
 

@@ -68,8 +68,9 @@ def encode_patients(fit: Fit, cohort: Cohort) -> Patients:
     DataError
         If a column that the fit uses is absent, or declared with other levels or in another unit than in training.
     """
+    here, learned = cohort.schema.feature_columns, fit.schema.feature_columns
     for feature in fit.encoding.features:
-        declared = cohort.schema.feature_columns.get(feature.name)
+        declared = here.get(feature.name)
         if declared is None:
             continue
         if declared.level_names != feature.levels:
@@ -78,7 +79,7 @@ def encode_patients(fit: Fit, cohort: Cohort) -> Patients:
                 "read the patients with the schema the model was fitted with",
                 code="unseen_category",
             )
-        unit = fit.schema.feature_columns[feature.name].unit
+        unit = learned[feature.name].unit
         if declared.unit != unit:
             raise DataError(
                 f"column {feature.name}: its declared unit {declared.unit} is not that of the fit ({unit}); convert the values",

@@ -49,7 +49,7 @@ class Provenance:
     formulation : tuple of str
         In which other, equivalent coordinates the posterior was sampled, in words; empty for the plain ones.
     kernels : str
-        Policy by which compiled models were kept: ``kept``, ``reproducible`` or ``off`` (see `inference.kernels`); empty for
+        Policy by which compiled models were kept: ``kept``, ``reproducible`` or ``off`` (see `inference.kernel_cache`); empty for
         a sampler that compiles nothing.
     """
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from medresponse.inference.kernels import callbacks, kernel_of, policy
+from medresponse.inference.kernel_cache import kernel_of, policy
+from medresponse.inference.kernels import callbacks
 from medresponse.inference.power_scaling import LOG_PRIOR
 from medresponse.inference.written_kernel import written_kernel
 from medresponse.model import WrittenOut, WrittenRows

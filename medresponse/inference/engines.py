@@ -80,7 +80,7 @@ class Startable(Protocol):
 
     seconds: float  # of compilation
     library: str
-    policy: str  # by which machine code is kept, as in `kernels`
+    policy: str  # by which machine code is kept, as in `kernel_cache`
     notes: tuple[str, ...]  # what must be known of the compiled model besides
 
     def start(self, data: Mapping[str, np.ndarray], engine: Any, seed: int) -> Running:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from medresponse.inference.kernels import DENSITY, Facts, Kernel, Parts, kernel_of
+from medresponse.inference.kernel_cache import kernel_of
+from medresponse.inference.kernels import DENSITY, Facts, Kernel, Parts
 from medresponse.inference.power_scaling import LOG_PRIOR
 from medresponse.model import WrittenOut, WrittenRows
 

@@ -18,8 +18,9 @@ import pytest
 from scipy.stats import halfnorm, norm
 
 from medresponse.core.errors import FitError, SpecError
-from medresponse.inference import kernels
-from medresponse.inference.kernels import Kernel, kernel_of
+from medresponse.inference import kernel_cache
+from medresponse.inference.kernel_cache import kernel_of
+from medresponse.inference.kernels import Kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(3)
@@ -91,7 +92,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
             (place / "kernel.json").write_text("{}")
         return "kernel"
 
-    monkeypatch.setattr(kernels, "_compiled", compile_nothing)
+    monkeypatch.setattr(kernel_cache, "compiled_kernel", compile_nothing)
     return places
 
 
@@ -137,7 +138,7 @@ def test_data_of_other_dimensions_are_refused(kernel: Kernel) -> None:
 LOAD = """
 import sys
 import numpy as np
-from medresponse.inference.kernels import kernel_of
+from medresponse.inference.kernel_cache import kernel_of
 def never():
     raise AssertionError("compiled")
 kernel = kernel_of(never, "regression")
@@ -187,7 +188,7 @@ def test_another_model_other_versions_and_other_sources_are_other_kernels(
 ) -> None:
     monkeypatch.setenv("MEDRESPONSE_CACHE_DIR", str(tmp_path))
     kernel_of(lambda: None, "another")
-    monkeypatch.setattr(kernels, "_circumstances", lambda: ["another numba"])
+    monkeypatch.setattr(kernel_cache, "_circumstances", lambda: ["another numba"])
     kernel_of(lambda: None, "regression")
     names = {path.name for path in made if path is not None} | {place.name}
     assert len(names) == 3
@@ -237,7 +238,7 @@ def test_a_full_disk_only_costs_the_keeping(
             raise OSError(28, "No space left on device")
         return "kernel"
 
-    monkeypatch.setattr(kernels, "_compiled", compile_on_a_full_disk)
+    monkeypatch.setattr(kernel_cache, "compiled_kernel", compile_on_a_full_disk)
     with caplog.at_level(logging.WARNING, logger="medresponse.inference"):
         assert kernel_of(lambda: None, "regression") == "kernel"
     assert "No space left" in caplog.text
@@ -252,7 +253,7 @@ def test_a_cache_that_cannot_be_locked_only_costs_the_keeping(
         raise OSError(37, "No locks available")
 
     monkeypatch.setenv("MEDRESPONSE_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(kernels, "locked", no_locks)
+    monkeypatch.setattr(kernel_cache, "locked", no_locks)
     with caplog.at_level(logging.WARNING, logger="medresponse.inference"):
         kernel_of(lambda: None, "regression")
     assert made == [None] and "No locks available" in caplog.text
@@ -272,15 +273,15 @@ def test_what_a_killed_process_left_half_built_goes_after_a_day(
 
 
 def test_threads_of_numba_are_no_other_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernels._circumstances.cache_clear()
-    before = kernels._circumstances()
-    kernels._circumstances.cache_clear()
+    kernel_cache._circumstances.cache_clear()
+    before = kernel_cache._circumstances()
+    kernel_cache._circumstances.cache_clear()
     monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
-    same = kernels._circumstances()
-    kernels._circumstances.cache_clear()
+    same = kernel_cache._circumstances()
+    kernel_cache._circumstances.cache_clear()
     monkeypatch.setenv("NUMBA_OPT", "1")
-    other = kernels._circumstances()
-    kernels._circumstances.cache_clear()
+    other = kernel_cache._circumstances()
+    kernel_cache._circumstances.cache_clear()
     assert before == same != other
 
 
@@ -288,7 +289,7 @@ def test_the_kernels_unused_for_longest_go_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[Path | None]
 ) -> None:
     monkeypatch.setenv("MEDRESPONSE_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(kernels, "_KEPT", 2)
+    monkeypatch.setattr(kernel_cache, "_KEPT", 2)
     for i in range(3):
         kernel_of(lambda: None, f"model {i}")
         newest = max((tmp_path / "kernels").glob("*/kernel.json"), key=lambda file: file.stat().st_mtime_ns)

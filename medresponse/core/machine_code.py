@@ -17,10 +17,11 @@ from medresponse.core.machine import check_numba
 log = logging.getLogger("medresponse.core")
 
 FUNCTION = Callable[..., None]
+Kind = str | tuple[Any, ...]
 
 
 @cache
-def compiled(function: FUNCTION, *kinds: str) -> FUNCTION:
+def compiled(function: FUNCTION, *kinds: Kind) -> FUNCTION:
     """Return a function of arrays and numbers as machine code, kept in numba's folder where that can be written.
 
     Parameters
@@ -29,7 +30,7 @@ def compiled(function: FUNCTION, *kinds: str) -> FUNCTION:
         In the part of Python that numba knows; it releases the interpreter's lock.
     kinds : str
         Of each argument: ``f4[3]`` is an array of three dimensions in float32, ``f8`` a number, ``i8`` a whole one,
-        ``rng`` a numpy generator.
+        ``rng`` a numpy generator; a named tuple of these is such a tuple.
     """
     try:
         return _compile(function, kinds, keep=True)
@@ -38,7 +39,7 @@ def compiled(function: FUNCTION, *kinds: str) -> FUNCTION:
         return _compile(function, kinds, keep=False)
 
 
-def _compile(function: FUNCTION, kinds: tuple[str, ...], *, keep: bool) -> FUNCTION:
+def _compile(function: FUNCTION, kinds: tuple[Kind, ...], *, keep: bool) -> FUNCTION:
     check_numba()
     import numba
 
@@ -49,7 +50,9 @@ def _compile(function: FUNCTION, kinds: tuple[str, ...], *, keep: bool) -> FUNCT
     return made
 
 
-def _example(kind: str) -> Any:
+def _example(kind: Kind) -> Any:
+    if isinstance(kind, tuple):
+        return type(kind)(*map(_example, kind))
     if kind == "rng":
         return np.random.default_rng(0)
     dtype, _, rest = kind.partition("[")

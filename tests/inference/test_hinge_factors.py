@@ -7,6 +7,7 @@ import pytest
 
 from medresponse.features.hinges import ABOVE, BELOW, LINE, STEP
 from medresponse.inference.hinge_factors import Factors
+from medresponse.inference.hinge_moves import inner_products, write_moments
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +37,20 @@ def dense(factors: Factors) -> np.ndarray:
 
 
 def test_inner_products_are_those_of_the_factors_written_out(factors: Factors) -> None:
-    vector = np.random.default_rng(2).standard_normal(factors.n)
-    np.testing.assert_allclose(factors.dots(vector), dense(factors) @ vector, atol=1e-9)
+    vector, found = np.random.default_rng(2).standard_normal(factors.n), np.zeros(len(factors))
+    inner_products(factors.table, vector, vector.sum(), np.zeros((3, 13)), found)
+    np.testing.assert_allclose(found, dense(factors) @ vector, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [None, LINE, ABOVE, BELOW, STEP])
 def test_moments_beside_a_parent_are_those_of_the_products(factors: Factors, shape: int | None) -> None:
     parent = () if shape is None else (int(np.flatnonzero(factors.shape == shape)[0]),)
-    mean, sd, usable = factors.moments(parent)
+    product, mean, inverse = np.zeros(factors.n), np.zeros(len(factors)), np.zeros(len(factors))
+    write_moments(factors.table, np.array(parent), len(parent), product, np.zeros((3, 13)), mean, inverse)
     products = dense(factors) * factors.product(parent)
     np.testing.assert_allclose(mean, products.mean(axis=1), atol=1e-10)
-    np.testing.assert_allclose(sd[usable], products.std(axis=1)[usable], rtol=1e-6)
+    usable = inverse > 0
+    np.testing.assert_allclose(1 / inverse[usable], products.std(axis=1)[usable], rtol=1e-6)
     own = np.isin(factors.feature, factors.feature[list(parent)])
     np.testing.assert_array_equal(usable, (products.var(axis=1) > 1e-4) & ~own)
 

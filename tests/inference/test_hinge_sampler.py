@@ -11,9 +11,11 @@ import pytest
 
 from medresponse.features import HingeSum
 from medresponse.features.hinges import LINE, PRODUCT
+from medresponse.inference.hinge_arrays import DEGREES, SPARSE
 from medresponse.inference.hinge_factors import Factors
-from medresponse.inference.hinge_law import DEGREES, SPARSE, Law, order_counts
-from medresponse.inference.hinge_state import Entry, Product, State
+from medresponse.inference.hinge_law import Law, Product, order_counts
+from medresponse.inference.hinge_moves import left_out, put, take_out, weigh
+from medresponse.inference.hinge_state import State
 from medresponse.inference.hinges import HingeSampler
 from medresponse.inference.prior_hinges import prior_hinges
 from medresponse.model import Hinges, SumOfHinges
@@ -32,11 +34,52 @@ def batch_error(values: np.ndarray, batches: int = 25) -> np.ndarray:
     return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(batches))
 
 
-def test_a_column_added_and_taken_out_leaves_what_a_fresh_solution_gives() -> None:
+def state_of(fixed: np.ndarray, precision: np.ndarray) -> State:
+    """A state whose columns are put in by hand."""
+    nothing = Factors(np.ones_like(fixed), np.arange(1), np.arange(1), knots=1, min_patients=1)
+    return State(fixed, precision, table=nothing.table, order=1)
+
+
+def weighed(state: State, row: np.ndarray, precision: float, *, beside: int | None = None) -> SimpleNamespace:
+    """What a column does to the state, or to the state without the column `beside`."""
+    own, room = state.arrays, state.room
+    k, residual = len(state), own.residual
+    room.inverse[:], room.solution[:] = 0.0, 0.0
+    room.inverse[:k, :k], room.solution[:k] = own.inverse[:k, :k], own.solution[:k]
+    if beside is not None:
+        left_out(own, beside, room)
+        residual = own.target - room.solution[:k] @ state.rows
+    room.values[:] = row
+    log, schur, coefficient, safe = weigh(own, room.inverse, room.solution, residual, precision, room)
+    return SimpleNamespace(log=log, schur=schur, coefficient=coefficient, precision=precision, safe=safe)
+
+
+def add(state: State, gain: SimpleNamespace, *, place: int | None = None) -> None:
+    """Put in what was just weighed, as moves do."""
+    k = len(state)
+    state.arrays.filled[0] += place is None
+    put(state.arrays, k if place is None else place, gain.schur, gain.coefficient, gain.precision, state.room)
+    if not gain.safe:
+        state.solve()
+
+
+def remove(state: State, place: int) -> None:
+    left_out(state.arrays, place, state.room)
+    if not take_out(state.arrays, place, state.room):
+        state.solve()
+
+
+def worth(state: State, place: int) -> float:
+    own = state.arrays
+    variance = own.inverse[place, place]
+    return float(0.5 * np.log(variance * own.precision[place]) + 0.5 * own.solution[place] ** 2 / variance)
+
+
+def test_columns_put_in_taken_out_and_replaced_leave_what_a_fresh_solution_gives() -> None:
     rng = np.random.default_rng(1)
-    fixed, extra = rng.standard_normal((40, 2)), rng.standard_normal((3, 40))
+    fixed, extra = rng.standard_normal((40, 2)), rng.standard_normal((4, 40))
     target, weight = rng.standard_normal(40), rng.uniform(0.5, 2.0, 40)
-    state = State(fixed, np.array([0.1, 0.2]))
+    state = state_of(fixed, np.array([0.1, 0.2]))
     state.aim(target, weight)
 
     def evidence(columns: np.ndarray, precision: np.ndarray) -> float:
@@ -45,33 +88,49 @@ def test_a_column_added_and_taken_out_leaves_what_a_fresh_solution_gives() -> No
             -0.5 * np.linalg.slogdet(covariance)[1] - 0.5 * target @ np.linalg.solve(covariance, target)
         )
 
-    before = evidence(fixed.T, state.precision)
-    for k, row in enumerate(extra):
-        gain = state.gain(row, 0.5 + k)
-        state.add(Entry(Product(0, (k,)), 0.0, 1.0, 1.0), gain)
-        after = evidence(state.rows, state.precision)
-        assert gain.log == pytest.approx(after - before, rel=1e-9)
-        before = after
-    grown = state.worth()
-    kept, inverse, solution = state.without(1)
-    beside = state.gain(extra[1], 1.5, kept=kept, inverse=inverse, solution=solution)
-    state.remove(1)
-    without = evidence(state.rows, state.precision)
-    assert grown[1] == pytest.approx(before - without, rel=1e-9)
-    again = state.gain(extra[1], 1.5)
-    assert again.log == pytest.approx(before - without, rel=1e-9)
-    np.testing.assert_allclose(state.worth(again)[[0, 2, 1]], grown, rtol=1e-9)
-    assert beside.log == pytest.approx(again.log, rel=1e-9)
-    np.testing.assert_allclose(beside.solved, again.solved, atol=1e-10)
-    fresh = np.linalg.inv((state.rows * weight) @ state.rows.T + np.diag([0.1, 0.2, 0.5, 2.5]))
-    np.testing.assert_allclose(state.inverse, fresh, atol=1e-10)
-    np.testing.assert_allclose(state.solution, fresh @ state.rows @ (weight * target), atol=1e-10)
-    np.testing.assert_allclose(inverse, fresh, atol=1e-10)
-    np.testing.assert_allclose(solution, state.solution, atol=1e-10)
-    # Draws are the solution and a linear map of standard normal numbers, whose square is the covariance.
-    units: list[Any] = [SimpleNamespace(standard_normal=lambda size, unit=unit: unit) for unit in np.eye(4)]
-    moved = np.array([state.draw(unit) - state.solution for unit in units])
-    np.testing.assert_allclose(moved.T @ moved, fresh, atol=1e-10)
+    def now() -> float:
+        return evidence(state.rows, state.arrays.precision[: len(state)])
+
+    def check() -> None:
+        k, own = len(state), state.arrays
+        fresh = np.linalg.inv((state.rows * weight) @ state.rows.T + np.diag(own.precision[:k]))
+        solution = fresh @ state.rows @ (weight * target)
+        np.testing.assert_allclose(own.inverse[:k, :k], fresh, atol=1e-10)
+        np.testing.assert_allclose(own.solution[:k], solution, atol=1e-10)
+        np.testing.assert_allclose(own.residual, target - solution @ state.rows, atol=1e-10)
+        np.testing.assert_allclose(own.gram[:k, :k], (state.rows * weight) @ state.rows.T, atol=1e-10)
+        np.testing.assert_allclose(own.right[:k], state.rows @ (weight * target), atol=1e-10)
+        # Draws are the solution and a linear map of standard normal numbers, whose square is the covariance.
+        units: list[Any] = [
+            SimpleNamespace(standard_normal=lambda size, unit=unit: unit) for unit in np.eye(k)
+        ]
+        moved = np.array([state.draw(unit) - own.solution[:k] for unit in units])
+        np.testing.assert_allclose(moved.T @ moved, fresh, atol=1e-10)
+
+    before = now()
+    for k, row in enumerate(extra[:3]):
+        gain = weighed(state, row, 0.5 + k)
+        assert gain.safe
+        add(state, gain)
+        assert gain.log == pytest.approx(now() - before, rel=1e-9)
+        before = now()
+        check()
+    instead = weighed(state, extra[3], 1.5, beside=3)
+    others = [0, 1, 2, 4]
+    assert instead.log == pytest.approx(
+        evidence(np.vstack([state.rows[others], extra[3]]), np.append(state.arrays.precision[others], 1.5))
+        - evidence(state.rows[others], state.arrays.precision[others]),
+        rel=1e-9,
+    )
+    add(state, instead, place=3)
+    check()
+    before, own = now(), worth(state, 3)
+    remove(state, 3)
+    assert own == pytest.approx(before - now(), rel=1e-9)
+    np.testing.assert_array_equal(state.arrays.precision[: len(state)], [0.1, 0.2, 0.5, 2.5])
+    check()
+    state.widen()
+    check()
 
 
 @pytest.mark.parametrize("sigma", [1e-2, 1e-4, 1e-5])
@@ -84,7 +143,7 @@ def test_columns_that_nearly_repeat_others_are_weighed_right_however_small_the_r
         x + 1e-7 * rng.standard_normal(60)
     ]
     target, weight = 2 * extra[0] + sigma * rng.standard_normal(60), np.full(60, sigma**-2)
-    state = State(fixed, np.array([0.1, 0.2]))
+    state = state_of(fixed, np.array([0.1, 0.2]))
     state.aim(target, weight)
 
     def evidence(columns: np.ndarray, precision: np.ndarray) -> float:
@@ -95,19 +154,23 @@ def test_columns_that_nearly_repeat_others_are_weighed_right_however_small_the_r
         rest = aimed - q @ (q.T @ aimed)
         return float(0.5 * np.log(precision).sum() - np.log(np.abs(np.diag(r))).sum() - 0.5 * rest @ rest)
 
-    before = evidence(state.rows, state.precision)
-    for k, row in enumerate(extra):
-        gain = state.gain(row, 3.0)
-        after = evidence(np.vstack([state.rows, row]), np.append(state.precision, 3.0))
+    def now() -> float:
+        return evidence(state.rows, state.arrays.precision[: len(state)])
+
+    before = now()
+    for row in extra:
+        gain = weighed(state, row, 3.0)
+        add(state, gain)
         assert gain.schur >= 3.0
-        assert gain.log == pytest.approx(after - before, rel=1e-5, abs=0.02)
-        state.add(Entry(Product(0, (k,)), 0.0, 1.0, 1.0), gain)
-        before = after
-    assert (np.diag(state.inverse) > 0).all() and np.isfinite(state.worth()).all()
+        assert gain.log == pytest.approx(now() - before, rel=1e-5, abs=0.02)
+        before = now()
+    k = len(state)
+    assert (np.diag(state.arrays.inverse[:k, :k]) > 0).all()
+    assert np.isfinite([worth(state, m) for m in range(2, k)]).all()
     assert np.isfinite(state.draw(rng)).all()
     for _ in extra:
-        state.remove(0)
-    assert evidence(state.rows, state.precision) == pytest.approx(evidence(fixed.T, np.array([0.1, 0.2])))
+        remove(state, 2)
+    assert now() == pytest.approx(evidence(fixed.T, np.array([0.1, 0.2])))
 
 
 def test_choices_that_can_make_no_product_make_none() -> None:
@@ -145,11 +208,15 @@ def test_none_at_all_is_as_probable_as_the_prior_says() -> None:
 
 def _statistics(parts: np.ndarray, sizes: np.ndarray, features: list[np.ndarray], law: Law) -> list[float]:
     """Numbers of products and of their factors, shares of features, and what the law has drawn of itself."""
-    used = np.bincount(np.concatenate([np.zeros(0, dtype=int), *features]), minlength=len(law.weights))
+    used = np.bincount(np.concatenate([np.zeros(0, dtype=int), *features]), minlength=len(law.arrays.weights))
     counts = np.bincount(parts, minlength=2)
     pairs = float((sizes == 2).sum())
-    logs = np.log([*law.rate, *law.scale]).tolist()
-    weights = [float(law.weights[0]), float((law.weights**2).sum()), float(law.orders[0])]
+    logs = np.log([*law.arrays.rate, *law.arrays.scale]).tolist()
+    weights = [
+        float(law.arrays.weights[0]),
+        float((law.arrays.weights**2).sum()),
+        float(law.arrays.orders[0]),
+    ]
     return [*counts.tolist(), *(counts == 0).tolist(), pairs, *used.tolist(), *logs, *weights]
 
 
@@ -244,7 +311,7 @@ def test_models_are_as_probable_as_when_all_are_counted_out() -> None:
     sampler = HingeSampler(law, fixed=fixed, fixed_precision=precision, rng=rng)
     names = [Product(part, factors) for part in range(2) for factors in ((0,), (1,), (0, 1))]
     number = {frozenset(names[i] for i in model): k for k, model in enumerate(models)}
-    visited = np.zeros((9000, len(models)))
+    visited = np.zeros((20_000, len(models)))
     for s in range(len(visited)):
         sampler.sweep(y, np.full(n, 1 / sigma**2), precision, 6)
         visited[s, number[frozenset(sampler.products)]] = 1

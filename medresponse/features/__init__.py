@@ -7,6 +7,7 @@ from medresponse.features.encoding import PROPENSITY, Curve, Encoding, FeatureEn
 from medresponse.features.forest import Forest
 from medresponse.features.groups import group_indices, group_labels
 from medresponse.features.hinges import HingeSum
+from medresponse.features.latent_noise import TrueValues, noisy_features, true_values
 from medresponse.features.latent_normal import DENSE_LATENTS, LatentNormal, fit_latent_normal
 from medresponse.features.latent_redraw import Given
 from medresponse.features.propensity import Propensity, fit_propensity
@@ -25,6 +26,7 @@ __all__ = [
     "LatentNormal",
     "Layout",
     "Propensity",
+    "TrueValues",
     "arms_suffice",
     "fit_by_arm",
     "fit_encoding",
@@ -32,5 +34,7 @@ __all__ = [
     "fit_propensity",
     "group_indices",
     "group_labels",
+    "noisy_features",
     "treatment_contrasts",
+    "true_values",
 ]

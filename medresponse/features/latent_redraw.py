@@ -84,7 +84,7 @@ def redraw_dense(
     keep = readings.n_latents
     means, covariances, completed = [], [], []
     for m, likelihood in enumerate(given.likelihoods):
-        latents = _latents_of(readings, given.completed[m], given.mean[m], given.covariance[m], shifts, rng)
+        latents = latents_of(readings, given.completed[m], given.mean[m], given.covariance[m], shifts, rng)
         chain = _Chain(readings, companions, latents, likelihood, shifts, rng)
         for _ in range(SWEEPS):
             mean, covariance = draw_parameters(chain.state.z, rng)
@@ -95,7 +95,7 @@ def redraw_dense(
     return np.array(means), np.array(covariances), np.array(completed)
 
 
-def _latents_of(
+def latents_of(
     readings: Readings, codes: np.ndarray, mean: np.ndarray, covariance: np.ndarray, shifts: Mapping[int, float],
     rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip

@@ -4,7 +4,8 @@ Imputations start from a joint model of features and outcome that is not the mod
 parameters given each imputation's values (one short chain, its last draw) and the values given these parameters
 (`features.latent_redraw`): a step of the Gibbs sampler of all unknowns together. In the first cycle the parameters are drawn given
 the patients whose features are all known, where these are many enough (`model.complete_patients`): what the joint model's
-values say of a small residual would otherwise take many cycles to forget.
+values say of a small residual would otherwise take many cycles to forget. Where features are read with error and the residual is
+normal, the parameters of the first cycle and of every second are drawn without true values, which follow (`collapsing`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from medresponse.core.errors import FitError
 from medresponse.core.rng import derive_seed
 from medresponse.families import Arrays
 from medresponse.features import DENSE_LATENTS, Encoding, group_indices
+from medresponse.inference.collapsing import CANDIDATES, at_means, collapses
 from medresponse.inference.engines import Engine, Sampled
 from medresponse.inference.fitted import forest_values
 from medresponse.inference.gibbs import FOREST
-from medresponse.model import ModelSpec, Prepared, complete_patients, redrawn
+from medresponse.model import ModelSpec, Prepared, complete_patients, redrawn, with_codes
 
 log = logging.getLogger("medresponse.inference")
 
@@ -89,12 +91,18 @@ def redraw(
             prepared, note=f"imputations by the joint model alone: redrawn are at most {DENSE_LATENTS} latent features"
         )  # fmt: skip
     groups, seconds = group_indices(prepared.layout, cohort), 0.0
+    collapsing, parameters = collapses(spec, prepared.encoding, prepared.encoding.errors(cohort)), None
     for cycle in range(1, cycles + 1):
         own = derive_seed(seed, "cycle", cycle)
         few = complete_patients(spec, prepared, cohort, observed) if cycle == 1 else None
+        collapsed = None
+        if collapsing and few is None and cycle % 2:
+            collapsed = at_means(spec, prepared, cohort, observed, seed=own)
         found = sample(
-            *(few or (prepared, cohort, observed)),
-            _shorter(engine, 1 if few is None else len(prepared.codes)),
+            *(few or (collapsed.prepared if collapsed else prepared, cohort, observed)),
+            _shorter(
+                engine, CANDIDATES if collapsed else APART * (1 if few is None else len(prepared.codes))
+            ),
             own,
             None if checkpoint is None else checkpoint / f"cycle-{cycle}",
         )
@@ -105,14 +113,20 @@ def redraw(
                 code="interrupted",
             )
         seconds += found.sample_seconds
+        if collapsed:
+            parameters, codes = collapsed.draw([run.posterior for run in found.chains], parameters, seed=own)
+            prepared = with_codes(spec, prepared, cohort, observed, codes)
+        else:
+            parameters = _parameters(found, len(prepared.codes))
         likelihoods = [
             _OutcomeLikelihood(spec, prepared, observed, cohort.treatment_idx, groups, one)
-            for one in _parameters(found, len(prepared.codes))
+            for one in parameters
         ]
         prepared = redrawn(spec, prepared, cohort, observed, likelihoods, seed=own)
         log.info("imputed values redrawn given the outcome's own model, %d of %d", cycle, cycles)
     times = "once" if cycles == 1 else f"{cycles} times"
-    return Redrawn(prepared, seconds, f"imputations redrawn {times} given the outcome's own model")
+    first = ", parameters first drawn without the true values of noisy features" if collapsing else ""
+    return Redrawn(prepared, seconds, f"imputations redrawn {times} given the outcome's own model{first}")
 
 
 def can_redraw(encoding: Encoding) -> bool:
@@ -120,9 +134,9 @@ def can_redraw(encoding: Encoding) -> bool:
     return len(encoding.main_labels) <= DENSE_LATENTS
 
 
-def _shorter(engine: Any, wanted: int) -> Engine:
-    """Return the engine for a chain that serves for `wanted` parameter draws."""
-    shorter: Engine = replace(engine, tune=min(engine.tune, TUNE), draws=APART * wanted)
+def _shorter(engine: Any, draws: int) -> Engine:
+    """Return the engine for a short chain of so many draws."""
+    shorter: Engine = replace(engine, tune=min(engine.tune, TUNE), draws=draws)
     return shorter
 
 

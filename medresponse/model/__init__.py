@@ -10,6 +10,8 @@ from medresponse.model.prepare import (
     make_layout,
     prepare,
     redrawn,
+    true_value_laws,
+    with_codes,
     with_outcome,
 )
 from medresponse.model.prior_scale import narrow_priors
@@ -40,6 +42,8 @@ __all__ = [
     "prepare",
     "redrawn",
     "rotate",
+    "true_value_laws",
+    "with_codes",
     "with_outcome",
     "written_out",
 ]

@@ -20,6 +20,7 @@ from medresponse.features import (
     Grouping,
     LatentNormal,
     Layout,
+    TrueValues,
     arms_suffice,
     fit_by_arm,
     fit_encoding,
@@ -28,6 +29,7 @@ from medresponse.features import (
     group_indices,
     group_labels,
     treatment_contrasts,
+    true_values,
 )
 from medresponse.features.latent_redraw import Likelihood
 from medresponse.model.design import Design
@@ -199,6 +201,39 @@ def redrawn(
     groups = group_indices(prepared.layout, cohort)
     data = _data(spec, prepared, codes, cohort.treatment_idx, observed, groups)
     return replace(prepared, imputer=imputer, codes=codes, data=data)
+
+
+def true_value_laws(
+    spec: ModelSpec, prepared: Prepared, cohort: Cohort, *, seed: int
+) -> tuple[TrueValues, ...]:
+    """Return the laws of true values behind noisy readings given the features alone, one an imputation.
+
+    Each is of a draw of the features' model given that imputation: arm by arm where it is so imputed.
+    """
+    encoding, model = prepared.encoding, prepared.imputer
+    errors, treatment_idx = encoding.errors(cohort), cohort.treatment_idx
+    assert errors is not None and model.covariance is not None
+    by_arm = arms_suffice(encoding, treatment_idx)
+    contrasts = treatment_contrasts(max(len(cohort.treatments), 1))[treatment_idx]
+    rng = stream(seed, "true values")
+    return tuple(
+        true_values(
+            encoding, encoding.codes(cohort), np.empty((cohort.n, 0)) if by_arm else contrasts, completed, (mean, covariance),
+            errors=errors, arms=treatment_idx if by_arm else np.zeros(cohort.n, dtype=int),
+            shifts=encoding.code_shifts(spec.missing.shifts), rng=rng,
+        )
+        for completed, mean, covariance in zip(prepared.codes, model.mean, model.covariance, strict=True)
+    )  # fmt: skip
+
+
+def with_codes(
+    spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays, codes: np.ndarray
+) -> Prepared:
+    """Return what is fitted with other completed codes, under the very priors of `prepared`, column scales too."""
+    groups = group_indices(prepared.layout, cohort)
+    data = _data(spec, prepared, codes, cohort.treatment_idx, observed, groups)
+    same = [{**new, "column_sd": old["column_sd"]} for new, old in zip(data, prepared.data, strict=True)]
+    return replace(prepared, codes=codes, data=tuple(same))
 
 
 def complete_patients(

@@ -14,6 +14,7 @@ from medresponse.cohort import Cohort
 from medresponse.core.errors import FitError
 from medresponse.families import Arrays, Cure, Family, Gaussian, Weibull
 from medresponse.inference import ChainRun, Engine, Gibbs, Nuts, fit, redrawing
+from medresponse.inference.collapsing import CANDIDATES
 from medresponse.inference.engines import Sampled
 from medresponse.inference.redrawing import APART, TUNE, Redrawn, redraw
 from medresponse.model import (
@@ -27,6 +28,7 @@ from medresponse.model import (
 )
 from medresponse.priors import Normal
 from tests.hand_made import trial_of
+from tests.inference.test_collapsing import read_with_error
 
 SPEC = ModelSpec(
     family=Weibull(), blocks={"history": Normal()}, missing=MultipleImputation(imputations=3, cycles=2)
@@ -119,6 +121,27 @@ def test_an_arm_in_which_a_feature_was_hardly_read_is_not_left_to_the_prior() ->
     prepared, observed = prepare(SPEC, lopsided, outcome="os", seed=1), cohort.outcome("os")
     assert unread.mean() < 0.5 and complete_patients(SPEC, prepared, cohort, observed) is not None
     assert complete_patients(SPEC, prepared, lopsided, observed) is None
+
+
+def test_a_normal_outcome_is_fitted_to_means_of_noisy_features_in_every_second_cycle() -> None:
+    spec = replace(SPEC, family=Gaussian(), missing=replace(SPEC.missing, cycles=3))
+    sampler, cohort = Sampler(), read_with_error(60)
+    found = redrawn(spec, cohort, sampler, outcome="score")
+    assert [engine.draws for *_, engine, _, _ in sampler.asked] == [CANDIDATES, APART, CANDIDATES]
+    reading = found.prepared.encoding.codes(cohort)
+    off = []
+    for data, *_ in sampler.asked:  # means are lines over reading and age, in each arm
+        own = cohort.treatment_idx == 0
+        lines = np.column_stack([np.ones(own.sum()), reading[own]])
+        fitted = lines @ np.linalg.lstsq(lines, data.codes[0, own, 0])[0]
+        off.append(float(np.abs(data.codes[0, own, 0] - fitted).max()))
+    assert off[0] < 1e-9 and off[1] > 0.1 and off[2] < 1e-9
+    assert "true values" in found.note and np.isfinite(found.prepared.codes).all()
+    sampler = Sampler()
+    assert (
+        "true values"
+        not in redrawn(replace(spec, family=Weibull()), trial_of(60, missing={"age": 12}), sampler).note
+    )
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_other_values(incomplete: Cohort) -> None:

@@ -103,6 +103,7 @@ if __name__ == "__main__":
     os.environ.setdefault("MEDRESPONSE_KERNELS", "reproducible")
     store()
     logging.getLogger("medresponse").setLevel(logging.INFO)
+    logging.getLogger("pytensor").setLevel(logging.WARNING)  # Hydra would log what it says of its settings
     try:
         check_choices(sys.argv[1:])
     except SpecError as error:

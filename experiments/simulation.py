@@ -45,6 +45,7 @@ POLICY = {
     "oracle_value": "oracle",
 }
 EACH_SEED = ("average_coverage", "power")  # yes or no
+NEW_SITES = "new sites"  # stratum of patients at sites that were left out of the fit
 LEVEL = 0.95
 _RESAMPLES = 200  # for the Monte Carlo error of a number of patients
 
@@ -75,10 +76,10 @@ class Scored:
     worthwhile: float
     table: pl.DataFrame
 
-    def of(self, score: str) -> dict[str, tuple[float, float]]:
-        """Return treatment, contrast or ``all`` -> mean over seeds and its Monte Carlo error, of all patients together."""
+    def of(self, score: str, stratum: str = "all") -> dict[str, tuple[float, float]]:
+        """Return treatment, contrast or ``all`` -> mean over seeds and its Monte Carlo error, of one stratum's patients."""
         rows = self.table.filter(
-            (pl.col("stratum") == "all")
+            (pl.col("stratum") == stratum)
             & (pl.col("score") == score)
             & (pl.col("level").is_null() | (pl.col("level") == LEVEL))
         )
@@ -145,7 +146,7 @@ def run(study: Study) -> None:
     write_index(
         [], study.folder, title=f"Simulation: {study.config['title']}",
         intro="A model fitted to made-up patients whose true responses are known. Scores are means over seeds, in brackets and "
-        "bars with their Monte Carlo standard errors; those by subgroup, site and decile of the propensity are in scores.csv.",
+        "bars with their Monte Carlo standard errors, without where all seeds gave one value; those by subgroup, site and decile of the propensity are in scores.csv.",
         overwrite=True,
         figures=[IndexFigure(title=t, caption=c, svg=svg, alt=alt) for t, c, svg, alt in study.figures],
         tables=[IndexTable(caption=caption, frame=frame) for frame, caption in study.tables],
@@ -160,28 +161,34 @@ def tables(study: Study, scored: list[Scored]) -> None:
         for one in scored
     ]  # fmt: skip
     write_text(study.folder / "scores.csv", pl.concat(frames).write_csv())
-    for what, shown in (
-        ("Each patient's benefit, with 95% intervals", BENEFITS),
-        ("The average benefit, with 95% intervals", AVERAGES),
-        ("Treatment chosen by posterior mean", POLICY),
+    for what, shown, stratum in (
+        ("Each patient's benefit, with 95% intervals", BENEFITS, "all"),
+        ("The average benefit, with 95% intervals", AVERAGES, "all"),
+        ("Treatment chosen by posterior mean", POLICY, "all"),
+        ("Each patient's benefit at sites that were left out of the fit", BENEFITS, NEW_SITES),
     ):
         first = next(iter(shown))
+        there = {k: words for k, words in shown.items() if any(s.of(k, stratum) for s in scored)}
         rows = [
-            {"scenario": one.label or study.config["title"], "patients": one.n, "of": of.replace(" - ", "\u00a0−\u00a0"), "unit": one.unit}
-            | {words: _text(one, score, of) for score, words in shown.items() if any(s.of(score) for s in scored)}
+            {"scenario": one.label, "patients": one.n, "of": of.replace(" - ", "\u00a0−\u00a0"), "unit": one.unit}
+            | {words: _text(one, score, of, stratum) for score, words in there.items()}
             for one in scored
-            for of in one.of(first)
+            for of in one.of(first, stratum)
             if (" - " in of) == (shown is not POLICY)
         ]  # fmt: skip
+        if not rows:
+            continue
+        alike = [name for name in ("scenario", "unit") if len({row[name] for row in rows}) == 1]
         study.table(
-            pl.DataFrame(rows).drop("of" if shown is POLICY else []),
-            caption=f"{what}: means over {study.config['seeds'][size]} seeds (Monte Carlo standard errors)",
+            pl.DataFrame(rows).drop(["of", *alike] if shown is POLICY else alike),
+            caption=f"{what}: means over {study.config['seeds'][size]} seeds (Monte Carlo standard errors)"
+            + (f"; in {rows[0]['unit']}" if "unit" in alike else ""),
         )
 
 
-def _text(one: Scored, score: str, of: str) -> str:
-    found = one.of(score).get(of)
-    return "–" if found is None else with_error(*found)
+def _text(one: Scored, score: str, of: str, stratum: str) -> str:
+    found = one.of(score, stratum).get(of)
+    return "–" if found is None else with_error(*found).replace(" ", "\u00a0")
 
 
 def checked_size(config: Mapping[str, Any]) -> str:
@@ -295,7 +302,16 @@ def _fitted(
 
 
 def _recovery(model: Mapping[str, Any], trial: Trial, fitted: Fit) -> tuple[pl.DataFrame, str]:
-    """Return one fit's scores against the truth, and the unit of its responses."""
+    """Return one fit's scores against the truth, and the unit of its responses; patients at held-out sites are a stratum."""
+    table, unit = _against_truth(model, trial, fitted)
+    if trial.held_out is None:
+        return table, unit
+    new, _ = _against_truth(model, trial.held_out, fitted)
+    new = new.filter(pl.col("stratum") == "all").with_columns(stratum=pl.lit(NEW_SITES))
+    return pl.concat([table, new]), unit
+
+
+def _against_truth(model: Mapping[str, Any], trial: Trial, fitted: Fit) -> tuple[pl.DataFrame, str]:
     endpoint, schema = str(model["endpoint"]), trial.cohort.schema
     ask: dict[str, Any] = {}
     where: dict[str, Any] = {}
@@ -312,11 +328,12 @@ def _recovery(model: Mapping[str, Any], trial: Trial, fitted: Fit) -> tuple[pl.D
 
 
 def record(study: Study, one: Scored) -> None:
-    """Record the scores of all patients together, with their units."""
-    for score in (*IN_UNITS, *SHARES):
-        for of, (value, mcse) in one.of(score).items():
-            name = f"{one.prefix}.{score}.{of.replace(' - ', '_minus_')}"
-            study.record(name, Estimate(value, mcse, one.unit if score in IN_UNITS else "1"))
+    """Record the scores of all patients together and of those at new sites, with their units."""
+    for stratum, prefix in (("all", one.prefix), (NEW_SITES, f"{one.prefix}.new_sites")):
+        for score in (*IN_UNITS, *SHARES):
+            for of, (value, mcse) in one.of(score, stratum).items():
+                name = f"{prefix}.{score}.{of.replace(' - ', '_minus_')}"
+                study.record(name, Estimate(value, mcse, one.unit if score in IN_UNITS else "1"))
 
 
 def needed(study: Study, together: list[Scored]) -> list[str]:

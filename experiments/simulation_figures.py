@@ -87,22 +87,25 @@ def _curves(together: Sequence[Scored]) -> Figure:
 
 
 def _dots(together: Sequence[Scored]) -> Figure:
-    """Draw scores of scenarios of one size, one below the other, a colour a contrast."""
+    """Draw scores of scenarios of one size, one below the other, a marker a contrast."""
     panels, labels = _panels(together), [one.label or "" for one in together]
-    figure = Figure(figsize=(3.2 * len(panels) + 1.6, 0.42 * len(labels) + 1.6), layout="constrained")
-    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True).ravel()
-    for axis, score in zip(axes, panels, strict=True):
+    rows = -(-len(panels) // 3)
+    figure = Figure(figsize=(11.0, rows * (0.42 * len(labels) + 1.4)), layout="constrained")
+    axes = figure.subplots(rows, 3, squeeze=False, sharey=True).ravel()
+    for axis, score in zip(axes, panels, strict=False):
         for row, one in enumerate(together):
             for k, (of, (value, error)) in enumerate(_benefits(one, score).items()):
                 axis.errorbar(
                     value, row + 0.16 * (k - 0.5), xerr=2 * error, marker="os^D"[k % 4], markersize=4, capsize=2,
-                    color=COLOURS[k % len(COLOURS)], label=of if not row else None,
+                    color=COLOURS[k % len(COLOURS)], linestyle="none", label=of if not row else None,
                 )  # fmt: skip
         _mark(axis, score, together, vertical=True)
     axes[0].set_yticks(range(len(labels)), labels=labels)
-    axes[0].invert_yaxis()
-    if any(label for label in axes[0].get_legend_handles_labels()[1]):
-        axes[-1].legend(frameon=False, fontsize=8)
+    axes[0].set_ylim(len(labels) - 0.5, -0.5)
+    found, names = axes[0].get_legend_handles_labels()
+    figure.legend(found, names, frameon=False, fontsize=8, ncols=len(names), loc="outside upper left")
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
     return figure
 
 

@@ -22,10 +22,12 @@ from medresponse.core.atomic import sha256_of, write_text
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import OutputExistsError
 from medresponse.core.figure import svg_of
+from medresponse.core.machine import described
 from medresponse.core.manifest import verify_manifest, write_manifest
 from medresponse.core.provenance import utc_now, versions
 from medresponse.core.rng import checked_seed
 from medresponse.inference import ChainEngine, Engine, Fit, engine_for, fit, fit_many, save_fit
+from medresponse.inference.kernel_cache import policy
 from medresponse.model import ModelSpec
 from medresponse.validation import Estimate
 
@@ -164,7 +166,8 @@ class Study:
             "seed": self.seed,
             "sampler": sorted(self.samplers | {fit.provenance.sampler for fit in self.fits.values()}),
             "engine": to_plain(self.engine),
-            "compile_cache": "the user's PyTensor folder, kept between runs",
+            "compile_cache": policy(),
+            "machine": described(),
             "versions": versions(),
             "seconds": round(time.perf_counter() - self.started, 1),
             "finished_utc": utc_now(),

@@ -7,7 +7,9 @@ import yaml
 
 from experiments.metrics import load_metrics
 from experiments.simulation import (
+    NEW_SITES,
     Scored,
+    _recovery,
     needed,
     patients_needed,
     real_cohort,
@@ -22,6 +24,8 @@ from experiments.study import RESULTS, ROOT, Study
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import SpecError
 from medresponse.core.registry import name_of
+from medresponse.inference.prior import prior_fit
+from medresponse.response import respond
 from medresponse.synthetic.mechanisms.assignments import Observational
 from medresponse.synthetic.mechanisms.effects import Modifiers
 from medresponse.synthetic.mechanisms.missing import Leaving
@@ -127,6 +131,25 @@ def test_metrics_have_the_units_of_what_they_measure(tmp_path):
     assert "average benefit of b - a: 400" in " ".join(needed(study, together))
     found = study.metrics["patients_for_average_width.b_minus_a"]
     assert found.unit == "patients" and found.value == 400 and found.mcse > 0
+
+
+def test_patients_at_sites_that_were_left_out_are_scored_apart(models, tmp_path):
+    trial = simulate(scenario("s11_sites_shift", n=60), seed=1)
+    fitted = prior_fit(spec_for(models["gaussian"], trial), trial.cohort, draws=20, seed=1)
+    table, _ = _recovery(models["gaussian"], trial, fitted)
+    new = table.filter(pl.col("stratum") == NEW_SITES)
+    means = respond(fitted, trial.held_out.cohort).draws().mean("draw").values
+    benefits = (means - means[:, :1])[:, 1] - (
+        (true := trial.held_out.truth.data["mu_x"].values[..., 0]) - true[:, :1]
+    )[:, 1]
+    (found,) = new.filter(pl.col("score") == "root_pehe", pl.col("of") == "drug_a - control")["value"]
+    assert found == pytest.approx(np.sqrt(np.mean(benefits**2)))
+    study = Study(composed("experiment=simulation", "scenario=s11_sites_shift"), tmp_path)
+    scored = Scored("", 60, 2, "points", 2.0, table.with_columns(mcse=pl.lit(0.1), seeds=2))
+    record(study, scored)
+    tables(study, [scored])
+    assert study.metrics["n60.new_sites.root_pehe.drug_a_minus_control"].value == found
+    assert "sites that were left out" in study.tables[-1][1] and len(study.tables) == 4
 
 
 @pytest.mark.parametrize("sizes", [(100,), (100, 400)])

@@ -29,7 +29,8 @@ def test_an_output_folder_that_exists_is_refused_unless_told(tmp_path):
     assert not (open_folder(config(tmp_path, existing="replace")) / "kept.txt").exists()
 
 
-def test_a_finished_study_has_a_manifest_that_verifies(tmp_path):
+def test_a_finished_study_has_a_manifest_that_verifies(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDRESPONSE_KERNELS", "off")
     study = Study(config(tmp_path), open_folder(config(tmp_path)))
     study.record("x", Estimate(1.0, 0.1, "1"))
     study.finish()
@@ -42,10 +43,11 @@ def test_a_finished_study_has_a_manifest_that_verifies(tmp_path):
         "data_sha256",
         "seed",
         "sampler",
-        "compile_cache",
+        "machine",
         "versions",
     ):
         assert fact in manifest
+    assert manifest["compile_cache"] == "off"  # the policy in force
 
 
 def test_reproduction_fails_when_a_metric_has_moved(tmp_path, monkeypatch, capsys):

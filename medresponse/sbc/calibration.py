@@ -22,11 +22,12 @@ from medresponse.inference.prior import prior_fit
 from medresponse.model import ModelSpec, Prepared, drawn_features, prepare
 from medresponse.response import Responses, respond
 from medresponse.sbc.figure import ecdf_figure
-from medresponse.sbc.quantities import imputed_means, quantities
+from medresponse.sbc.quantities import imputed_means, one_each, quantities
 from medresponse.sbc.replicates import Replicate, no_stats, refitted, simulated_outcomes, with_truth
 from medresponse.sbc.uniformity import uniformity
 
 _RHAT = 1.05  # a chain of a replicate is short; worse is no posterior
+_EACH = "log likelihood, one draw an imputation"
 _AROUND = "calibration around the posterior"
 
 
@@ -135,7 +136,9 @@ def sbc(
     same imputations as any data would be. Were the imputations drawn from the exact posterior, and as many as the draws,
     ranks would be uniform: what they are not is what multiple imputation costs. Benefits are those of the patients as
     completed once; the log-likelihood takes each imputation's own features; and for each feature that is imputed, the mean
-    of what is imputed is ranked among the imputations.
+    of what is imputed is ranked among the imputations. So is the log-likelihood, of one draw an imputation: ranks among
+    independent draws are uniform if draws come from the posterior, however few, while those of one imputation share its
+    features (for dependent draws they are not: Talts et al., section 5.1).
 
     *Around the data* (``truth="posterior"``). The parameters are draws of the posterior given the cohort's outcomes; new
     outcomes are drawn for the same patients and fitted together with the first ones. Ranks are uniform if inference is right
@@ -234,8 +237,12 @@ def ranked(
             unmixed.append(run.number)
         both = replace(responses, fit=with_truth(responses.fit, run, prepared, draws))
         rng = stream(seed, "calibration", "ties", run.number)
-        ranks = {q: rank(v[:-1], v[-1], rng) for q, v in quantities(both, cohort, run).items()}
-        for quantity, values in imputed_means(cohort, responses, run).items():
+        found = quantities(both, cohort, run)
+        ranks = {q: rank(v[:-1], v[-1], rng) for q, v in found.items()}
+        few = imputed_means(cohort, responses, run)
+        if len(run.completed) > 1:
+            few[_EACH] = one_each(found["log likelihood"], both.fit.draw_imputation, rng)
+        for quantity, values in few.items():
             share = (rank(values[:-1], values[-1], rng) + rng.random()) / len(values)
             ranks[quantity] = int(share * (draws + 1))  # among few: a uniform rank stays uniform
         rows.append({"replicate": run.number} | ranks)

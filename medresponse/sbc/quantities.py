@@ -63,6 +63,12 @@ def _log_likelihood(responses: Responses, cohort: Cohort, replicate: Replicate) 
     return total
 
 
+def one_each(values: np.ndarray, imputation: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return one draw of each imputation, at random, and last the truth, whose imputation is -1."""
+    chosen = [rng.choice(np.flatnonzero(imputation == m)) for m in np.unique(imputation)[1:]]
+    return np.asarray(np.append(values[chosen], values[imputation == -1]))
+
+
 def imputed_means(cohort: Cohort, responses: Responses, replicate: Replicate) -> dict[str, np.ndarray]:
     """Return mean codes over the patients whose value is not known exactly, each imputation's and last the true one."""
     fit = responses.fit

@@ -12,6 +12,7 @@ from medresponse.families import Gaussian
 from medresponse.model import MultipleImputation, drawn_features, prepare, with_outcome
 from medresponse.priors import LogNormal, Normal
 from medresponse.sbc import Calibration, calibration, sbc
+from medresponse.sbc.quantities import one_each
 from medresponse.sbc.replicates import Replicate
 from tests.sbc.cohorts import template
 
@@ -55,7 +56,8 @@ def test_missing_features_are_imputed_anew_in_each_replicate(monkeypatch: pytest
     kept = kept_by(monkeypatch)
     cohort = template("gaussian", missing=True)
     found = sbc(SPEC, cohort, replicates=3, seed=1, engine=SHORT)
-    assert {"imputed mean, age", "log likelihood", "mean benefit, new"} <= set(found.ranks.columns)
+    each = "log likelihood, one draw an imputation"
+    assert {"imputed mean, age", "log likelihood", each, "mean benefit, new"} <= set(found.ranks.columns)
     assert "imputed mean, sex" not in found.ranks.columns
     unknown = np.isnan(prepare(SPEC, cohort, outcome="outcome", seed=1).encoding.codes(cohort))
     first, second, _ = kept
@@ -65,6 +67,13 @@ def test_missing_features_are_imputed_anew_in_each_replicate(monkeypatch: pytest
         assert (one.completed[0][unknown] != one.codes[unknown]).all()
     assert (first.codes[unknown] != second.codes[unknown]).all()
     assert (first.completed[0][unknown] != second.completed[0][unknown]).all()
+
+
+def test_one_draw_of_each_imputation_stands_beside_the_truth() -> None:
+    values, imputation = np.arange(6.0), np.array([0, 0, 0, 2, 2, -1])
+    rng = np.random.default_rng(1)
+    found = np.array([one_each(values, imputation, rng) for _ in range(60)])
+    assert (found[:, 2] == 5).all() and set(found[:, 0]) == {0, 1, 2} and set(found[:, 1]) == {3, 4}
 
 
 def test_data_around_the_posterior_are_fitted_together_with_the_first() -> None:

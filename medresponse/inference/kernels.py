@@ -27,6 +27,7 @@ log = logging.getLogger("medresponse.inference")
 
 # What a kernel is asked for, and what it answers.
 DENSITY, _QUANTITIES = 0, 1
+_LINE = 64  # bytes
 NOT_FINITE = 3  # nutpie's code for a point that the trajectory must not pass
 
 
@@ -107,7 +108,7 @@ class Kernel:
         if self.arrange is not None:
             data = self.arrange(data)
         for name, ndim, dtype in self.facts.inputs:
-            array = np.array(data[name], dtype=dtype, order="C", copy=True)
+            array = _aligned(np.asarray(data[name], dtype=dtype))
             if array.ndim != ndim:
                 raise ValueError(f"{name} has {array.ndim} dimensions; the compiled model needs {ndim}")
             words += [array.ctypes.data, *array.shape]
@@ -137,6 +138,15 @@ class Kernel:
         return int(
             self.function.ctypes(what, *pointers, words.ctypes.data_as(ctypes.POINTER(ctypes.c_uint64)))
         )
+
+
+def _aligned(values: np.ndarray) -> np.ndarray:
+    """Return a copy that begins where a line of the processor's memory does, so that runs of eight numbers lie in one."""
+    room = np.empty(values.nbytes + _LINE, dtype=np.uint8)
+    first = -room.ctypes.data % _LINE
+    copy = room[first : first + values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
 
 
 def compiled_kernel(model: Any, place: Path | None) -> Kernel:
@@ -240,7 +250,7 @@ def _native(file: Path, graph: Any, *, keep: bool = True) -> Any:
     # numba looks up the module of what it loads by this name.
     names: dict[str, Any] = {
         "__name__": __name__, "carray": numba.carray, "as_pointer": _intrinsics()[0],
-        "isfinite": np.isfinite, "graph": graph, "float64": np.float64, "int64": np.int64, "int32": np.int32, "int8": np.int8,
+        "isfinite": np.isfinite, "graph": graph, "float64": np.float64, "int64": np.int64, "int32": np.int32, "int8": np.int8, "uint64": np.uint64,
     }  # fmt: skip
     exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), names)
     elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, ""

@@ -11,12 +11,12 @@ from medresponse.model import WrittenOut, WrittenRows
 
 # In the order of the arguments of each kind's `answer`; names as in its `arrange`.
 _PRIORS = (
-    ("table", 2, "int64"), ("numbers", 2, "float64"), ("turn", 2, "float64"), ("estimate", 1, "float64"),
-    ("error", 1, "float64"),
+    ("table", 2, "int64"), ("numbers", 2, "float64"), ("turn", 1, "float64"), ("turned", 2, "int64"), ("informed", 2, "float64"),
+    ("df", 2, "float64"), ("room", 2, "float64"),
 )  # fmt: skip
 _COMPRESSED = (
     *_PRIORS, ("means", 1, "float64"), ("around", 1, "float64"), ("rest", 1, "float64"), ("arms", 3, "float64"),
-    ("weights", 2, "float64"), ("where", 2, "int64"), ("scalars", 1, "float64"),
+    ("weights", 2, "float64"), ("where", 1, "uint64"), ("folded", 2, "float64"), ("scalars", 1, "float64"),
 )  # fmt: skip
 _ROWS = (
     *_PRIORS, ("pointer", 1, "int64"), ("index", 1, "int64"), ("value", 1, "float64"), ("columns", 3, "float64"),
@@ -95,7 +95,7 @@ def _parts(
     more = f" + {at[like]}.size" if like else ""
     body = (
         f"    size = int64({at['scalars']}[{size}])",
-        f"    length = size if what == {DENSITY} else size + len({at['estimate']}) + {beside}{more}",
+        f"    length = size if what == {DENSITY} else size + {at['table']}[len({at['table']}) - 1, 2] + {beside}{more}",
         "    x, out = carray(x_, (size,)), carray(out_, (length,))",
         f"    return graph(what, x, carray(value_, (1,)), out, {', '.join(at.values())})",
     )

@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.inference.written_density import begun, kept
+from medresponse.inference.written_density import OWN, SPARE, THETA, TOWARDS, begun, kept
 from medresponse.inference.written_rows import ended, from_rows, over_rows, step, to_rows
 
 
 @step  # type: ignore[untyped-decorator]
 def answer(
-    what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, estimate: Any, error: Any, pointer: Any,
-    index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any,
+    what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any,
     in_category: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
-    size, p, n_cuts, concentration = len(x), len(estimate), len(in_category) - 1, scalars[2]
-    own, work, first = np.empty(size), np.empty((5, 1 + p)), size - n_cuts
-    gradient = out if what == 0 else np.empty(size)
-    density, jacobian = begun(x, own, work, table, numbers, estimate, error, scalars[1])
+    size, p, n_cuts, concentration = len(x), table[len(table) - 1, 2], len(in_category) - 1, scalars[2]
+    own, first = room[OWN, :size], size - n_cuts
+    gradient = out if what == 0 else room[SPARE, :size]
+    density, jacobian = begun(x, room, table, numbers, informed, df, scalars[1])
     logs, cuts, by_cuts = np.empty((5, n_cuts)), np.empty(n_cuts), np.empty(n_cuts)
     at_zero = cut_points(x[first:], own[first:], logs, cuts, in_category)
     for c in range(n_cuts):
@@ -34,15 +34,15 @@ def answer(
     prior = density - jacobian
 
     spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
-    to_rows(pointer, index, entries, work[2], spread)
+    to_rows(pointer, index, entries, room[THETA], spread)
     spread[len(spread) - n_cuts :] = -cuts
     density += at_zero + over_rows(True, columns, codes, starts, filled, cells, events, weight, spread, by)
     if what == 0:
-        from_rows(pointer, index, entries, by, work[3])
+        from_rows(pointer, index, entries, by, room[TOWARDS, :p])
         by_cuts[:] = -by[len(by) - n_cuts :]
         of_shares(own[first:], gradient[first:], logs, by_cuts, in_category, concentration)
-        return ended(x, value, own, gradient, work, table, numbers, estimate, error, scalars[1], density)
-    prior -= kept(out, own, work, table, turn, error)
+        return ended(x, value, gradient, room, table, numbers, informed, df, density)
+    prior -= kept(out[:size], out[size : size + p], room, table, turn, turned, informed[1])
     out[size + p : size + p + n_cuts] = cuts
     out[size + p + n_cuts] = prior
     return 0

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from medresponse.inference.row_kernels import piecewise
-from medresponse.inference.written_density import begun, kept
+from medresponse.inference.written_density import OWN, SPARE, THETA, TOWARDS, begun, kept
 from medresponse.inference.written_rows import ended, from_rows, normal, step, to_rows
 
 _ALPHA_SD = 1.0
@@ -21,15 +21,15 @@ _LOG_2 = math.log(2.0)
 
 @step  # type: ignore[untyped-decorator]
 def answer(
-    what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, estimate: Any, error: Any, pointer: Any,
-    index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, exposure: Any, counts: Any, walk: Any,
+    what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, exposure: Any, counts: Any, walk: Any,
     contrasts: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
-    size, p = len(x), len(estimate)
-    own, work = np.empty(size), np.empty((5, 1 + p))
-    gradient = out if what == 0 else np.empty(size)
-    density, jacobian = begun(x, own, work, table, numbers, estimate, error, scalars[1])
+    size, p = len(x), table[len(table) - 1, 2]
+    own = room[OWN, :size]
+    gradient = out if what == 0 else room[SPARE, :size]
+    density, jacobian = begun(x, room, table, numbers, informed, df, scalars[1])
     first, is_walk, sigmas = int(scalars[3]), scalars[4] > 0, scalars[5:]
     log_hazard, by_log_hazard = np.empty(counts.shape), np.empty(counts.shape)
     of_hazards, of_steps = hazards(
@@ -39,7 +39,7 @@ def answer(
     jacobian += of_steps
 
     spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
-    to_rows(pointer, index, entries, work[2], spread)
+    to_rows(pointer, index, entries, room[THETA], spread)
     k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     levels, end = slice(k * width, k * width + k), k * width + k
     hazard = np.exp(log_hazard)
@@ -50,14 +50,14 @@ def answer(
     prior = density - jacobian
     density += likelihood
     if what == 0:
-        from_rows(pointer, index, entries, by, work[3])
+        from_rows(pointer, index, entries, by, room[TOWARDS, :p])
         by_log_hazard *= hazard
         by_log_hazard += counts
         of_hazard_parameters(
             x[first:], own[first:], gradient[first:], by_log_hazard, walk, contrasts, is_walk, sigmas
         )
-        return ended(x, value, own, gradient, work, table, numbers, estimate, error, scalars[1], density)
-    prior -= kept(out, own, work, table, turn, error)
+        return ended(x, value, gradient, room, table, numbers, informed, df, density)
+    prior -= kept(out[:size], out[size : size + p], room, table, turn, turned, informed[1])
     out[size + p : size + p + log_hazard.size] = log_hazard.ravel()
     out[size + p + log_hazard.size] = prior
     return 0

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from medresponse.inference.row_kernels import canonical
-from medresponse.inference.written_density import begun, kept, slopes
+from medresponse.inference.written_density import OWN, SPARE, THETA, TOWARDS, begun, kept, slopes
 
 _INTERCEPT_SD = 2.0
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -23,20 +23,20 @@ step = njit(error_model="numpy")
 
 @step  # type: ignore[untyped-decorator]
 def answer(
-    what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, estimate: Any, error: Any, pointer: Any,
-    index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
+    what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
-    size, p = len(x), len(estimate)
-    own, work = np.empty(size), np.empty((5, 1 + p))
-    gradient = out if what == 0 else np.empty(size)
-    density, jacobian = begun(x, own, work, table, numbers, estimate, error, scalars[1])
+    size, p = len(x), table[len(table) - 1, 2]
+    own = room[OWN, :size]
+    gradient = out if what == 0 else room[SPARE, :size]
+    density, jacobian = begun(x, room, table, numbers, informed, df, scalars[1])
     own[size - 1] = x[size - 1]
     intercept = scalars[2] + x[size - 1]
     density += normal(x[size - 1], 0.0, _INTERCEPT_SD)
 
     spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
-    to_rows(pointer, index, entries, work[2], spread)
+    to_rows(pointer, index, entries, room[THETA], spread)
     k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     for i in range(k * width, k * width + k):
         spread[i] += intercept
@@ -46,12 +46,12 @@ def answer(
     prior = density - jacobian
     density += likelihood
     if what == 0:
-        from_rows(pointer, index, entries, by, work[3])
+        from_rows(pointer, index, entries, by, room[TOWARDS, :p])
         gradient[size - 1] = -x[size - 1] / _INTERCEPT_SD**2
         for i in range(k * width, k * width + k):
             gradient[size - 1] += by[i]
-        return ended(x, value, own, gradient, work, table, numbers, estimate, error, scalars[1], density)
-    prior -= kept(out, own, work, table, turn, error)
+        return ended(x, value, gradient, room, table, numbers, informed, df, density)
+    prior -= kept(out[:size], out[size : size + p], room, table, turn, turned, informed[1])
     out[size + p] = intercept
     out[size + p + 1] = prior
     return 0
@@ -65,11 +65,11 @@ def normal(x: float, mean: float, sd: float) -> float:
 
 @step  # type: ignore[untyped-decorator]
 def to_rows(pointer: Any, index: Any, entries: Any, theta: Any, spread: Any) -> None:
-    """Write what multiplies the rows; `theta` begins with what is no coefficient."""
+    """Write what multiplies the rows."""
     for i in range(len(spread)):
         total = 0.0
         for j in range(pointer[i], pointer[i + 1]):
-            total += entries[j] * theta[1 + index[j]]
+            total += entries[j] * theta[index[j]]
         spread[i] = total
 
 
@@ -106,16 +106,11 @@ def over_rows(
 
 @step  # type: ignore[untyped-decorator]
 def ended(
-    x: Any, value: Any, own: Any, gradient: Any, work: Any, table: Any, numbers: Any, estimate: Any, error: Any,
-    information: float, density: float,
+    x: Any, value: Any, gradient: Any, room: Any, table: Any, numbers: Any, informed: Any, df: Any, density: float
 ) -> int:  # fmt: skip
     """Write value and the gradient in the parameters of all parts; return 0 if they are finite, else 3."""
-    p = len(estimate)
     value[0] = density
-    slopes(
-        x, own, gradient, work[0, :p], work[1, :p], work[2], work[3, :p], work[4, :p], table, numbers, estimate, error,
-        information,
-    )  # fmt: skip
+    slopes(room, gradient, table, numbers, informed, df)
     finite = math.isfinite(density)
     for i in range(len(x)):
         finite &= math.isfinite(gradient[i])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.inference.written_density import begun, kept
+from medresponse.inference.written_density import OWN, SPARE, THETA, TOWARDS, begun, kept
 from medresponse.inference.written_rows import ended, from_rows, normal, over_rows, step, to_rows
 
 _LEVEL_SD = 2.0
@@ -19,14 +19,14 @@ _LEVEL_SD = 2.0
 
 @step  # type: ignore[untyped-decorator]
 def answer(
-    what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, estimate: Any, error: Any, pointer: Any,
-    index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
+    what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
-    size, p = len(x), len(estimate)
-    own, work = np.empty(size), np.empty((5, 1 + p))
-    gradient = out if what == 0 else np.empty(size)
-    density, jacobian = begun(x, own, work, table, numbers, estimate, error, scalars[1])
+    size, p = len(x), table[len(table) - 1, 2]
+    own = room[OWN, :size]
+    gradient = out if what == 0 else room[SPARE, :size]
+    density, jacobian = begun(x, room, table, numbers, informed, df, scalars[1])
     log_shape, alpha = x[size - 2], x[size - 1]
     shape, n_events, time, centre, sd = (
         math.exp(log_shape),
@@ -40,7 +40,7 @@ def answer(
     jacobian += log_shape
 
     spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
-    to_rows(pointer, index, entries, work[2], spread)
+    to_rows(pointer, index, entries, room[THETA], spread)
     k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     for i in range(k * width, k * width + k):
         spread[i] += alpha
@@ -57,9 +57,9 @@ def answer(
         gradient[size - 1] = -alpha / _LEVEL_SD**2
         for i in range(k * width, k * width + k):
             gradient[size - 1] += by[i]
-        from_rows(pointer, index, entries, by, work[3])
-        return ended(x, value, own, gradient, work, table, numbers, estimate, error, scalars[1], density)
-    prior -= kept(out, own, work, table, turn, error)
+        from_rows(pointer, index, entries, by, room[TOWARDS, :p])
+        return ended(x, value, gradient, room, table, numbers, informed, df, density)
+    prior -= kept(out[:size], out[size : size + p], room, table, turn, turned, informed[1])
     out[size + p] = scalars[2] + alpha
     out[size + p + 1] = prior
     return 0

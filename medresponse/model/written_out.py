@@ -16,7 +16,7 @@ from medresponse.families import Arrays, Compressing, Rowwise
 from medresponse.features import Layout
 from medresponse.model.design import Design
 from medresponse.model.spec import ModelSpec
-from medresponse.model.written_parts import Part, parts_of, sampled, table_of
+from medresponse.model.written_parts import RUN, Part, entries, parts_of, rooms, sampled, table_of
 from medresponse.model.written_rows import WrittenRows, tail_of
 
 
@@ -65,42 +65,55 @@ class WrittenOut:
 
         Coefficients are in the order of the parts and along the directions in which they are sampled. The misfit of
         ``theta``, the intercept and the coefficients, is ``d' G d - 2 d' rest + least``, with d = theta - `around` their
-        difference from least squares, where rounding does not matter. G, the sums of squares and products over patients,
+        difference from (nearly) least squares, where rounding does not matter. G, the sums of squares and products over patients,
         is held arm by arm, in the columns that all arms share: those of a contrast are multiples of them.
 
         Returns
         -------
         dict
-            ``table``: kind, place of the first parameter, of the first coefficient, and size of each part, shape (part, 4).
-            ``numbers``: those of the parts and their constants, shape (part, 6). ``turn``: from sampled coefficients to the layout's, shape (coefficient,
-            coefficient). ``estimate``, ``error``, ``means`` (of the columns, in outcome standard deviations): shape
-            (coefficient,). ``around``, ``rest``: shape (1 + coefficient,). ``arms``: shape (treatment, column, column).
-            ``weights``: of each arm's columns in those of the intercept and the contrasts, shape (treatment, 1 + contrast).
-            ``where``: contrast and column of the intercept and of each coefficient, shape (1 + coefficient, 2). ``scalars``: patients, spread,
-            centre, least misfit, scale of the residual's prior, unit information, number of
-            parameters.
+            ``table``: kind, place of the first parameter, of the first coefficient, size, and place of the first half-t scale of each
+            part, shape (part, 5); the last part is empty. ``numbers``: those of the parts and their constants, shape (part, 6). ``turn``,
+            ``turned``: entries of the matrix from sampled coefficients to the layout's that are not zero, shape (entry,), and
+            their rows and columns, shape (entry, 2). ``informed``: estimates and errors, shape (2, coefficients in whole runs of
+            `RUN`). ``df``: degrees of freedom of half-t scales and one over these, shape (2, half-t scales in whole runs). ``room``:
+            where the kernel writes what it needs in between, so that a packing of the data is for one thread. ``means`` of
+            the columns, in outcome standard deviations: shape (coefficients in whole runs,). ``around``, ``rest``: the same, and
+            behind the intercept's. ``arms``: shape (treatment, column, column), columns in multiples of four. ``weights``: of each arm's
+            columns in those of the intercept and the contrasts, shape (treatment, 1 + contrast). ``where``: places in contrasts x
+            columns of each coefficient and of the intercept, shape (coefficient + 1,). ``folded``: more room, shape
+            (2 x (1 + contrast) + 2, column). ``scalars``: patients, spread, centre, least misfit, scale of the residual's
+            prior, unit information, number of parameters.
         """
         turn, estimate, error = sampled(self.parts, data)
         triangle = np.column_stack([data["triangle"][:, :1], data["triangle"][:, 1:] @ turn])
-        around = np.linalg.lstsq(triangle, data["rotated"], rcond=1e-8)[0]
+        gram = triangle.T @ triangle
+        around = np.linalg.solve(_definite(gram), triangle.T @ data["rotated"])
         left = data["rotated"] - triangle @ around
         scalars = [
             data["n_patients"], data["spread"], data["center"], left @ left + data["residual_ss"], self.residual_sigma,
             data["unit_information_sd"], len(self.start),
         ]  # fmt: skip
         table, numbers = table_of(self.parts)
+        weights, where, arms = np.array(self.weights), np.array(self.where), self._by_arm(gram)
+        width = arms.shape[1]
+
+        def behind(values: np.ndarray) -> np.ndarray:
+            """Return something of the intercept and each coefficient with the intercept behind, and zeros before it."""
+            more = np.zeros(-len(values[1:]) % RUN)
+            return np.concatenate([values[1:], more, values[:1]])
+
         return {
             "table": table,
             "numbers": numbers,
-            "turn": turn,
-            "estimate": estimate,
-            "error": error,
-            "means": triangle[0, 1:] / triangle[0, 0] / data["spread"],
-            "around": around,
-            "rest": triangle.T @ left,
-            "arms": self._by_arm(triangle.T @ triangle),
-            "weights": np.array(self.weights),
-            "where": np.array(self.where),
+            **entries(turn),
+            **rooms(self.parts, len(self.start), estimate, error),
+            "means": behind(triangle[0] / triangle[0, 0] / data["spread"])[:-1],
+            "around": behind(around),
+            "rest": behind(triangle.T @ left),
+            "arms": arms,
+            "weights": weights,
+            "where": np.roll(where @ (width, 1), -1),
+            "folded": np.zeros((2 * weights.shape[1] + 2, width)),
             "scalars": np.array([float(value) for value in scalars]),
         }
 
@@ -120,7 +133,15 @@ class WrittenOut:
             has = places >= 0
             block = gram[np.ix_(at[0], places[has])]
             sums[j][:, has], sums[j][has] = block, block.T
-        return np.tensordot(np.linalg.inv(weights.T), sums, axes=1)
+        own = np.tensordot(np.linalg.inv(weights.T), sums, axes=1)
+        more = -width % 4
+        return np.pad(own, ((0, 0), (0, more), (0, more)))
+
+
+def _definite(gram: np.ndarray) -> np.ndarray:
+    """Return sums of squares and products with so much more in the diagonal that equations in them can be solved."""
+    diagonal = np.diag(gram)
+    return gram + np.diag(1e-10 * diagonal + np.finfo(float).tiny)
 
 
 def written_out(spec: ModelSpec, design: Design) -> WrittenOut | WrittenRows | None:

@@ -15,6 +15,8 @@ from medresponse.model.spec import ModelSpec
 from medresponse.priors import Exchangeable, HalfNormal, Horseshoe, Normal, Prior, ScalePrior
 
 FIXED, POOLED, HORSESHOE = 0, 1, 2  # how a part's standard deviations come about
+ROOM = 20  # rows, the first of prior variances; `inference.written_density` says what they are for
+RUN = 32  # numbers that a vectorised loop takes at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +66,43 @@ class Part:
 
 
 def table_of(parts: tuple[Part, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the parts' table (kind, first parameter, first coefficient, size) and numbers; see `WrittenOut.arrange`."""
-    rows, parameter, coefficient = [], 0, 0
-    numbers = np.zeros((len(parts), 6))
-    for row, part in zip(numbers, parts, strict=True):
-        rows.append((part.kind, parameter, coefficient, len(part.rows)))
+    """Return the parts' table and numbers, with an empty part behind; see `WrittenOut.arrange`."""
+    rows, parameter, coefficient, scale = [], 0, 0, 0
+    numbers = np.zeros((len(parts) + 1, 6))
+    for row, part in zip(numbers, parts, strict=False):
+        rows.append((part.kind, parameter, coefficient, len(part.rows), scale))
         parameter += len(part.start)
         coefficient += len(part.rows)
+        scale += (1 + len(part.rows)) * (part.kind == HORSESHOE)
         row[: len(part.numbers)], row[5] = part.numbers, part.constant
-    return np.array(rows, dtype=np.int64).reshape(-1, 4), numbers
+    return np.array([*rows, (FIXED, parameter, coefficient, 0, scale)], dtype=np.int64), numbers
+
+
+def rooms(
+    parts: tuple[Part, ...], size: int, estimate: np.ndarray, error: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what densities read and write in whole runs of `RUN` numbers, as `WrittenOut.arrange` says.
+
+    What stands behind the coefficients and the half-t scales has a density of one and no slope.
+    """
+    df = [
+        part.numbers[local]
+        for part in parts
+        if part.kind == HORSESHOE
+        for local in (1, *len(part.rows) * (2,))
+    ]
+    n, n_scales = _in_runs(len(estimate)), _in_runs(len(df))
+    informed, of_scales = np.zeros((2, n)), np.zeros((2, n_scales))
+    informed[1] = 1.0
+    informed[:, : len(estimate)] = estimate, error
+    of_scales[:, : len(df)] = df, 1 / np.array(df)
+    room = np.zeros((ROOM, _in_runs(max(size, n + 1, n_scales))))
+    room[0, len(estimate) :] = np.finfo(float).eps ** 2
+    return {"informed": informed, "df": of_scales, "room": room}
+
+
+def _in_runs(n: int) -> int:
+    return -(-n // RUN) * RUN
 
 
 def sampled(parts: tuple[Part, ...], data: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,6 +126,12 @@ def sampled(parts: tuple[Part, ...], data: Arrays) -> tuple[np.ndarray, np.ndarr
         estimate[here], error[here] = own, spread
         at += size
     return turn, estimate, error
+
+
+def entries(turn: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the entries of a matrix that are not zero as ``turn``, and their rows and columns as ``turned``, shape (entry, 2)."""
+    places = np.argwhere(turn)
+    return {"turn": turn[tuple(places.T)], "turned": places}
 
 
 def parts_of(spec: ModelSpec, design: Design) -> tuple[Part, ...] | None:

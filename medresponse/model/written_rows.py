@@ -21,7 +21,7 @@ from medresponse.families import (
 )
 from medresponse.features import Layout
 from medresponse.model.row_tiles import Blocks, Coding, coding
-from medresponse.model.written_parts import Part, sampled, table_of
+from medresponse.model.written_parts import Part, entries, rooms, sampled, table_of
 
 type Rows = CanonicalRows | OrdinalRows | WeibullRows | PiecewiseRows
 
@@ -115,7 +115,7 @@ class WrittenRows:
         Returns
         -------
         dict
-            ``table``, ``numbers``, ``turn``, ``estimate``, ``error``: as in `WrittenOut.arrange`. ``pointer``, ``index``, ``value``: the
+            ``table``, ``numbers``, ``turn``, ``turned``, ``informed``, ``df``, ``room``: as in `WrittenOut.arrange`. ``pointer``, ``index``, ``value``: the
             matrix from sampled coefficients to what multiplies the rows, compressed by rows. Rows come in blocks
             (`row_tiles`): ``columns``, shape (block, column, row of the block), last the log times of a Weibull likelihood;
             ``codes``, the coarse columns, the same; ``starts``: the first block of each treatment, and the number of blocks;
@@ -150,7 +150,7 @@ class WrittenRows:
         more = self._own(rows, number, treatment, blocks, coded)
         scalars = [len(self.start), float(data["unit_information_sd"]), *more["scalars"]]
         return {
-            "table": table, "numbers": numbers, "turn": turn, "estimate": estimate, "error": error,
+            "table": table, "numbers": numbers, **entries(turn), **rooms(self.parts, len(self.start), estimate, error),
             "pointer": matrix.indptr, "index": matrix.indices, "value": matrix.data,
             "columns": blocks.of(columns[:, coded.plain]), "codes": blocks.of(coded.codes),
             "starts": blocks.first, "filled": blocks.filled,

@@ -60,23 +60,25 @@ def test_the_arranged_misfit_is_that_of_the_rows_for_any_coefficients() -> None:
     model = written_out(spec, prepared.design)
     assert model is not None
     arranged, layout = model.arrange(prepared.data[0]), prepared.layout
-    np.testing.assert_allclose(
-        arranged["turn"].T @ arranged["turn"], np.eye(layout.n_coefficients), atol=1e-12
-    )
+    turn = np.zeros((layout.n_coefficients, layout.n_coefficients))
+    turn[tuple(arranged["turned"].T)] = arranged["turn"]
+    np.testing.assert_allclose(turn.T @ turn, np.eye(layout.n_coefficients), atol=1e-12)
     columns = prepared.encoding.columns(prepared.codes[0])
     design = layout.matrix(columns, cohort.treatment_idx, group_indices(layout, cohort))
     y = np.asarray(cohort.outcome("score")["value"])
-    contrast, column = arranged["where"].T
+    count = layout.n_coefficients
+    contrast, column = np.divmod(arranged["where"], arranged["arms"].shape[1])
+    around, rest = (np.append(arranged[name][:count], arranged[name][-1]) for name in ("around", "rest"))
     rng = np.random.default_rng(1)
     for width in (0.0, 1.0, 30.0):
         b, intercept = rng.normal(scale=width, size=layout.n_coefficients), rng.normal(50.0, width)
         expected = ((y - intercept - design @ b) ** 2).sum()
-        off = np.append(intercept - prepared.constants["center"], arranged["turn"].T @ b) - arranged["around"]
-        found = arranged["scalars"][3] - 2 * off @ arranged["rest"]
+        off = np.append(turn.T @ b, intercept - prepared.constants["center"]) - around
+        found = arranged["scalars"][3] - 2 * off @ rest
         for sums, weights in zip(arranged["arms"], arranged["weights"], strict=True):
-            own = np.bincount(column, weights[contrast] * off)
+            own = np.bincount(column, weights[contrast] * off, minlength=len(sums))
             found += own @ sums @ own
         assert found == pytest.approx(expected, rel=1e-10)
     np.testing.assert_allclose(
-        arranged["means"], design.mean(axis=0) @ arranged["turn"] / prepared.constants["spread"], atol=1e-12
+        arranged["means"][:count], design.mean(axis=0) @ turn / prepared.constants["spread"], atol=1e-12
     )

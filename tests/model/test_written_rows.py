@@ -51,7 +51,8 @@ def test_the_arranged_rows_have_the_likelihood_of_the_patients(family: str, coar
     for i in range(len(matrix)):
         here = slice(pointer[i], pointer[i + 1])
         matrix[i, arranged["index"][here]] = arranged["value"][here]
-    spread = matrix @ (arranged["turn"].T @ b)
+    to, of = arranged["turned"].T
+    spread = matrix @ np.bincount(of, arranged["turn"] * b[to])
     columns = np.concatenate([arranged["columns"], arranged["codes"]], axis=1)
     width = columns.shape[1]
     theta, level, table = np.split(spread, [treatments * width, treatments * (width + 1)])

@@ -125,7 +125,9 @@ def planned(size: Size, engine: ChainEngine) -> Plan:
     if cost.unmeasured:
         notes.append(f"{size.family} was not measured: the dearest of the measured families is taken")
     if size.redrawing:
-        notes.append("redrawing imputed values between short chains comes on top: it was not measured")
+        notes.append(
+            f"of redrawing imputed values, {size.redrawing:,} iterations of short chains are counted; the values' own draws, not measured, come on top"
+        )
     if name_of(type(engine)) != "nuts":
         notes.append(f"times are those of Nuts, not of {type(engine).__name__}")
     score = recorded()["score_us"]

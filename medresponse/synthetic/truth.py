@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import xarray as xr
 
+from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError, SpecError
 from medresponse.core.registry import did_you_mean
 from medresponse.synthetic.scenario import Scenario
@@ -62,12 +63,12 @@ class Truth:
         benefit = self.signs[endpoint] * (mean - mean.isel(treatment=0, drop=True))
         return benefit.isel(treatment=slice(1, None))
 
-    def cate(self, frame: pl.DataFrame) -> xr.DataArray:
+    def cate(self, patients: pl.DataFrame | Cohort) -> xr.DataArray:
         """Return mean responses of new patients, as ``mu_x``: a pure function of their features, and site.
 
         Parameters
         ----------
-        frame : polars.DataFrame
+        patients : polars.DataFrame or Cohort
             The columns of the cohort's features, complete; ``site`` where the scenario has sites. At a site that is not
             in the cohort, its effects are integrated out.
 
@@ -76,6 +77,7 @@ class Truth:
         DataError
             If a column is absent, or holds nulls or unknown levels.
         """
+        frame = patients.table if isinstance(patients, Cohort) else patients
         values = {}
         for column in self._world.columns:
             if column.name not in frame.columns:

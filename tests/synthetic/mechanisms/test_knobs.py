@@ -320,8 +320,9 @@ def test_plain_data_are_refused_with_the_whole_path_and_the_range() -> None:
             from_plain(Scenario, changed, path="study")
 
 
-def test_new_patients_must_be_complete() -> None:
-    trial = simulate(_with(), seed=1)
+def test_new_patients_are_a_table_or_a_cohort_and_must_be_complete() -> None:
+    trial, new = simulate(_with(), seed=1), simulate(_with(), seed=2)
+    np.testing.assert_array_equal(trial.truth.cate(new.cohort), trial.truth.cate(new.cohort.table))
     with pytest.raises(DataError, match="column age: absent"):
         trial.truth.cate(trial.cohort.table.drop("age"))
     with pytest.raises(DataError, match=r"column age: 500 null\(s\)"):

@@ -86,7 +86,7 @@ def specs() -> dict[str, tuple[Any, Any]]:
         "linear": (linear, mr.Nuts(draws=500, tune=500, chains=2)),
         "linear_propensity": (scored, mr.Nuts(draws=500, tune=500, chains=2)),
         "trees": (trees, mr.Gibbs(draws=90, tune=150, thin=2)),
-        "hinges": (hinges, mr.Gibbs(draws=150, tune=450, thin=2)),
+        "hinges": (hinges, mr.Gibbs(draws=250, tune=450, thin=3)),
     }
 
 

@@ -54,7 +54,7 @@ class Gibbs:
     chains : int
         For each imputation. They run one after another.
     moves : int
-        Births, deaths and changes of products of hinges a sweep.
+        Births, deaths and changes of products of hinges a sweep: most of its time with thousands of patients.
     passes : int
         Times that every tree is drawn in a sweep, by one proposed birth, death or change of a split each. With few patients
         this is the cheap part of a sweep; where the residual is small, chains need many.
@@ -64,7 +64,7 @@ class Gibbs:
     tune: int = 1000
     thin: int = 4
     chains: int = 4
-    moves: int = 20
+    moves: int = 60
     passes: int = 3
 
     def __post_init__(self) -> None:

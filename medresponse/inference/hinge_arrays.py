@@ -225,7 +225,7 @@ def kinds(form: type[tuple[Any, ...]], text: str) -> tuple[Any, ...]:
     return form(*(kind if kind == "i8" else f"{kind[:-1]}[{kind[-1]}]" for kind in text.split()))
 
 
-TABLE = kinds(Table, "f82 i81 i81 i81 f81 f81 i81 i81 i81 i81 b11 f81 i41 f81")
+TABLE = kinds(Table, "f82 i81 i81 i81 f81 f81 i81 i81 i81 u81 b11 f81 u41 f81")
 LAW = kinds(LawArrays, "f82 f81 b11 f81 f81 f81 i8 f81 f81 f81 f81 f81 f81")
 STATE = kinds(StateArrays, "f82 f82 f82 f81 f81 f81 f81 f81 f81 f81 i81 i81 i82 f81 f81 f81 f81 i81 i8")
 ROOM = kinds(

@@ -129,9 +129,9 @@ class Factors:
         return Table(
             x=self._x, column=self.column, feature=self.feature, shape=self.shape, knot=self.knot,
             log_share=self.log_share, first_factor=np.array(first_factor), first_bin=np.array(first_bin),
-            fullest=np.array(fullest, dtype=int), first_patient=np.cumsum(np.concatenate(counts)),
+            fullest=np.array(fullest, dtype=int), first_patient=np.cumsum(np.concatenate(counts)).astype(np.uint64),
             single=np.concatenate(single), level=np.concatenate(level),
-            patients=np.concatenate(patients).astype(np.int32), values=np.concatenate(values),
+            patients=np.concatenate(patients).astype(np.uint32), values=np.concatenate(values),
         )  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from numba.extending import register_jitable
 from medresponse.features.hinges import ABOVE, BELOW, LINE
 from medresponse.inference.hinge_arrays import DEGREES, DONE, FULL, LEAST, SPARSE, STALE
 
-_BIRTH, _DEATH, _WITHIN = 0.35, 0.7, 0.85  # a birth below the first, ..., else a change to any factor
+# A birth below the first, a death below the second, as many; then a change within a feature, to any factor, or of the number.
+_BIRTH, _DEATH, _WITHIN, _CHANGE = 0.3, 0.6, 0.7, 0.8
 _COPY = 0.2  # share of births that give a product's factors to another part
 _NEW = 0.5  # share of the other births that begin a product rather than extend one
 _BLIND = 0.1  # share of proposals by prior alone
@@ -52,8 +53,12 @@ def make_moves(rng: Any, moves: int, table: Any, law: Any, state: Any, room: Any
             safe = _birth(rng, table, law, state, room)
         elif kind < _DEATH:
             safe = _death(rng, table, law, state, room)
-        else:
+        elif kind < _CHANGE:
             safe = _change(rng, kind < _WITHIN, table, law, state, room)
+        elif rng.random() < 0.5:
+            safe = _lengthen(rng, table, law, state, room)
+        else:
+            safe = _shorten(rng, table, law, state, room)
         if not safe:
             outcome[1] = STALE
             return
@@ -167,10 +172,9 @@ def _death(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
 @register_jitable  # type: ignore[untyped-decorator]
 def _change(rng: Any, within: bool, table: Any, law: Any, state: Any, room: Any) -> bool:
     """Propose another factor in the place of one, of the same feature or of any; return whether the state can be relied on."""
-    k, first = state.filled[0], state.n_fixed
-    if k == first:
+    m = _one(rng, len(law.times) > 1, state)
+    if m < 0:
         return True
-    m = first + int(rng.random() * (k - first))
     part, q = state.part[m], state.size[m]
     place = int(rng.random() * q)
     factor, new = state.factors[m, place], room.factors
@@ -188,6 +192,94 @@ def _change(rng: Any, within: bool, table: Any, law: Any, state: Any, room: Any)
         return True
     chosen = _pick(rng, room.chances)
     _insert(new, q - 1, chosen)
+    log_q = math.log(room.chances[factor] / room.chances[chosen])
+    return _replace(rng, table, law, state, m, q, log_q, room)
+
+
+@register_jitable  # type: ignore[untyped-decorator]
+def _lengthen(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
+    """Propose one factor more for a product; return whether the state can be relied on.
+
+    What a few patients tell apart, as a product and the same times a step that nearly all have, is told apart here: by
+    births and deaths the one would have to stand beside the other, which neither likelihood nor prior favours. The state
+    without the product, and so the chance of the factor, is the same before and after: undone, by `_shorten`, the one
+    product is chosen as before, and the factor among all of its own.
+    """
+    m = _one(rng, len(law.times) > 1, state)
+    if m < 0:
+        return True
+    part, q, new = state.part[m], state.size[m], room.factors
+    if q == len(new):
+        return True
+    new[:] = state.factors[m]
+    left_out(state, m, room)
+    _residual(state, room.solution, room.other)
+    if not _chances(table, law, state.weight, room.other, part, new, q, room):
+        return True
+    factor = _pick(rng, room.chances)
+    _insert(new, q, factor)
+    log_q = -math.log(room.chances[factor] * (q + 1))
+    return _replace(rng, table, law, state, m, q + 1, log_q, room)
+
+
+@register_jitable  # type: ignore[untyped-decorator]
+def _shorten(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
+    """Propose a product without one of its factors, to undo `_lengthen`; return whether the state can be relied on."""
+    m = _one(rng, len(law.times) > 1, state)
+    if m < 0:
+        return True
+    part, q, new = state.part[m], state.size[m], room.factors
+    if q == 1:
+        return True
+    place = int(rng.random() * q)
+    factor = state.factors[m, place]
+    _without(state.factors[m], q, place, new)
+    left_out(state, m, room)
+    _residual(state, room.solution, room.other)
+    if not _chances(table, law, state.weight, room.other, part, new, q - 1, room):
+        return True
+    if room.chances[factor] <= 0:
+        return True
+    log_q = math.log(room.chances[factor] * q)
+    return _replace(rng, table, law, state, m, q - 1, log_q, room)
+
+
+@register_jitable  # type: ignore[untyped-decorator]
+def _one(rng: Any, effects: bool, state: Any) -> int:
+    """Choose a column of the prognosis or, as often, of an effect, -1 if it has none: effects are few, and what is asked for."""
+    wanted = 1 if effects and rng.random() < 0.5 else 0
+    number = 0
+    for m in range(state.n_fixed, state.filled[0]):
+        number += min(state.part[m], 1) == wanted
+    rest = int(rng.random() * number)
+    for m in range(state.n_fixed, state.filled[0]):
+        if min(state.part[m], 1) == wanted:
+            if rest == 0:
+                return m
+            rest -= 1
+    return -1
+
+
+@register_jitable  # type: ignore[untyped-decorator]
+def _replace(rng: Any, table: Any, law: Any, state: Any, m: int, q: int, log_q: float, room: Any) -> bool:
+    """Put a product's factors from the room in the place of another's, or refuse; return whether the state can be relied on.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    table : Table
+    law : LawArrays
+    state : StateArrays
+    m : int
+        Column of the product that was there, without which inverse, solution and residual in the room are. The own variance of
+        its coefficient stays.
+    q : int
+        How many factors the other has.
+    log_q : float
+        Log probability to propose the first in the place of the other, less that of the other in the place of the first.
+    room : Room
+    """
+    part, new = state.part[m], room.factors
     if _find(state, part, new, -1) >= 0:
         return True
     usable, mean, sd = make_column(table, law, part, new, q, room)
@@ -198,12 +290,13 @@ def _change(rng: Any, within: bool, table: Any, law: Any, state: Any, room: Any)
         state, room.inverse, room.solution, room.other, precision, room
     )
     log_prior = log_odds(law, part, new, q)
-    log_ratio = log_gain + log_prior - state.log_prior[m]
+    log_ratio = log_gain + log_prior - state.log_prior[m] + log_q
     log_ratio -= _worth(state.inverse[m, m], state.solution[m], precision)
-    if math.log(rng.random()) >= log_ratio + math.log(room.chances[factor] / room.chances[chosen]):
+    if math.log(rng.random()) >= log_ratio:
         return True
     kept = _loss(state, m)
-    state.factors[m], state.mean[m], state.sd[m], state.log_prior[m] = new, mean, sd, log_prior
+    state.size[m], state.factors[m] = q, new
+    state.mean[m], state.sd[m], state.log_prior[m] = mean, sd, log_prior
     put(state, m, schur, coefficient, precision, room)
     return bool(safe) and kept < _SAFE
 

@@ -43,6 +43,16 @@ def test_every_experiment_composes_and_decodes(name, size, tmp_path):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
+def test_what_an_experiment_states_by_size_it_states_for_every_size(name):
+    sizes = {path.stem for path in (CONF / "size").glob("*.yaml")}
+    plain = load_yaml((CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8"))
+    by_size = {
+        key: set(value) for key, value in plain.items() if isinstance(value, dict) and sizes & set(value)
+    }
+    assert by_size == dict.fromkeys(by_size, sizes)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_full_run_uses_no_fewer_draws_than_a_reviewer_accepts(name, tmp_path):
     engine = Study(composed(f"experiment={name}"), tmp_path).engine
     assert (engine.draws, engine.tune, engine.chains) >= (1000, 1000, 4)

@@ -16,8 +16,8 @@ from numba.extending import register_jitable
 from medresponse.features.hinges import ABOVE, BELOW, LINE
 from medresponse.inference.hinge_arrays import DEGREES, DONE, FULL, LEAST, SPARSE, STALE
 
-# A birth below the first, a death below the second, as many; then a change within a feature, to any factor, or of the number.
-_BIRTH, _DEATH, _WITHIN, _CHANGE = 0.3, 0.6, 0.7, 0.8
+# Births below the first, as many deaths; then changes within a feature, to any factor, and as many to one more and one less.
+_BIRTH, _DEATH, _WITHIN, _CHANGE, _MORE = 0.3, 0.6, 0.7, 0.8, 0.9
 _COPY = 0.2  # share of births that give a product's factors to another part
 _NEW = 0.5  # share of the other births that begin a product rather than extend one
 _BLIND = 0.1  # share of proposals by prior alone
@@ -53,12 +53,9 @@ def make_moves(rng: Any, moves: int, table: Any, law: Any, state: Any, room: Any
             safe = _birth(rng, table, law, state, room)
         elif kind < _DEATH:
             safe = _death(rng, table, law, state, room)
-        elif kind < _CHANGE:
-            safe = _change(rng, kind < _WITHIN, table, law, state, room)
-        elif rng.random() < 0.5:
-            safe = _lengthen(rng, table, law, state, room)
         else:
-            safe = _shorten(rng, table, law, state, room)
+            more = 0 if kind < _CHANGE else 1 if kind < _MORE else -1
+            safe = _change(rng, more, kind < _WITHIN, table, law, state, room)
         if not safe:
             outcome[1] = STALE
             return
@@ -117,10 +114,12 @@ def _birth(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
     state.part[k], state.size[k], state.factors[k] = part, q, new
     state.mean[k], state.sd[k], state.local[k], state.log_prior[k] = mean, sd, local, log_prior
     state.filled[0] += 1
-    room.inverse[: k + 1, : k + 1] = 0.0
-    room.inverse[:k, :k] = state.inverse[:k, :k]
-    room.solution[:k] = state.solution[:k]
-    room.solution[k] = 0.0
+    for i in range(k):
+        room.solution[i] = state.solution[i]
+        room.inverse[i, k] = room.inverse[k, i] = 0.0
+        for j in range(k):
+            room.inverse[i, j] = state.inverse[i, j]
+    room.solution[k] = room.inverse[k, k] = 0.0
     put(state, k, schur, coefficient, precision, room)
     return bool(safe)
 
@@ -170,78 +169,76 @@ def _death(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
 
 
 @register_jitable  # type: ignore[untyped-decorator]
-def _change(rng: Any, within: bool, table: Any, law: Any, state: Any, room: Any) -> bool:
-    """Propose another factor in the place of one, of the same feature or of any; return whether the state can be relied on."""
+def _change(rng: Any, more: int, within: bool, table: Any, law: Any, state: Any, room: Any) -> bool:
+    """Propose other factors for a product: one in the place of another, of the same feature or of any, one more, or one less.
+
+    Return whether the state can be relied on. What a few patients tell apart, as a product and the same times a step that nearly
+    all have, one factor more or less tells apart: by births and deaths the one would have to stand beside the other, which neither
+    likelihood nor prior favours. To undo a move, the product is chosen as before, as many being in the part, and the state without
+    it is the same, and so the chances of factors to be put in. A factor more is undone by taking it out among all that are then
+    there. The own variance of the coefficient stays (Green 1995, Biometrika 82:711).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    more : int
+        Factors more than there were: -1, 0 or 1.
+    within : bool
+        Whether the new factor is of the feature of the old.
+    table, law, state, room : Table, LawArrays, StateArrays, Room
+    """
     m = _one(rng, len(law.times) > 1, state)
     if m < 0:
         return True
-    part, q = state.part[m], state.size[m]
-    place = int(rng.random() * q)
-    factor, new = state.factors[m, place], room.factors
-    _without(state.factors[m], q, place, new)
+    part, q, new = state.part[m], state.size[m], room.factors
+    if q + more == 0 or q + more > len(new):
+        return True
+    factor, kept = -1, q
+    new[:] = state.factors[m]
+    if more < 1:
+        place = int(rng.random() * q)
+        factor, kept = state.factors[m, place], q - 1
+        _without(state.factors[m], q, place, new)
     left_out(state, m, room)
     _residual(state, room.solution, room.other)
-    if not _chances(table, law, state.weight, room.other, part, new, q - 1, room):
+    if not _chances(table, law, state.weight, room.other, part, new, kept, room):
         return True
     if within:
         feature = table.feature[factor]
         for f in range(len(room.chances)):
             if table.feature[f] != feature:
                 room.chances[f] = 0.0
-    if room.chances[factor] <= 0:
+    if factor >= 0 and room.chances[factor] <= 0:
         return True
-    chosen = _pick(rng, room.chances)
-    _insert(new, q - 1, chosen)
-    log_q = math.log(room.chances[factor] / room.chances[chosen])
-    return _replace(rng, table, law, state, m, q, log_q, room)
-
-
-@register_jitable  # type: ignore[untyped-decorator]
-def _lengthen(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
-    """Propose one factor more for a product; return whether the state can be relied on.
-
-    What a few patients tell apart, as a product and the same times a step that nearly all have, is told apart here: by
-    births and deaths the one would have to stand beside the other, which neither likelihood nor prior favours. The state
-    without the product, and so the chance of the factor, is the same before and after: undone, by `_shorten`, the one
-    product is chosen as before, and the factor among all of its own.
-    """
-    m = _one(rng, len(law.times) > 1, state)
-    if m < 0:
+    # Log probability to propose what was, given what will be, less the reverse.
+    log_q = math.log(room.chances[factor]) if factor >= 0 else 0.0
+    if more >= 0:
+        chosen = _pick(rng, room.chances)
+        _insert(new, kept, chosen)
+        log_q -= math.log(room.chances[chosen])
+    if more == 1:
+        log_q -= math.log(q + 1.0)
+    elif more == -1:
+        log_q += math.log(1.0 * q)
+    if _find(state, part, new, -1) >= 0:
         return True
-    part, q, new = state.part[m], state.size[m], room.factors
-    if q == len(new):
+    usable, mean, sd = make_column(table, law, part, new, q + more, room)
+    if not usable:
         return True
-    new[:] = state.factors[m]
-    left_out(state, m, room)
-    _residual(state, room.solution, room.other)
-    if not _chances(table, law, state.weight, room.other, part, new, q, room):
+    precision = state.precision[m]
+    log_gain, schur, coefficient, safe = weigh(
+        state, room.inverse, room.solution, room.other, precision, room
+    )
+    log_prior = log_odds(law, part, new, q + more)
+    log_ratio = log_gain + log_prior - state.log_prior[m] + log_q
+    log_ratio -= _worth(state.inverse[m, m], state.solution[m], precision)
+    if math.log(rng.random()) >= log_ratio:
         return True
-    factor = _pick(rng, room.chances)
-    _insert(new, q, factor)
-    log_q = -math.log(room.chances[factor] * (q + 1))
-    return _replace(rng, table, law, state, m, q + 1, log_q, room)
-
-
-@register_jitable  # type: ignore[untyped-decorator]
-def _shorten(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
-    """Propose a product without one of its factors, to undo `_lengthen`; return whether the state can be relied on."""
-    m = _one(rng, len(law.times) > 1, state)
-    if m < 0:
-        return True
-    part, q, new = state.part[m], state.size[m], room.factors
-    if q == 1:
-        return True
-    place = int(rng.random() * q)
-    factor = state.factors[m, place]
-    _without(state.factors[m], q, place, new)
-    left_out(state, m, room)
-    _residual(state, room.solution, room.other)
-    if not _chances(table, law, state.weight, room.other, part, new, q - 1, room):
-        return True
-    if room.chances[factor] <= 0:
-        return True
-    log_q = math.log(room.chances[factor] * q)
-    return _replace(rng, table, law, state, m, q - 1, log_q, room)
+    inflation = _loss(state, m)
+    state.size[m], state.mean[m], state.sd[m], state.log_prior[m] = q + more, mean, sd, log_prior
+    state.factors[m] = new
+    put(state, m, schur, coefficient, precision, room)
+    return bool(safe) and inflation < _SAFE
 
 
 @register_jitable  # type: ignore[untyped-decorator]
@@ -258,47 +255,6 @@ def _one(rng: Any, effects: bool, state: Any) -> int:
                 return m
             rest -= 1
     return -1
-
-
-@register_jitable  # type: ignore[untyped-decorator]
-def _replace(rng: Any, table: Any, law: Any, state: Any, m: int, q: int, log_q: float, room: Any) -> bool:
-    """Put a product's factors from the room in the place of another's, or refuse; return whether the state can be relied on.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    table : Table
-    law : LawArrays
-    state : StateArrays
-    m : int
-        Column of the product that was there, without which inverse, solution and residual in the room are. The own variance of
-        its coefficient stays.
-    q : int
-        How many factors the other has.
-    log_q : float
-        Log probability to propose the first in the place of the other, less that of the other in the place of the first.
-    room : Room
-    """
-    part, new = state.part[m], room.factors
-    if _find(state, part, new, -1) >= 0:
-        return True
-    usable, mean, sd = make_column(table, law, part, new, q, room)
-    if not usable:
-        return True
-    precision = state.precision[m]
-    log_gain, schur, coefficient, safe = weigh(
-        state, room.inverse, room.solution, room.other, precision, room
-    )
-    log_prior = log_odds(law, part, new, q)
-    log_ratio = log_gain + log_prior - state.log_prior[m] + log_q
-    log_ratio -= _worth(state.inverse[m, m], state.solution[m], precision)
-    if math.log(rng.random()) >= log_ratio:
-        return True
-    kept = _loss(state, m)
-    state.size[m], state.factors[m] = q, new
-    state.mean[m], state.sd[m], state.log_prior[m] = mean, sd, log_prior
-    put(state, m, schur, coefficient, precision, room)
-    return bool(safe) and kept < _SAFE
 
 
 # ---- linear algebra: everything given the coefficients integrated out
@@ -384,8 +340,8 @@ def left_out(state: Any, m: int, room: Any) -> None:
         for j in range(k):
             room.inverse[i, j] = state.inverse[i, j] - ratio * state.inverse[j, m]
     room.solution[m] = 0.0
-    room.inverse[m, :k] = 0.0
-    room.inverse[:k, m] = 0.0
+    for i in range(k):
+        room.inverse[i, m] = room.inverse[m, i] = 0.0
 
 
 @register_jitable  # type: ignore[untyped-decorator]
@@ -417,21 +373,21 @@ def take_out(state: Any, m: int, room: Any) -> bool:
     kept = _loss(state, m)
     last = state.filled[0] - 1
     state.filled[0] = last
-    state.inverse[:last, :last] = room.inverse[:last, :last]
-    state.solution[:last] = room.solution[:last]
+    for i in range(last):
+        i_from = last if i == m else i
+        state.solution[i] = room.solution[i_from]
+        for j in range(last):
+            state.inverse[i, j] = room.inverse[i_from, last if j == m else j]
     if m < last:
-        state.inverse[m, :last] = room.inverse[last, :last]
-        state.inverse[:last, m] = room.inverse[:last, last]
-        state.inverse[m, m] = room.inverse[last, last]
-        state.solution[m] = room.solution[last]
-        state.gram[m, :last] = state.gram[last, :last]
-        state.gram[:last, m] = state.gram[:last, last]
+        for j in range(last):
+            state.gram[m, j] = state.gram[j, m] = state.gram[last, j]
         state.gram[m, m] = state.gram[last, last]
         state.rows[m] = state.rows[last]
-        state.part[m], state.size[m] = state.part[last], state.size[last]
         state.factors[m] = state.factors[last]
-        for array in (state.right, state.precision, state.mean, state.sd, state.local, state.log_prior):
-            array[m] = array[last]
+        state.part[m], state.size[m] = state.part[last], state.size[last]
+        state.right[m], state.precision[m] = state.right[last], state.precision[last]
+        state.mean[m], state.sd[m] = state.mean[last], state.sd[last]
+        state.local[m], state.log_prior[m] = state.local[last], state.log_prior[last]
     _residual(state, state.solution, state.residual)
     return kept < _SAFE
 

@@ -37,13 +37,16 @@ REPEATS = 7
 # Family and estimand, with its horizon (months) where it has one.
 FAMILIES = {
     "gaussian mean": ("gaussian", "mean", None),
+    "student t mean": ("student_t", "mean", None),
     "bernoulli probability": ("bernoulli", "probability", None),
     "ordinal at least": ("ordinal", "at_least", None),
     "ordinal category": ("ordinal", "category", None),
     "poisson rate": ("poisson", "rate", None),
+    "negative binomial rate": ("negative_binomial", "rate", None),
     "weibull survival": ("weibull", "survival", 12.0),
     "weibull rmst": ("weibull", "rmst", 12.0),
     "lognormal survival": ("lognormal", "survival", 12.0),
+    "loglogistic survival": ("loglogistic", "survival", 12.0),
     "loglogistic rmst": ("loglogistic", "rmst", 12.0),
     "piecewise exponential survival": ("piecewise_exponential", "survival", 12.0),
     "piecewise exponential rmst": ("piecewise_exponential", "rmst", 12.0),
@@ -179,40 +182,50 @@ def _in_memory(fit: Any, file: Path, draws: int) -> dict[str, Any]:
 
 def _by_part(fit: Any, file: Path, draws: int) -> dict[str, Any]:
     """CPU seconds of the parts of `_in_memory`, one after the other in one thread."""
-    from threadpoolctl import threadpool_limits
-
+    from medresponse.core.machine import one_blas_thread
     from medresponse.readers import read
     from medresponse.response import respond
     from medresponse.response.predict import encode_patients
-    from medresponse.response.scoring.kernels import comparisons, moments
-    from medresponse.response.scoring.predictors import TILE, Line, tiles
-    from medresponse.response.scoring.values import Values, values_at
+    from medresponse.response.scoring.kernels import reductions
+    from medresponse.response.scoring.predictors import Line, tile_size, tiles
+    from medresponse.response.scoring.summaries import Summaries
+    from medresponse.response.scoring.values import values_at
 
     cohort = read(file, fit.schema, for_prediction=True)
     asked, losses = respond(fit, cohort, draws=draws), np.zeros((len(ARMS), draws), dtype=np.float32)
-    shift, factor = np.zeros(draws), np.ones(draws)
-    line = Line(fit=asked.fit, predictor=0, shift=shift, factor=factor, seed=asked.seed)
-    line.prepare()
-    patients = encode_patients(asked.fit, cohort)
+    patients, size = encode_patients(asked.fit, cohort), tile_size(asked.fit)
     every = list(tiles(asked.fit, patients))
-    slopes = line._slopes[1].reshape(len(asked.fit.layout.columns) + 1, -1)
-    padded = np.ones((TILE, len(slopes)), dtype=np.float32)
-    out = np.empty((TILE, slopes.shape[1]), dtype=np.float32)
-    lines = [line.at(tile) for tile in every]
+    line = Line(fit=asked.fit, predictor=0, shift=np.zeros(draws), factor=np.ones(draws), seed=asked.seed)
+    line.prepare(completes=False)
+    made = line.at(every[0])  # costs of what follows do not depend on whose draws they are
+    values = values_at("logit", replace(made, center=made.center.copy(), deviation=made.deviation.copy()))
+    slopes = np.ones((len(asked.fit.layout.columns) + 1, len(ARMS) * draws), dtype=np.float32)
+    padded, out = (
+        np.ones((size, len(slopes)), dtype=np.float32),
+        np.empty((size, slopes.shape[1]), np.float32),
+    )
 
-    def reduce(values: Values) -> None:
-        moments(values.relative)
-        comparisons(values.relative, values.scale, losses, reference=0, worthwhile=0.02, direction=-1)
+    def prepare() -> None:
+        Summaries(asked=asked, reference=0, worthwhile=0.02, losses=losses, level=None).prepare(patients)
 
-    made = [values_at("logit", center, deviation.copy()) for center, deviation in lines]
-    with threadpool_limits(1, user_api="blas"):
-        parts = {
-            "encoding": lambda: [list(tiles(asked.fit, encode_patients(asked.fit, cohort)))],
-            "products of matrices": lambda: [np.matmul(padded, slopes, out=out) for _ in every],
-            "predictors, products among them": lambda: [line.at(tile) for tile in every],
-            "link": lambda: [values_at("logit", center, deviation) for center, deviation in lines],
-            "summaries": lambda: [reduce(values) for values in made],
-        }
+    def by_tile(work: Callable[[Any], object]) -> Callable[[], None]:
+        def all_tiles() -> None:
+            for tile in every:
+                work(tile)
+
+        return all_tiles
+
+    parts: dict[str, Callable[[], object]] = {
+        "slopes and effects of sites": prepare,
+        "encoding": lambda: list(tiles(asked.fit, encode_patients(asked.fit, cohort))),
+        "products of matrices": by_tile(lambda _: np.matmul(padded, slopes, out=out)),
+        "predictors, products among them": by_tile(line.at),
+        "sites and link": by_tile(lambda _: values_at("logit", made)),
+        "summaries": by_tile(
+            lambda _: reductions(values, losses, reference=0, worthwhile=0.02, direction=-1)
+        ),
+    }
+    with one_blas_thread():
         spent = {name: _repeated(work) for name, work in parts.items()}
     gigaflops = 2 * padded.size * slopes.shape[1] * len(every) / spent["products of matrices"]["cpu"] / 1e9
     all_of_it = sum(one["cpu"] for name, one in spent.items() if name != "products of matrices")
@@ -374,9 +387,11 @@ def _parameters(family: str, draws: int, rng: np.random.Generator) -> dict[str, 
     intervals = np.arange(8) * 0.05
     return {
         "gaussian": {"intercept": 50 + level, "sigma": 10 * positive},
+        "student_t": {"intercept": 50 + level, "sigma": 10 * positive, "nu": 4 * positive},
         "bernoulli": {"intercept": level - 1},
         "ordinal": {"cuts": np.column_stack([level - 0.5, level + 0.5])},
         "poisson": {"intercept": level},
+        "negative_binomial": {"intercept": level, "overdispersion": 0.5 * positive},
         "weibull": {"log_scale": 2.5 + level, "shape": 1.2 * positive},
         "lognormal": {"log_median": 2.5 + level, "sigma": positive},
         "loglogistic": {"log_scale": 2.5 + level, "shape": 1.2 * positive},

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medresponse.core.errors import SpecError
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 log = logging.getLogger("medresponse.core")
 
@@ -23,16 +27,22 @@ def one_blas_thread() -> Iterator[None]:
 
     More of them only compete, and how a product is shared among threads could change its last bits.
     """
-    import scipy.linalg  # noqa: F401 - its BLAS is another than numpy's, and a limit holds for those that are loaded
-    from threadpoolctl import threadpool_limits
-
     asked = [
         name for name in _BLAS_THREADS if (value := os.environ.get(name, "")).isdigit() and int(value) > 1
     ]
     if asked:
         _warn(", ".join(asked))
-    with threadpool_limits(1, user_api="blas"):
+    with _blas().limit(limits=1):
         yield
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Return numpy's and scipy's BLAS; to look for them takes milliseconds."""
+    import scipy.linalg  # noqa: F401 - its BLAS is another than numpy's, and only what is loaded is found
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 @cache

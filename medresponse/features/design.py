@@ -11,7 +11,10 @@ reference. `G` has one row a contrast, over the columns of the blocks that may m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 
@@ -54,10 +57,10 @@ class Grouping:
         """Start of the names of this grouping's variables."""
         return self.column.replace("/", "_in_")
 
-    def index(self, values: list[str]) -> np.ndarray:
+    def index(self, values: Sequence[str]) -> np.ndarray:
         """Return each value's position among `labels`, -1 for a group that training never saw."""
         position = {label: i for i, label in enumerate(self.labels)}
-        return np.array([position.get(value, -1) for value in values], dtype=np.int64)
+        return np.fromiter(map(position.get, values, repeat(-1)), dtype=np.int64, count=len(values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,7 @@ class Layout:
         """Number of treatment contrasts: treatments - 1."""
         return len(self.contrasts[0])
 
-    @property
+    @cached_property
     def slices(self) -> dict[str, slice]:
         """Part of the predictor -> its slice of the coefficient vector.
 

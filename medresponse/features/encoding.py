@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -264,8 +265,7 @@ class Encoding:
 
     def _main(self, codes: np.ndarray) -> np.ndarray:
         """Return the columns of single features: all features of one column at once, which is most of them."""
-        one = np.array([feature.type != "categorical" for feature in self.features])
-        center, scale = np.array([f.line for f in self.features if f.type != "categorical"]).reshape(-1, 2).T
+        one, center, scale = self._lines
         if one.all():
             main = codes - center
             return main if (scale == 1).all() else main / scale
@@ -276,6 +276,13 @@ class Encoding:
         for i in np.flatnonzero(~one):
             main[..., starts[i] : starts[i + 1]] = self.features[i].indicators(codes[..., i])
         return main
+
+    @cached_property
+    def _lines(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which features have one column, and the centres and scales by which codes become these."""
+        one = np.array([feature.type != "categorical" for feature in self.features])
+        center, scale = np.array([f.line for f in self.features if f.type != "categorical"]).reshape(-1, 2).T
+        return one, center, scale
 
     def position_of(self, name: str) -> int:
         """Return the position of the one column of a feature, or of the propensity score.

@@ -46,7 +46,7 @@ class Patients:
         """Row of each patient."""
         return {patient: row for row, patient in enumerate(self.ids)}
 
-    @property
+    @functools.cached_property
     def uncertain(self) -> np.ndarray:
         """Patients with a feature that is missing or measured with error, shape (patient,)."""
         missing = np.isnan(self.codes).any(axis=1)

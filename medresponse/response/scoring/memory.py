@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from medresponse.core.errors import MemoryLimitError
 from medresponse.core.machine import available_memory
 from medresponse.response.scoring.interpolated import CELLS, DEGREE
-from medresponse.response.scoring.predictors import TILE
+from medresponse.response.scoring.predictors import LEAST, TILE_NUMBERS
 
 if TYPE_CHECKING:
     from medresponse.inference import Fit
@@ -26,7 +26,7 @@ def bytes_needed(fit: Fit, *, draws: int, cores: int, interpolates: bool = False
     """
     columns, treatments, lines = len(fit.layout.columns) + 1, len(fit.treatments), len(fit.predictors)
     slopes = columns * draws * (2 * 4 * treatments * lines + 3 * 8)
-    tile = TILE * treatments * draws * (4 * lines + 8 * lines + 3 * 4)
+    tile = (TILE_NUMBERS + LEAST * treatments * draws) * (4 * lines + 8 * lines + 3 * 4)
     table = 8 * CELLS * treatments * draws * (DEGREE + 1) if interpolates else 0
     return _FIXED + slopes + cores * tile + table
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -26,11 +26,54 @@ from medresponse.response.predict import (
 if TYPE_CHECKING:
     from medresponse.inference import Fit
 
-TILE = 64  # patients in one product of matrices: their draws stay in the processor's cache
+LEAST, MOST = 64, 256  # patients in one product of matrices
+TILE_NUMBERS = (
+    2**19
+)  # draws under all treatments that a tile of more than the least may have: they stay in the cache
 _COMPLETED_NUMBERS = 2_000_000  # of completed features that a tile may hold (16 MB)
 _REMEMBERED_NUMBERS = 8_000_000  # of draws of groups that are kept (32 MB)
 
 type _Split = tuple[np.ndarray, np.ndarray]  # means over draws in float64, what each draw adds in float32
+type Effects = tuple[
+    _Split, _Split
+]  # of groups: levels (group, treatment) and slopes (group, slope), draws last
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A line of some patients: ``center + deviation``, and what their groups add to both.
+
+    The draws of groups are added where the sum is used, while it is in the cache.
+
+    Parameters
+    ----------
+    center : numpy.ndarray
+        Mean over draws, shape (patient, treatment), float64.
+    deviation : numpy.ndarray
+        Shape (patient, treatment, draw), float32.
+    group : numpy.ndarray
+        Each patient's place in `effects`.
+    x : numpy.ndarray
+        What slopes of groups multiply, shape (patient, slope).
+    effects : tuple of tuple of numpy.ndarray
+        Levels and slopes of groups, each as a mean and what draws add: (group, treatment), (group, treatment, draw),
+        (group, slope), (group, slope, draw).
+    """
+
+    center: np.ndarray
+    deviation: np.ndarray
+    group: np.ndarray
+    x: np.ndarray
+    effects: Effects
+
+
+def ungrouped(center: np.ndarray, deviation: np.ndarray) -> Predictor:
+    """Return a line to which groups add nothing."""
+    (n, n_treatments), n_draws = center.shape, deviation.shape[-1]
+    nothing = tuple(
+        (np.zeros((1, width)), np.zeros((1, width, n_draws), dtype=np.float32)) for width in (n_treatments, 0)
+    )
+    return Predictor(center, deviation, np.zeros(n, dtype=int), np.empty((n, 0)), cast(Effects, nothing))
 
 
 @dataclass(frozen=True)
@@ -43,41 +86,44 @@ class Tile:
         Among whom they are.
     rows : numpy.ndarray
         Their positions.
-    columns : numpy.ndarray or None
-        Feature columns (patient, column) of complete patients.
+    complete : bool
+        Whether they lack nothing and were measured without error.
+    groups : dict of str to numpy.ndarray
+        Each patient's group by each grouping column: its position among those of the fit, -1 for a new one.
     """
 
     patients: Patients
     rows: np.ndarray
-    columns: np.ndarray | None
-
-    def labels(self, column: str) -> list[str]:
-        """Return each patient's group by a grouping column."""
-        groups = self.patients.groups[column]
-        return [groups[row] for row in self.rows]
+    complete: bool
+    groups: dict[str, np.ndarray]
 
     def rows_where(self, keep: np.ndarray) -> Patients:
         """Return some of the patients on their own, without what is remembered of others."""
         return replace(self.patients.rows(self.rows[keep].tolist()), completions={})
 
 
+def tile_size(fit: Fit) -> int:
+    """Return how many complete patients make a tile; the fit alone decides."""
+    fits = TILE_NUMBERS // (len(fit.treatments) * fit.n_draws)
+    return max(LEAST, min(MOST, 1 << fits.bit_length() >> 1))
+
+
 def tiles(fit: Fit, patients: Patients) -> Iterator[Tile]:
     """Yield all patients in tiles."""
     uncertain = patients.uncertain
-    whole, partial = np.flatnonzero(~uncertain), np.flatnonzero(uncertain)
-    columns = fit.encoding.columns(patients.codes[whole])
-    for start in range(0, len(whole), TILE):
-        own = slice(start, start + TILE)
-        yield Tile(patients, whole[own], columns[own])
-    size = _most_completed(fit)
-    for start in range(0, len(partial), size):
-        yield Tile(patients, partial[start : start + size], None)
+    groups = {g.column: g.index(patients.groups[g.column]) for g in fit.layout.groupings}
+
+    for complete, size in ((True, tile_size(fit)), (False, _most_completed(fit))):
+        every = np.flatnonzero(uncertain != complete)
+        for start in range(0, len(every), size):
+            rows = every[start : start + size]
+            yield Tile(patients, rows, complete, {column: own[rows] for column, own in groups.items()})
 
 
 def _most_completed(fit: Fit) -> int:
     """Return how many patients with missing features make a tile; the fit alone decides."""
     each = fit.imputer.imputations * COMPLETIONS_EACH * max(len(fit.layout.columns), 1)
-    return int(np.clip(_COMPLETED_NUMBERS // each, 1, TILE))
+    return int(np.clip(_COMPLETED_NUMBERS // each, 1, LEAST))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,35 +148,29 @@ class Line:
     shift: np.ndarray
     factor: np.ndarray
     seed: int
-    _known: dict[tuple[str, str], tuple[_Split, _Split]] = field(default_factory=dict, init=False)
+    _new: dict[tuple[str, str], Effects] = field(default_factory=dict, init=False)
 
-    def at(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
-        """Return the line of the patients of a tile.
-
-        Returns
-        -------
-        center : numpy.ndarray
-            Shape (patient, treatment), float64.
-        deviation : numpy.ndarray
-            Shape (patient, treatment, draw), float32.
-        """
-        fit, groupings, columns = self.fit, self.fit.layout.groupings, tile.columns
-        if columns is not None:
-            center, deviation = self._product(
-                columns, TILE, self._slopes[1].reshape(columns.shape[1] + 1, -1)
-            )
+    def at(self, tile: Tile) -> Predictor:
+        """Return the line of the patients of a tile."""
+        fit, groupings = self.fit, self.fit.layout.groupings
+        if tile.complete:
+            columns = fit.encoding.columns(tile.patients.codes[tile.rows])
+            slopes = self._slopes[1].reshape(columns.shape[1] + 1, -1)
+            center, deviation = self._product(columns, tile_size(fit), slopes)
             if fit.forests is not None:
                 mean, own = _split(self.factor * self._sums(columns))
                 center += mean
                 deviation += own
         elif fit.forests is not None or any(grouping.slopes for grouping in groupings):
-            return _split(self._one_by_one(tile))
+            return ungrouped(*_split(self._one_by_one(tile)))
         else:
             columns = np.empty((len(tile.rows), 0))
             center, deviation = self._completed(tile)
-        for grouping in groupings:
-            self._add_groups(grouping, tile.labels(grouping.column), columns, center, deviation)
-        return center, deviation
+        if not groupings:
+            return ungrouped(center, deviation)
+        group, effects = _joint([self._groups_of(grouping, tile) for grouping in groupings])
+        x = columns[:, [position for grouping in groupings for position in grouping.slopes]]
+        return Predictor(center, deviation, group, x, effects)
 
     @cached_property
     def _slopes(self) -> _Split:
@@ -152,10 +192,13 @@ class Line:
 
     def _product(self, columns: np.ndarray, size: int, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return centres and deviations of columns (patient, column) from slopes (column, treatment and draw)."""
-        padded = np.zeros((size, columns.shape[1] + 1))
-        padded[: len(columns), :-1], padded[:, -1] = columns, 1.0
-        center, deviation = padded @ self._slopes[0], padded.astype(np.float32) @ slopes
-        return center[: len(columns)], deviation.reshape(*center.shape, -1)[: len(columns)]
+        n, p = columns.shape
+        if n < size:
+            columns = np.concatenate([columns, np.zeros((size - n, p))])
+        means, single = self._slopes[0], np.ones((size, p + 1), dtype=np.float32)
+        single[:, :-1] = columns
+        center, deviation = columns @ means[:-1] + means[-1], single @ slopes
+        return center[:n], deviation.reshape(*center.shape, -1)[:n]
 
     def _completed(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
         """Return centres and deviations of patients with missing features.
@@ -198,46 +241,84 @@ class Line:
         prognosis, effects = self.fit.forest_values(columns)
         return prognosis[:, None] + np.einsum("kr,irs->iks", self.fit.layout.contrast_matrix, effects)
 
-    def _add_groups(
-        self,
-        grouping: Grouping,
-        labels: list[str],
-        columns: np.ndarray,
-        center: np.ndarray,
-        deviation: np.ndarray,
-    ) -> None:
-        """Add the effects of patients' groups to centres and deviations, in place."""
-        found = [self._group(grouping, label) for label in labels]
-        center += np.array([level[0] for level, _ in found])
-        for own, (level, _) in zip(deviation, found, strict=True):
-            own += level[1]
-        for j, position in enumerate(grouping.slopes):
-            x = columns[:, position]
-            center += (x * np.array([slopes[0][j] for _, slopes in found]))[:, None]
-            for own, (_, slopes), value in zip(deviation, found, x.astype(np.float32), strict=True):
-                own += value * slopes[1][j]
+    def _groups_of(self, grouping: Grouping, tile: Tile) -> tuple[np.ndarray, Effects]:
+        """Return each patient's group and the effects of all: those of the fit, or those of the tile if some are new."""
+        group, known = tile.groups[grouping.column], self._of_fit[grouping.column]
+        new = group < 0
+        if not new.any():
+            return group, known
+        used, own = np.unique(group[~new], return_inverse=True)
+        labels = [tile.patients.groups[grouping.column][row] for row in tile.rows[new].tolist()]
+        unseen = {label: len(used) + i for i, label in enumerate(dict.fromkeys(labels))}
+        found = np.empty_like(group)
+        found[~new], found[new] = own, [unseen[label] for label in labels]
+        return found, _stacked([_some(known, used), *(self._unseen(grouping, label) for label in unseen)])
 
-    def _group(self, grouping: Grouping, label: str) -> tuple[_Split, _Split]:
-        """Return the level (treatment, draw) and the slopes (slope, draw) of one group, split."""
+    @cached_property
+    def _of_fit(self) -> dict[str, Effects]:
+        """Effects of all groups that the fit knows, by grouping column."""
+        return {
+            grouping.column: _stacked([self._effects(grouping, label) for label in grouping.labels])
+            for grouping in self.fit.layout.groupings
+        }
+
+    def _unseen(self, grouping: Grouping, label: str) -> Effects:
+        """Return the effects of a group that the fit does not know; those of many are remembered."""
         key = (grouping.column, label)
-        if (known := self._known.get(key)) is not None:
-            return known
-        intercept, slopes, treatment = self._groups.look_up(grouping, label)
-        level = intercept + self.fit.layout.contrast_matrix @ treatment
-        found = _split(self.factor * level), _split(self.factor * slopes)
-        if len(self._known) * found[0][1].size >= _REMEMBERED_NUMBERS:
-            self._known.clear()
-        self._known[key] = found
+        if (found := self._new.get(key)) is None:
+            found = self._effects(grouping, label)
+            if len(self._new) * found[0][1].size >= _REMEMBERED_NUMBERS:
+                self._new.clear()
+            self._new[key] = found
         return found
 
-    def prepare(self) -> None:
+    def _effects(self, grouping: Grouping, label: str) -> Effects:
+        """Return the effects of one group."""
+        intercept, slopes, treatment = self._groups.look_up(grouping, label)
+        level = intercept + self.fit.layout.contrast_matrix @ treatment
+        return _split(self.factor * level[None]), _split(self.factor * slopes[None])
+
+    def prepare(self, *, completes: bool) -> None:
         """Compute what all tiles share, before threads ask for it at once."""
-        _ = self._slopes, self._groups, self._dealt
+        _ = self._slopes, self._of_fit
+        if completes:
+            _ = self._dealt
 
     @cached_property
     def _groups(self) -> GroupDraws:
         coefficients = self.fit.coefficient_draws()[self.predictor]
         return GroupDraws(self.fit, coefficients, self.seed, self.fit.predictors[self.predictor])
+
+
+def _some(effects: Effects, rows: np.ndarray) -> Effects:
+    """Return the effects of some groups."""
+    (levels, level_draws), (slopes, slope_draws) = effects
+    return (levels[rows], level_draws[rows]), (slopes[rows], slope_draws[rows])
+
+
+def _stacked(several: list[Effects]) -> Effects:
+    """Return the effects of groups of several tables as one table."""
+    levels, slopes = zip(*several, strict=True)
+    return (
+        (np.concatenate([mean for mean, _ in levels]), np.concatenate([draws for _, draws in levels])),
+        (np.concatenate([mean for mean, _ in slopes]), np.concatenate([draws for _, draws in slopes])),
+    )
+
+
+def _joint(groupings: list[tuple[np.ndarray, Effects]]) -> tuple[np.ndarray, Effects]:
+    """Return groups by one or more groupings as groups by all of them: levels are added, slopes stand side by side."""
+    if len(groupings) == 1:
+        return groupings[0]
+    every, group = np.unique(np.column_stack([own for own, _ in groupings]), axis=0, return_inverse=True)
+    parts = [_some(effects, every[:, j]) for j, (_, effects) in enumerate(groupings)]
+    levels, slopes = zip(*parts, strict=True)
+    return group.ravel(), (
+        (sum(mean for mean, _ in levels), sum(draws for _, draws in levels)),
+        (
+            np.concatenate([mean for mean, _ in slopes], axis=1),
+            np.concatenate([draws for _, draws in slopes], axis=1),
+        ),
+    )
 
 
 def _split(values: np.ndarray) -> _Split:

@@ -10,13 +10,13 @@ import numpy as np
 from medresponse.core.constant_hazards import WithConstantHazards
 from medresponse.core.estimand import ESTIMANDS
 from medresponse.core.links import Link, Linked
-from medresponse.response.predict import linear_predictors
+from medresponse.response.predict import Patients, linear_predictors
 from medresponse.response.responses import Responses
 from medresponse.response.scoring.by_interval import ByInterval
 from medresponse.response.scoring.interpolated import Interpolated
-from medresponse.response.scoring.kernels import COMPARISONS, MOMENTS, comparisons, moments
+from medresponse.response.scoring.kernels import COMPARISONS, MOMENTS, reductions
 from medresponse.response.scoring.predictors import Line, Tile
-from medresponse.response.scoring.values import Values, values_at
+from medresponse.response.scoring.values import Values, sum_of, values_at
 
 _QUANTILES = ("lower", "median", "upper")
 _BENEFIT_ENDS = ("benefit_lower", "benefit_upper")
@@ -72,10 +72,11 @@ class Summaries:
             result[beyond] = self._reduced(self._exact(tile, beyond))
         return result
 
-    def prepare(self) -> None:
-        """Compute what all tiles share."""
+    def prepare(self, patients: Patients) -> None:
+        """Compute what all tiles of these patients share."""
+        completes = bool(patients.uncertain.any())
         for line in self._lines:
-            line.prepare()
+            line.prepare(completes=completes)
         if self._by_interval is not None:
             self._by_interval.prepare()
         if self.interpolates:
@@ -122,11 +123,11 @@ class Summaries:
     def _values(self, tile: Tile) -> Values:
         parts = [line.at(tile) for line in self._lines]
         if self._link is not None:
-            values = values_at(self._link.name, *parts[0])
+            values = values_at(self._link.name, parts[0])
             return Values(
                 values.offset * self.asked.factor, values.scale * self.asked.factor, values.relative
             )
-        eta = np.stack([center.astype(np.float32)[..., None] + deviation for center, deviation in parts])
+        eta = np.stack([sum_of(part) for part in parts])
         if self._by_interval is not None:
             offset, added = self._by_interval.at(eta)
             return Values(offset * self.asked.factor, np.full(len(offset), self.asked.factor), added)
@@ -165,33 +166,23 @@ class Summaries:
 
     def _reduced(self, values: Values) -> np.ndarray:
         asked, scale, offset = self.asked, values.scale[:, None, None], values.offset[:, None, None]
-        parts = {"moments": moments(values.relative) * scale}
-        parts["moments"][..., :1] += offset
+        found = reductions(
+            values,
+            self.losses,
+            reference=self.reference,
+            worthwhile=self.worthwhile,
+            direction=asked.direction,
+        )
+        if self.level is None:
+            return found if self.compares else found[..., : len(MOMENTS)]
+        parts, tail = np.split(found, (len(MOMENTS), len(MOMENTS) + 2), axis=-1), (1 - self.level) / 2
         if self.compares:
-            found = comparisons(
-                values.relative, values.scale, self.losses,
-                reference=self.reference, worthwhile=self.worthwhile, direction=asked.direction,
-            )  # fmt: skip
-            found[..., COMPARISONS.index("utility")] += asked.direction * offset[..., 0]
-            parts["comparisons"] = found
-        if self.level is not None:
-            tail = (1 - self.level) / 2
-            if self.compares:
-                benefit = asked.direction * (values.relative - values.relative[:, [self.reference]])
-                parts["ends"] = _quantiles(benefit, (tail, 1 - tail)) * scale
-                parts["ends"][:, self.reference] = np.nan
-            parts["quantiles"] = offset + scale * _quantiles(values.relative, (tail, 0.5, 1 - tail))
-        return self._ordered(parts)
-
-    def _ordered(self, parts: dict[str, np.ndarray]) -> np.ndarray:
-        names = {
-            "moments": MOMENTS,
-            "quantiles": _QUANTILES,
-            "comparisons": COMPARISONS,
-            "ends": _BENEFIT_ENDS,
-        }
-        found = {name: parts[part][..., j] for part in parts for j, name in enumerate(names[part])}
-        return np.stack([found[name] for name in self.columns], axis=-1)
+            benefit = asked.direction * (values.relative - values.relative[:, [self.reference]])
+            ends = _quantiles(benefit, (tail, 1 - tail)) * scale
+            ends[:, self.reference] = np.nan
+            parts.insert(2, ends)
+        quantiles = offset + scale * _quantiles(values.relative, (tail, 0.5, 1 - tail))
+        return np.concatenate([parts[0], quantiles, *(parts[1:] if self.compares else ())], axis=-1)
 
 
 def _quantiles(values: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:

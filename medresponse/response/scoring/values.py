@@ -10,9 +10,11 @@ import numpy as np
 
 from medresponse.core.links import LinkName
 from medresponse.core.machine_code import compiled
+from medresponse.response.scoring.predictors import Predictor
 
 _NAMES = get_args(LinkName)
 _IDENTITY, _LOG, _LOGIT, _PROBIT, _LOGLOG = range(len(_NAMES))
+_NONE = -1
 # Where a probability is 1/2.
 _MEDIAN = {"loglog": float(-np.log(np.log(2.0)))}
 
@@ -34,29 +36,52 @@ class Values:
     relative: np.ndarray
 
 
-def values_at(name: LinkName, center: np.ndarray, deviation: np.ndarray) -> Values:
-    """Return the responses at ``x = center + deviation``; `deviation` is used up.
+def values_at(name: LinkName, predictor: Predictor) -> Values:
+    """Return the responses at a predictor, which is used up.
 
-    A probability near one is held as its distance from one, a large exponential in units of a patient's largest centre.
+    A probability near one is held as its distance from one, a large exponential in units of a patient's largest centre. Groups
+    are added and the link is applied in one pass.
 
     Parameters
     ----------
     name : str
         Of the link.
-    center : numpy.ndarray
-        Mean over draws, shape (patient, treatment), float64.
-    deviation : numpy.ndarray
-        Shape (patient, treatment, draw), float32.
+    predictor : Predictor
     """
-    offset, scale = np.empty(len(center)), np.empty(len(center))
-    respond = compiled(_respond, "i8", "f8", "f8[2]", "f4[3]", "f8[1]", "f8[1]")
-    respond(_NAMES.index(name), _MEDIAN.get(name, 0.0), center, deviation, offset, scale)
-    return Values(offset, scale, deviation)
+    return _responses(_NAMES.index(name), _MEDIAN.get(name, 0.0), predictor)
+
+
+def sum_of(predictor: Predictor) -> np.ndarray:
+    """Return a predictor as one array (patient, treatment, draw), float32; it is used up."""
+    return _responses(_NONE, 0.0, predictor).relative
+
+
+def _responses(link: int, median: float, predictor: Predictor) -> Values:
+    p, ((levels, level_draws), (slopes, slope_draws)) = predictor, predictor.effects
+    offset, scale = np.empty(len(p.center)), np.empty(len(p.center))
+    kinds = ("f8[2]", "f4[3]", "i8[1]", "f8[2]", "f8[2]", "f4[3]", "f8[2]", "f4[3]")
+    compiled(_respond, "i8", "f8", *kinds, "f8[1]", "f8[1]")(
+        link,
+        median,
+        p.center,
+        p.deviation,
+        p.group,
+        p.x,
+        levels,
+        level_draws,
+        slopes,
+        slope_draws,
+        offset,
+        scale,
+    )
+    return Values(offset, scale, p.deviation)
 
 
 def _respond(
-    link: int, median: float, center: np.ndarray, x: np.ndarray, offset: np.ndarray, scale: np.ndarray
-) -> None:
+    link: int, median: float, center: np.ndarray, deviation: np.ndarray, group: np.ndarray, x: np.ndarray,
+    levels: np.ndarray, level_draws: np.ndarray, slopes: np.ndarray, slope_draws: np.ndarray, offset: np.ndarray,
+    scale: np.ndarray,
+) -> None:  # fmt: skip
     """Replace deviations by responses, with the offset and scale of each patient."""
     one = np.float32(1.0)
     half, root = np.float32(0.5), np.float32(np.sqrt(0.5))
@@ -65,12 +90,14 @@ def _respond(
     low, high, infinite = np.float32(-87.0), np.float32(88.0), np.float32(np.inf)
     c2, c3, c4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
     c5, c6, c7 = np.float32(1 / 120), np.float32(1 / 720), np.float32(1 / 5040)
-    n, n_treatments, n_draws = x.shape
-    y, bits = np.empty(n_draws, dtype=np.float32), np.empty(n_draws, dtype=np.int32)
-    power = bits.view(np.float32)
+    n, n_treatments, n_draws = deviation.shape
     for i in range(n):
-        mean, most = 0.0, center[i, 0]
+        g, sloped = group[i], 0.0
+        for j in range(x.shape[1]):
+            sloped += x[i, j] * slopes[g, j]
+        mean, most = 0.0, -np.inf
         for k in range(n_treatments):
+            center[i, k] += levels[g, k] + sloped
             mean += center[i, k] / n_treatments
             most = max(most, center[i, k])
         near_one = link > _LOG and mean > median
@@ -82,34 +109,35 @@ def _respond(
         elif link == _LOG:
             start, scale[i] = most, np.exp(most)
         for k in range(n_treatments):
-            own, shift = x[i, k], np.float32(center[i, k] - start)
-            if link == _IDENTITY:
+            own, level, shift = deviation[i, k], level_draws[g, k], np.float32(center[i, k] - start)
+            for s in range(n_draws):
+                own[s] += level[s] + shift
+            for j in range(x.shape[1]):
+                slope, value = slope_draws[g, j], np.float32(x[i, j])
                 for s in range(n_draws):
-                    own[s] += shift
+                    own[s] += value * slope[s]
+            if link <= _IDENTITY:
                 continue
             if link == _PROBIT:
                 for s in range(n_draws):
-                    own[s] = sign * half * np.float32(math.erfc(-sign * root * (own[s] + shift)))
+                    own[s] = sign * half * np.float32(math.erfc(-sign * root * own[s]))
                 continue
             turned = one if link == _LOG else (-sign if link == _LOGIT else -one)
-            for s in range(n_draws):
-                y[s] = turned * (own[s] + shift)
-            for again in range(2 if link == _LOGLOG else 1):
+            n_steps = 2 if link == _LOGLOG else 1  # exp(-x), then exp of minus that
+            for step in range(n_steps):
+                less_one = near_one and step == n_steps - 1
                 for s in range(n_draws):
-                    if again:  # exp(-exp(-x))
-                        y[s] = -(own[s] * power[s] + power[s])
-                    v = min(max(y[s], low), high)
+                    y = turned * own[s]
+                    v = min(max(y, low), high)
                     whole = np.floor(v * per_two + half)
                     r = v - whole * first - whole * second
                     # exp(r) - 1, from which exp(y) and exp(y) - 1 follow without loss.
-                    own[s] = r * (one + r * (c2 + r * (c3 + r * (c4 + r * (c5 + r * (c6 + r * c7))))))
-                    bits[s] = (np.int32(whole) + np.int32(127)) << np.int32(23)
-            if link == _LOGIT:
-                for s in range(n_draws):
-                    own[s] = sign / (one + power[s] + own[s] * power[s])
-            elif near_one:
-                for s in range(n_draws):
-                    own[s] = own[s] * power[s] + (power[s] - one)
-            else:
-                for s in range(n_draws):
-                    own[s] = own[s] * power[s] + power[s] if y[s] <= high else infinite
+                    grown = r * (one + r * (c2 + r * (c3 + r * (c4 + r * (c5 + r * (c6 + r * c7))))))
+                    power = np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
+                    if link == _LOGIT:
+                        own[s] = sign / (one + power + grown * power)
+                    elif less_one:
+                        own[s] = grown * power + (power - one)
+                    else:
+                        own[s] = grown * power + power if y <= high else infinite
+                turned = -one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,11 +17,12 @@ from medresponse.core.cluster import TRIES, connected
 from medresponse.core.errors import ClusterError
 from medresponse.core.machine import one_blas_thread
 from medresponse.response.predict import Patients
-from medresponse.response.scoring.predictors import TILE, tiles
+from medresponse.response.scoring.predictors import Tile, tiles
 from medresponse.response.scoring.summaries import Summaries
 
-CHUNK = 64 * TILE  # patients of one task on a cluster: a tenth of a second or more
+CHUNK = 4096  # patients of one task on a cluster: a tenth of a second or more
 _PART_CHUNKS = 8
+_AT_ONCE = 4  # tiles of one task of a thread
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,20 @@ class Workers:
 
 @contextmanager
 def threads(summaries: Summaries, cores: int) -> Iterator[Workers]:
-    """Score in threads of this process, a tile of patients each."""
-    summaries.prepare()
+    """Score in threads of this process, a few tiles of patients at a time."""
     pool = ThreadPoolExecutor(cores)
 
     def submit(patients: Patients) -> Callable[[], np.ndarray]:
-        own = list(tiles(summaries.asked.fit, patients))
-        futures: list[Future[np.ndarray]] = [pool.submit(summaries.of, tile) for tile in own]
+        summaries.prepare(patients)
+        own, values = list(tiles(summaries.asked.fit, patients)), _empty(summaries, patients)
+        futures: list[Future[None]] = [
+            pool.submit(_fill, values, summaries, own[start : start + _AT_ONCE])
+            for start in range(0, len(own), _AT_ONCE)
+        ]
 
         def wait() -> np.ndarray:
-            values = _empty(summaries, patients)
-            for tile, future in zip(own, futures, strict=True):
-                values[tile.rows] = future.result()
+            for future in futures:
+                future.result()
             return values
 
         return wait
@@ -131,16 +134,20 @@ def score_chunk(version: str, question: str, where: list[Any], patients: Patient
         raise ClusterError(f"a worker of the cluster has medresponse {__version__}, this process {version}")
     if question not in _held:
         _held.clear()
-        summaries = pickle.loads(ray.get(where[0]))
-        summaries.prepare()
-        _held[question] = summaries
+        _held[question] = pickle.loads(ray.get(where[0]))
     summaries = _held[question]
     values = _empty(summaries, patients)
     with one_blas_thread():
-        for tile in tiles(summaries.asked.fit, patients):
-            values[tile.rows] = summaries.of(tile)
+        _fill(values, summaries, tiles(summaries.asked.fit, patients))
     return values
 
 
+def _fill(values: np.ndarray, summaries: Summaries, some: Iterable[Tile]) -> None:
+    """Put the summaries of some tiles in their places."""
+    for tile in some:
+        values[tile.rows] = summaries.of(tile)
+
+
 def _empty(summaries: Summaries, patients: Patients) -> np.ndarray:
-    return np.empty((len(patients.ids), len(summaries.asked.treatments), len(summaries.columns)))
+    shape = (len(patients.ids), len(summaries.asked.treatments), len(summaries.columns))
+    return np.empty(shape, dtype=np.float32)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from medresponse.core.machine_code import compiled
-from medresponse.response.scoring.kernels import COMPARISONS, comparisons, moments
+from medresponse.response.scoring.kernels import COMPARISONS, MOMENTS, reductions
+from medresponse.response.scoring.values import Values
 
 DRAWS = 333
 
@@ -18,15 +19,40 @@ def relative(*, ties: bool = False) -> np.ndarray:
     return (np.round(values) if ties else values).astype(np.float32)
 
 
-def by_name(found: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: found[..., j] for j, name in enumerate(COMPARISONS)}
+def reduced(
+    values: np.ndarray, scale: np.ndarray | None = None, losses: np.ndarray | None = None, **options: Any
+) -> dict[str, np.ndarray]:
+    """Summaries by name, each (patient, treatment)."""
+    held = Values(np.zeros(len(values)), np.ones(len(values)) if scale is None else scale, values)
+    losses = np.zeros(values.shape[1:], dtype=np.float32) if losses is None else losses
+    found = reductions(held, losses, **{"reference": 0, "worthwhile": 0.1, "direction": 1} | options)
+    return {name: found[..., j] for j, name in enumerate((*MOMENTS, *COMPARISONS))}
 
 
 def test_mean_and_sd_are_those_of_numpy_in_float64() -> None:
     values = relative() + np.float32(1e3)
-    found, exact = moments(values), values.astype(float)
-    np.testing.assert_allclose(found[..., 0], exact.mean(axis=-1), rtol=1e-14)
+    found, exact = reduced(values), values.astype(float)
+    np.testing.assert_allclose(found["mean"], exact.mean(axis=-1), rtol=1e-14)
+    np.testing.assert_allclose(found["sd"], exact.std(axis=-1, ddof=1), rtol=1e-11)
+
+
+def test_responses_are_put_back_on_their_scale() -> None:
+    values, scale = relative(), np.linspace(1.0, 4.0, 7)
+    held, losses = Values(np.linspace(-5.0, 5.0, 7), scale, values), np.zeros((3, DRAWS), dtype=np.float32)
+    found = reductions(held, losses, reference=0, worthwhile=0.0, direction=-1)
+    exact = held.offset[:, None, None] + scale[:, None, None] * values.astype(float)
+    np.testing.assert_allclose(found[..., 0], exact.mean(axis=-1), rtol=1e-12)
     np.testing.assert_allclose(found[..., 1], exact.std(axis=-1, ddof=1), rtol=1e-11)
+    utility = found[..., len(MOMENTS) + COMPARISONS.index("utility")]
+    np.testing.assert_allclose(utility, -exact.mean(axis=-1), rtol=1e-12)
+
+
+def test_a_treatment_that_is_best_in_every_draw_misses_nothing() -> None:
+    values = relative()
+    values[:, 1] = values.max(axis=1) + np.float32(0.25)
+    found = reduced(values)
+    assert (found["p_best"][:, 1] == 1).all() and (found["regret"][:, 1] == 0).all()
+    assert (found["regret"][:, [0, 2]] > 0.25).all()
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -34,7 +60,7 @@ def test_mean_and_sd_are_those_of_numpy_in_float64() -> None:
 def test_comparisons_are_those_of_numpy(direction: int, ties: bool) -> None:
     values, scale = relative(ties=ties), np.linspace(1.0, 4.0, 7)
     losses = np.random.default_rng(2).integers(0, 3, (3, DRAWS)).astype(np.float32)
-    found = by_name(comparisons(values, scale, losses, reference=1, worthwhile=2.0, direction=direction))
+    found = reduced(values, scale, losses, reference=1, worthwhile=2.0, direction=direction)
     responses = scale[:, None, None] * values
     benefit = direction * (responses - responses[:, [1]])
     enough = direction * (values - values[:, [1]]) > (2.0 / scale)[:, None, None].astype(np.float32)
@@ -60,19 +86,17 @@ def test_comparisons_are_those_of_numpy(direction: int, ties: bool) -> None:
 
 
 def test_a_patients_numbers_do_not_depend_on_the_others() -> None:
-    values, scale, losses = relative(), np.ones(7), np.zeros((3, DRAWS), dtype=np.float32)
-    options = {"reference": 0, "worthwhile": 0.1, "direction": 1}
-    together = comparisons(values, scale, losses, **options), moments(values)
+    values = relative()
+    together = reduced(values)
     for i in range(7):
-        alone = comparisons(values[[i]], scale[[i]], losses, **options), moments(values[[i]])
-        for one, all_ in zip(alone, together, strict=True):
-            np.testing.assert_array_equal(one[0], all_[i])
+        for name, alone in reduced(values[[i]]).items():
+            np.testing.assert_array_equal(alone[0], together[name][i])
 
 
-def made_afresh() -> np.ndarray:
+def made_afresh() -> dict[str, np.ndarray]:
     compiled.cache_clear()
     try:
-        return moments(relative())
+        return reduced(relative())
     finally:
         compiled.cache_clear()
 
@@ -83,12 +107,13 @@ def test_where_no_folder_can_be_written_kernels_are_compiled_all_the_same(
     """Numba tries folders in turn; here it has none."""
     from numba.core.caching import CacheImpl
 
-    expected = moments(relative())
+    expected = reduced(relative())
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
     with caplog.at_level("INFO", logger="medresponse"):
         found = made_afresh()
     assert "not kept" in caplog.text
-    np.testing.assert_array_equal(found, expected)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name])
 
 
 def test_where_the_folder_is_full_kernels_are_compiled_all_the_same(

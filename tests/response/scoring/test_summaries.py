@@ -7,9 +7,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
-from medresponse.cohort import Cohort
+from medresponse.cohort import Cohort, cohort_from_frame
 from medresponse.core.estimand import ESTIMANDS, Estimand
 from medresponse.families import Gaussian, Poisson
 from medresponse.inference import Fit
@@ -19,11 +20,11 @@ from medresponse.response import Responses, respond
 from medresponse.response.contrasts import summarise_benefit
 from medresponse.response.predict import encode_patients, linear_predictors
 from medresponse.response.responses import Basis
-from medresponse.response.scoring.predictors import TILE, tiles
+from medresponse.response.scoring.predictors import MOST, tile_size, tiles
 from medresponse.response.scoring.summaries import Summaries
 from tests.cohort.kinds import trial
 from tests.families.forms import FORMS, estimands_of, learned, prior_draws
-from tests.hand_made import hand_made_fit, patients_like, trial_of
+from tests.hand_made import frame_of, hand_made_fit, patients_like, schema_of, trial_of
 from tests.response.conftest import ARMS
 
 DRAWS = 120
@@ -165,6 +166,28 @@ def test_new_groups_and_slopes_by_group_are_those_of_a_few_patients(linear: Fit,
     same_as_float64(linear, trial_of(90, arms=ARMS, missing={"stage": 15}))
 
 
+def test_two_groupings_are_added_whichever_of_their_groups_are_new() -> None:
+    rng, draws = np.random.default_rng(4), 60
+    schema = replace(schema_of(arms=ARMS), sites=("country", "site"))
+    frame = frame_of(60, arms=ARMS).with_columns(country=pl.Series(["X", "Y"] * 30))
+    cohort, slopes = cohort_from_frame(frame, schema), {"country": ("age",), "country/site": ("sex", "age")}
+    spec = ModelSpec(
+        family=Gaussian(), blocks={"history": Normal()}, pooling=("country", "country/site"), slopes=slopes
+    )
+    parameters: dict[str, Any] = {"intercept": rng.normal(50.0, 1.0, draws), "sigma": 1.0}
+    for stem, n_slopes in (("country", 1), ("country_in_site", 2)):
+        parameters |= {f"{stem}_scale": 0.3, f"{stem}_treatment_scale": 0.2}
+        parameters[f"{stem}_slope_scale"] = np.full((draws, n_slopes), 0.2)
+    blank = hand_made_fit(spec, cohort, outcome="score", coefficients={}, intercept=0.0, sigma=1.0)
+    fit = hand_made_fit(
+        spec, cohort, outcome="score", draws=draws, **parameters,
+        coefficients={label: rng.normal(size=draws) for label in blank.layout.coefficient_labels},
+    )  # fmt: skip
+    same_as_float64(fit, cohort)
+    new = [{"country": "Z"}, {}, {"country": "Y", "site": "elsewhere"}, {"country": "Z", "sex": "m"}]
+    same_as_float64(fit, patients_like(cohort, new))
+
+
 def test_sums_of_trees_are_added(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trees in the place of which stand functions of the columns, which differ from draw to draw."""
     rng, draws = np.random.default_rng(3), 40
@@ -204,11 +227,12 @@ def test_what_is_beyond_float32_is_computed_in_float64(cohort: Cohort) -> None:
 
 
 def test_a_patients_digits_do_not_depend_on_who_else_is_scored(linear: Fit) -> None:
-    cohort = trial_of(3 * TILE + 5, arms=ARMS, missing={"age": 30, "smoking": 15})
+    cohort = trial_of(3 * MOST + 5, arms=ARMS, missing={"age": 30, "smoking": 15})
+    assert tile_size(linear) == MOST
     asked = respond(linear, cohort)
     whole = scored(asked)
     rng = np.random.default_rng(2)
-    for size in (1, 7, TILE, TILE + 1):
+    for size in (1, 7, MOST, MOST + 1):
         some = rng.permutation(len(asked.ids))[:size].tolist()
         part = scored(replace(asked, patients=asked.patients.rows(some)))
         for name, values in part.items():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from medresponse.core.links import INVERSE
-from medresponse.response.scoring.values import values_at
+from medresponse.response.scoring.predictors import Predictor, ungrouped
+from medresponse.response.scoring.values import sum_of, values_at
 
 UNIT = 2.0**-24  # half the distance from 1 to the next float32
 
@@ -26,7 +27,7 @@ def test_every_draw_is_within_the_rounding_of_its_predictor(name: Any, level: fl
     """|d response| <= slope x rounding of x (a few units of |x|) + a few units of what is held."""
     center, deviation = predictors(level)
     x = center[..., None] + deviation.astype(float)
-    values = values_at(name, center, deviation.copy())
+    values = values_at(name, ungrouped(center.copy(), deviation.copy()))
     found = values.offset[:, None, None] + values.scale[:, None, None] * values.relative.astype(float)
     expected = INVERSE[name](x)
     step = 1e-6
@@ -40,7 +41,7 @@ def test_a_small_difference_between_two_nearly_certain_probabilities_is_kept() -
     """1 - p of 6e-6 and 5e-6: in float32 either p is 1 to within 6e-8."""
     for name in ("logit", "loglog"):
         center = np.array([[12.0, 12.2]])
-        values = values_at(name, center, np.zeros((1, 2, 1), dtype=np.float32))
+        values = values_at(name, ungrouped(center.copy(), np.zeros((1, 2, 1), dtype=np.float32)))
         exact = {"logit": 1 / (1 + np.exp(center)), "loglog": -np.expm1(-np.exp(-center))}[name]
         found = np.diff(values.relative[..., 0], axis=1)
         np.testing.assert_allclose(found, -np.diff(exact, axis=1), rtol=5e-6)
@@ -49,7 +50,7 @@ def test_a_small_difference_between_two_nearly_certain_probabilities_is_kept() -
 def test_a_large_mean_with_a_small_spread_keeps_its_spread() -> None:
     rng = np.random.default_rng(4)
     deviation = rng.normal(0.0, 1e-3, (2, 1, 500))
-    values = values_at("identity", np.full((2, 1), 1e6), deviation.astype(np.float32))
+    values = values_at("identity", ungrouped(np.full((2, 1), 1e6), deviation.astype(np.float32)))
     np.testing.assert_allclose(values.relative.std(axis=-1), deviation.std(axis=-1), rtol=1e-5)
     np.testing.assert_array_equal(values.offset, [1e6, 1e6])
 
@@ -57,8 +58,30 @@ def test_a_large_mean_with_a_small_spread_keeps_its_spread() -> None:
 def test_patients_do_not_touch_each_other() -> None:
     for name in INVERSE:
         center, deviation = predictors(0.0)
-        together = values_at(name, center, deviation.copy())
+        together = values_at(name, ungrouped(center.copy(), deviation.copy()))
         for i in range(len(center)):
-            alone = values_at(name, center[[i]], deviation[[i]].copy())
+            alone = values_at(name, ungrouped(center[[i]], deviation[[i]]))
             np.testing.assert_array_equal(alone.relative[0], together.relative[i])
             assert (alone.offset[0], alone.scale[0]) == (together.offset[i], together.scale[i])
+
+
+def test_groups_add_their_levels_and_slopes_to_every_draw() -> None:
+    center, deviation = predictors(0.5)
+    rng, group, x = (
+        np.random.default_rng(5),
+        np.array([1, 0, 1, 2, 0]),
+        np.linspace(-1.0, 1.0, 10).reshape(5, 2),
+    )
+    levels, level_draws = rng.normal(size=(3, 3)), rng.normal(size=(3, 3, 400)).astype(np.float32)
+    slopes, slope_draws = rng.normal(size=(3, 2)), rng.normal(size=(3, 2, 400)).astype(np.float32)
+
+    def predictor() -> Predictor:
+        effects = (levels, level_draws), (slopes, slope_draws)
+        return Predictor(center.copy(), deviation.copy(), group, x, effects)
+
+    exact = (center + levels[group] + (x * slopes[group]).sum(axis=1)[:, None])[..., None] + deviation
+    exact = exact + level_draws[group] + np.einsum("ij,ijs->is", x, slope_draws[group])[:, None]
+    np.testing.assert_allclose(sum_of(predictor()), exact, atol=16 * UNIT * np.abs(exact).max())
+    values = values_at("logit", predictor())
+    found = values.offset[:, None, None] + values.scale[:, None, None] * values.relative.astype(float)
+    np.testing.assert_allclose(found, INVERSE["logit"](exact), atol=16 * UNIT * np.abs(exact).max())

@@ -5,9 +5,14 @@ Sums may be reordered, always in the same way: the same input gives the same res
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import logging
+import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -16,6 +21,7 @@ from medresponse.core.machine import check_numba
 
 log = logging.getLogger("medresponse.core")
 
+_PACKAGE = __name__.partition(".")[0]
 FUNCTION = Callable[..., None]
 Kind = str | tuple[Any, ...]
 
@@ -39,13 +45,47 @@ def compiled(function: FUNCTION, *kinds: Kind) -> FUNCTION:
         return _compile(function, kinds, keep=False)
 
 
+def _named_by_sources(function: FUNCTION) -> FUNCTION:
+    """Return the function under a name that differs once modules do from which its own takes functions or numbers.
+
+    Numba looks at the function's own file to tell whether the machine code that it keeps is of this source.
+    """
+    digest = hashlib.sha256()
+    for path in _sources(function.__module__):
+        digest.update(path.read_bytes())
+    own: Any = function
+    named = FunctionType(own.__code__, own.__globals__, own.__name__, own.__defaults__, own.__closure__)
+    named.__qualname__ = f"{own.__qualname__}_{digest.hexdigest()[:12]}"
+    return named
+
+
+@cache
+def _sources(module: str) -> tuple[Path, ...]:
+    """Return files of the package's modules that a module imports from by name, and of theirs where they are for numba."""
+    found: dict[Path, None] = {}
+    waiting = [module]
+    while waiting:
+        tree = ast.parse(Path(str(sys.modules[waiting.pop()].__file__)).read_text(encoding="utf-8"))
+        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+        if found and not any(str(node.module).startswith("numba") for node in imports):
+            continue
+        for node in imports:
+            name = str(node.module)
+            path = Path(str(getattr(sys.modules.get(name), "__file__", "")))
+            if name.startswith(f"{_PACKAGE}.") and path not in found:
+                found[path] = None
+                waiting.append(name)
+    return tuple(found)
+
+
 def _compile(function: FUNCTION, kinds: tuple[Kind, ...], *, keep: bool) -> FUNCTION:
     check_numba()
     import numba
 
+    named = _named_by_sources(function) if keep else function
     # Sums may be reordered (to be vectorised) and products fused; infinities and NaN keep their meaning.
     fast = {"reassoc", "contract", "nsz"}
-    made: Any = numba.njit(nogil=True, cache=keep, fastmath=fast, error_model="numpy")(function)
+    made: Any = numba.njit(nogil=True, cache=keep, fastmath=fast, error_model="numpy")(named)
     made.compile(tuple(numba.typeof(_example(kind)) for kind in kinds))
     return made
 

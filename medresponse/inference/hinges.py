@@ -37,7 +37,8 @@ class HingeSampler:
     def __init__(
         self, law: Law, *, fixed: np.ndarray, fixed_precision: np.ndarray, rng: np.random.Generator
     ) -> None:
-        from medresponse.inference.hinge_moves import draw_law, make_moves  # which imports numba
+        from medresponse.inference.hinge_draws import draw_law  # which import numba
+        from medresponse.inference.hinge_moves import make_moves
 
         self._move = compiled(make_moves, "rng", "i8", TABLE, LAW, STATE, ROOM, "i8[1]")
         self._draw_law = compiled(draw_law, "rng", "f8[1]", TABLE, LAW, STATE, ROOM)

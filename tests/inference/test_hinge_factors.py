@@ -7,7 +7,7 @@ import pytest
 
 from medresponse.features.hinges import ABOVE, BELOW, LINE, STEP
 from medresponse.inference.hinge_factors import Factors
-from medresponse.inference.hinge_moves import inner_products, write_moments
+from medresponse.inference.hinge_products import inner_products, write_moments
 
 
 @pytest.fixture(scope="module")

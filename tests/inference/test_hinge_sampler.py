@@ -11,10 +11,10 @@ import pytest
 
 from medresponse.features import HingeSum
 from medresponse.features.hinges import LINE, PRODUCT
+from medresponse.inference.hinge_algebra import left_out, put, take_out, weigh
 from medresponse.inference.hinge_arrays import DEGREES, SPARSE
 from medresponse.inference.hinge_factors import Factors
 from medresponse.inference.hinge_law import Law, Product, order_counts
-from medresponse.inference.hinge_moves import left_out, put, take_out, weigh
 from medresponse.inference.hinge_state import State
 from medresponse.inference.hinges import HingeSampler
 from medresponse.inference.prior_hinges import prior_hinges

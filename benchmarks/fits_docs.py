@@ -47,7 +47,8 @@ def write_docs() -> None:
     rows = json.loads(FILE.read_text(encoding="utf-8"))["rows"]
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(START)
     write_text(
-        DOCS, f"{before}{START}\n\n{table(rows)}\n\n{divergences(rows)}\n\n{END}{rest.partition(END)[2]}"
+        DOCS,
+        f"{before}{START}\n\n{table(rows)}\n\n{divergences(rows)}\n\n{engines(rows)}\n\n{END}{rest.partition(END)[2]}",
     )
     DOCS.chmod(0o644)
 
@@ -73,6 +74,23 @@ def divergences(rows: dict[str, Any]) -> str:
                 found[side] += values
     ours, theirs = (f"{min(values)} to {max(values)}" if any(values) else "none" for values in found.values())
     return f"Divergences in a fit of the first six rows: ours {ours}, the peer's {theirs}."
+
+
+def engines(rows: dict[str, Any]) -> str:
+    """Return the engines beside each other, one fit of one data set each."""
+    found = {
+        name: row for name, row in rows["engines_500"].items() if isinstance(row, dict) and "ESS p5" in row
+    }
+    columns = {
+        "CPU s of sampling": "CPU s of sampling", "CPU s": "with compiling", "ESS p5": "effects' ESS p5",
+        "divergences": "divergences",
+    }  # fmt: skip
+    lines = [f"| engine, 500 patients, one seed | {' | '.join(columns.values())} |", "| --- " * 5 + "|"]
+    lines += [
+        f"| `{name}` | {' | '.join(_number(row[column]) for column in columns)} |"
+        for name, row in found.items()
+    ]
+    return "\n".join(lines)
 
 
 def _shown(value: Any) -> str:

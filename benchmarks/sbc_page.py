@@ -104,10 +104,11 @@ columns are of the same quantity where all is known."""
 _SHARING = ("missing", "missing_20", "shifted", "noisy")
 _MEANS = "Mean codes of what is imputed are ranked too (`imputed mean`)."
 _SEARCHED = """*Sums of trees and hinges* are sampled for 300 sweeps and then 400, every fourth kept, by two chains; every tree is drawn five
-times a sweep. Where many replicates are unmixed, a verdict is one on chains of that length as much as on the model: the tests of a fit
+times a sweep, and products of hinges make 60 moves. Where many replicates are unmixed, a verdict is one on chains of that length as much as on the model: the tests of a fit
 would refuse most of these, and the defaults are 1,000 sweeps and then 2,000, by four chains. That the sampler of trees has the
 law of the simulated ones is tested apart from how fast it gets there: without data, against all trees of a small problem counted
-out, and by chains whose outcomes are redrawn (Geweke 2004, J Am Stat Assoc 99:799)."""
+out, and by chains whose outcomes are redrawn (Geweke 2004, J Am Stat Assoc 99:799); that of hinges without data, and against all
+models of a small problem counted out."""
 _POWER = """Share of runs in which a wrong posterior of one quantity among {quantities} turns the verdict red, by simulated ranks ({runs:,}
 runs each; Monte Carlo error at most {error:.3f}), for the test of the empirical distribution and the mean rank together, which is
 the one in force, and for the first alone. The tests of this package take {tested} replicates: they see a bias of 0.3 posterior

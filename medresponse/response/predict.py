@@ -320,17 +320,23 @@ class GroupDraws:
             self._known[key] = self.look_up(grouping, key[1])
         return self._known[key]
 
+    def of_fit(self, grouping: Grouping) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what `look_up` returns of every group that the fit knows: (group, draw), (group, slope, draw), ..."""
+        slices, shape = self._fit.layout.slices, (len(self._coefficients), -1, len(grouping.labels))
+        intercept, slopes, treatment = (
+            self._coefficients[:, slices[f"{grouping.column}.{part}"]].reshape(shape).T
+            for part in ("intercept", "slope", "treatment")
+        )
+        return intercept[:, 0], slopes, treatment
+
     def look_up(self, grouping: Grouping, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return intercept (draw,), slopes (slope, draw) and treatment effects (contrast, draw) of one group."""
+        if label in grouping.labels:
+            position = grouping.labels.index(label)
+            intercept, slopes, treatment = (part[position] for part in self.of_fit(grouping))
+            return intercept, slopes, treatment
         fit, n, column = self._fit, len(self._coefficients), grouping.column
         q, r = len(grouping.slopes), fit.layout.n_contrasts
-        if label in grouping.labels:
-            position, slices, width = grouping.labels.index(label), fit.layout.slices, len(grouping.labels)
-            own = (
-                self._coefficients[:, slices[f"{column}.{p}"]] for p in ("intercept", "slope", "treatment")
-            )
-            intercept, slopes, treatment = (part[:, position::width].T for part in own)
-            return intercept[0], slopes, treatment
         several = (self._predictor,) if self._predictor else ()
         rng = stream(self._seed, "new group", column, label, *several)
         name = "_".join((*several, grouping.stem))

@@ -26,17 +26,13 @@ from medresponse.response.predict import (
 if TYPE_CHECKING:
     from medresponse.inference import Fit
 
-LEAST, MOST = 64, 256  # patients in one product of matrices
-TILE_NUMBERS = (
-    2**19
-)  # draws under all treatments that a tile of more than the least may have: they stay in the cache
+LEAST, MOST = 64, 512  # patients in one product of matrices
+TILE_NUMBERS = 2**20  # draws under all treatments that a tile of more than the least may have (4 MB)
 _COMPLETED_NUMBERS = 2_000_000  # of completed features that a tile may hold (16 MB)
 _REMEMBERED_NUMBERS = 8_000_000  # of draws of groups that are kept (32 MB)
 
 type _Split = tuple[np.ndarray, np.ndarray]  # means over draws in float64, what each draw adds in float32
-type Effects = tuple[
-    _Split, _Split
-]  # of groups: levels (group, treatment) and slopes (group, slope), draws last
+type Effects = tuple[_Split, _Split]  # levels (group, treatment) and slopes (group, slope), draws last
 
 
 @dataclass(frozen=True)
@@ -257,26 +253,23 @@ class Line:
     @cached_property
     def _of_fit(self) -> dict[str, Effects]:
         """Effects of all groups that the fit knows, by grouping column."""
-        return {
-            grouping.column: _stacked([self._effects(grouping, label) for label in grouping.labels])
-            for grouping in self.fit.layout.groupings
-        }
+        groupings = self.fit.layout.groupings
+        return {grouping.column: self._effects(*self._groups.of_fit(grouping)) for grouping in groupings}
 
     def _unseen(self, grouping: Grouping, label: str) -> Effects:
         """Return the effects of a group that the fit does not know; those of many are remembered."""
         key = (grouping.column, label)
         if (found := self._new.get(key)) is None:
-            found = self._effects(grouping, label)
+            found = self._effects(*(part[None] for part in self._groups.look_up(grouping, label)))
             if len(self._new) * found[0][1].size >= _REMEMBERED_NUMBERS:
                 self._new.clear()
             self._new[key] = found
         return found
 
-    def _effects(self, grouping: Grouping, label: str) -> Effects:
-        """Return the effects of one group."""
-        intercept, slopes, treatment = self._groups.look_up(grouping, label)
-        level = intercept + self.fit.layout.contrast_matrix @ treatment
-        return _split(self.factor * level[None]), _split(self.factor * slopes[None])
+    def _effects(self, intercept: np.ndarray, slopes: np.ndarray, treatment: np.ndarray) -> Effects:
+        """Return effects from intercepts (group, draw), slopes (group, slope, draw) and effects (group, contrast, draw)."""
+        level = intercept[:, None] + np.matmul(self.fit.layout.contrast_matrix, treatment)
+        return _split(self.factor * level), _split(self.factor * slopes)
 
     def prepare(self, *, completes: bool) -> None:
         """Compute what all tiles share, before threads ask for it at once."""

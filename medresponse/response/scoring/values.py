@@ -83,7 +83,7 @@ def _respond(
     scale: np.ndarray,
 ) -> None:  # fmt: skip
     """Replace deviations by responses, with the offset and scale of each patient."""
-    one = np.float32(1.0)
+    one, zero = np.float32(1.0), np.float32(0.0)
     half, root = np.float32(0.5), np.float32(np.sqrt(0.5))
     # exp(y) = 2^n exp(r): n whole, |r| <= log(2) / 2, log(2) in two parts, exp(r) by its series, 2^n by its bits.
     per_two, first, second = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
@@ -91,6 +91,7 @@ def _respond(
     c2, c3, c4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
     c5, c6, c7 = np.float32(1 / 120), np.float32(1 / 720), np.float32(1 / 5040)
     n, n_treatments, n_draws = deviation.shape
+    nothing = np.zeros(n_draws, dtype=np.float32)
     for i in range(n):
         g, sloped = group[i], 0.0
         for j in range(x.shape[1]):
@@ -110,24 +111,24 @@ def _respond(
             start, scale[i] = most, np.exp(most)
         for k in range(n_treatments):
             own, level, shift = deviation[i, k], level_draws[g, k], np.float32(center[i, k] - start)
-            for s in range(n_draws):
-                own[s] += level[s] + shift
             for j in range(x.shape[1]):
                 slope, value = slope_draws[g, j], np.float32(x[i, j])
                 for s in range(n_draws):
                     own[s] += value * slope[s]
             if link <= _IDENTITY:
+                for s in range(n_draws):
+                    own[s] += level[s] + shift
                 continue
             if link == _PROBIT:
                 for s in range(n_draws):
-                    own[s] = sign * half * np.float32(math.erfc(-sign * root * own[s]))
+                    own[s] = sign * half * np.float32(math.erfc(-sign * root * (own[s] + (level[s] + shift))))
                 continue
             turned = one if link == _LOG else (-sign if link == _LOGIT else -one)
             n_steps = 2 if link == _LOGLOG else 1  # exp(-x), then exp of minus that
             for step in range(n_steps):
                 less_one = near_one and step == n_steps - 1
                 for s in range(n_draws):
-                    y = turned * own[s]
+                    y = turned * (own[s] + (level[s] + shift))
                     v = min(max(y, low), high)
                     whole = np.floor(v * per_two + half)
                     r = v - whole * first - whole * second
@@ -140,4 +141,4 @@ def _respond(
                         own[s] = grown * power + (power - one)
                     else:
                         own[s] = grown * power + power if y <= high else infinite
-                turned = -one
+                turned, level, shift = -one, nothing, zero

@@ -22,7 +22,7 @@ from medresponse.response.scoring.summaries import Summaries
 
 CHUNK = 4096  # patients of one task on a cluster: a tenth of a second or more
 _PART_CHUNKS = 8
-_AT_ONCE = 4  # tiles of one task of a thread
+_AT_ONCE = 2  # tiles of one task of a thread
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ _COMPRESSED = (
     ("weights", 2, "float64"), ("where", 1, "uint64"), ("folded", 2, "float64"), ("scalars", 1, "float64"),
 )  # fmt: skip
 _ROWS = (
-    *_PRIORS, ("pointer", 1, "int64"), ("index", 1, "int64"), ("value", 1, "float64"), ("columns", 3, "float64"),
-    ("codes", 3, "int8"), ("starts", 1, "int64"), ("filled", 1, "int64"), ("cells", 3, "int64"), ("events", 2, "float64"),
+    *_PRIORS, ("pointer", 1, "uint64"), ("index", 1, "uint64"), ("value", 1, "float64"), ("ways", 2, "float64"), ("columns", 3, "float64"),
+    ("codes", 3, "int8"), ("held", 2, "float64"), ("starts", 1, "int64"), ("filled", 1, "int64"), ("cells", 3, "uint64"), ("events", 2, "float64"),
 )  # fmt: skip
 _BY_ROW = (*_ROWS, ("weight", 2, "float64"), ("scalars", 1, "float64"))
 _BY_CATEGORY = (

@@ -17,7 +17,7 @@ from medresponse.inference.written_rows import ended, from_rows, over_rows, step
 @step  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
-    room: Any, pointer: Any, index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any,
     in_category: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
@@ -33,10 +33,12 @@ def answer(
         jacobian += logs[0, c] + logs[1, c]
     prior = density - jacobian
 
-    spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
+    spread, by = ways[0], ways[1]
     to_rows(pointer, index, entries, room[THETA], spread)
     spread[len(spread) - n_cuts :] = -cuts
-    density += at_zero + over_rows(True, columns, codes, starts, filled, cells, events, weight, spread, by)
+    density += at_zero + over_rows(
+        True, columns, codes, held, starts, filled, cells, events, weight, spread, by
+    )
     if what == 0:
         from_rows(pointer, index, entries, by, room[TOWARDS, :p])
         by_cuts[:] = -by[len(by) - n_cuts :]

@@ -22,7 +22,7 @@ _LOG_2 = math.log(2.0)
 @step  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
-    room: Any, pointer: Any, index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, exposure: Any, counts: Any, walk: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, exposure: Any, counts: Any, walk: Any,
     contrasts: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
@@ -38,13 +38,13 @@ def answer(
     density += of_hazards
     jacobian += of_steps
 
-    spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
+    spread, by = ways[0], ways[1]
     to_rows(pointer, index, entries, room[THETA], spread)
     k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     levels, end = slice(k * width, k * width + k), k * width + k
     hazard = np.exp(log_hazard)
     likelihood = np.sum(counts * log_hazard) + piecewise(
-        columns, codes, starts, filled, cells, events, exposure, hazard, spread[: k * width].reshape((k, width)), spread[levels],
+        columns, codes, held, starts, filled, cells, events, exposure, hazard, spread[: k * width].reshape((k, width)), spread[levels],
         spread[end:], by_log_hazard, by[: k * width].reshape((k, width)), by[levels], by[end:],
     )  # fmt: skip
     prior = density - jacobian

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import njit
 
-from medresponse.inference.row_kernels import canonical
+from medresponse.inference.row_kernels import canonical, sums
 from medresponse.inference.written_density import OWN, SPARE, THETA, TOWARDS, begun, kept, slopes
 
 _INTERCEPT_SD = 2.0
@@ -24,7 +23,7 @@ step = njit(error_model="numpy")
 @step  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
-    room: Any, pointer: Any, index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), table[len(table) - 1, 2]
@@ -35,13 +34,13 @@ def answer(
     intercept = scalars[2] + x[size - 1]
     density += normal(x[size - 1], 0.0, _INTERCEPT_SD)
 
-    spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
+    spread, by = ways[0], ways[1]
     to_rows(pointer, index, entries, room[THETA], spread)
     k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     for i in range(k * width, k * width + k):
         spread[i] += intercept
     likelihood = scalars[3] + over_rows(
-        scalars[4] > 0, columns, codes, starts, filled, cells, events, weight, spread, by
+        scalars[4] > 0, columns, codes, held, starts, filled, cells, events, weight, spread, by
     )
     prior = density - jacobian
     density += likelihood
@@ -63,7 +62,7 @@ def normal(x: float, mean: float, sd: float) -> float:
     return -0.5 * ((x - mean) / sd) ** 2 - math.log(sd) - _HALF_LOG_2PI
 
 
-@step  # type: ignore[untyped-decorator]
+@sums  # type: ignore[untyped-decorator]
 def to_rows(pointer: Any, index: Any, entries: Any, theta: Any, spread: Any) -> None:
     """Write what multiplies the rows."""
     for i in range(len(spread)):
@@ -87,6 +86,7 @@ def over_rows(
     is_logit: bool,
     columns: Any,
     codes: Any,
+    held: Any,
     starts: Any,
     filled: Any,
     cells: Any,
@@ -99,7 +99,7 @@ def over_rows(
     k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     levels, end = slice(k * width, k * width + k), k * width + k
     return canonical(
-        is_logit, columns, codes, starts, filled, cells, events, weight, spread[: k * width].reshape((k, width)), spread[levels],
+        is_logit, columns, codes, held, starts, filled, cells, events, weight, spread[: k * width].reshape((k, width)), spread[levels],
         spread[end:], by[: k * width].reshape((k, width)), by[levels], by[end:],
     )  # fmt: skip
 

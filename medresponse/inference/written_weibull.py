@@ -20,7 +20,7 @@ _LEVEL_SD = 2.0
 @step  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
-    room: Any, pointer: Any, index: Any, entries: Any, columns: Any, codes: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), table[len(table) - 1, 2]
@@ -39,7 +39,7 @@ def answer(
     density += normal(log_shape, centre, sd) + normal(alpha, 0.0, _LEVEL_SD)
     jacobian += log_shape
 
-    spread, by = np.empty(len(pointer) - 1), np.empty(len(pointer) - 1)
+    spread, by = ways[0], ways[1]
     to_rows(pointer, index, entries, room[THETA], spread)
     k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
     for i in range(k * width, k * width + k):
@@ -48,7 +48,7 @@ def answer(
     for i in range(k):
         spread[i * width + time] = shape
     likelihood = scalars[3] + n_events * log_shape
-    likelihood += over_rows(False, columns, codes, starts, filled, cells, events, weight, spread, by)
+    likelihood += over_rows(False, columns, codes, held, starts, filled, cells, events, weight, spread, by)
     prior = density - jacobian
     density += likelihood
     if what == 0:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 BLOCK = 64  # rows
+HELD = 7  # rows of `held` before the codes, in `inference.row_kernels`
 _CODES = 127  # largest number that a byte holds, with either sign
 
 

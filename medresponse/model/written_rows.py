@@ -20,7 +20,7 @@ from medresponse.families import (
     centred_walk,
 )
 from medresponse.features import Layout
-from medresponse.model.row_tiles import Blocks, Coding, coding
+from medresponse.model.row_tiles import BLOCK, HELD, Blocks, Coding, coding
 from medresponse.model.written_parts import Part, entries, rooms, sampled, table_of
 
 type Rows = CanonicalRows | OrdinalRows | WeibullRows | PiecewiseRows
@@ -116,9 +116,10 @@ class WrittenRows:
         -------
         dict
             ``table``, ``numbers``, ``turn``, ``turned``, ``informed``, ``df``, ``room``: as in `WrittenOut.arrange`. ``pointer``, ``index``, ``value``: the
-            matrix from sampled coefficients to what multiplies the rows, compressed by rows. Rows come in blocks
+            matrix from sampled coefficients to what multiplies the rows, compressed by rows; ``ways``: room for these and for
+            the derivatives in them. Rows come in blocks
             (`row_tiles`): ``columns``, shape (block, column, row of the block), last the log times of a Weibull likelihood;
-            ``codes``, the coarse columns, the same; ``starts``: the first block of each treatment, and the number of blocks;
+            ``codes``, the coarse columns, the same; ``held``, room for them and more; ``starts``: the first block of each treatment, and the number of blocks;
             ``filled``: rows of each block. ``cells``: places in the table, behind which come the cut points of an ordinal
             outcome, shape (block, grouping and cut point, row of the block). ``events``: shape (block, row of the block).
             ``scalars``: number of parameters and unit information; the rest, and more arrays, are those of `_own`.
@@ -152,7 +153,9 @@ class WrittenRows:
         return {
             "table": table, "numbers": numbers, **entries(turn), **rooms(self.parts, len(self.start), estimate, error),
             "pointer": matrix.indptr, "index": matrix.indices, "value": matrix.data,
+            "ways": np.zeros((2, matrix.shape[0])),
             "columns": blocks.of(columns[:, coded.plain]), "codes": blocks.of(coded.codes),
+            "held": np.zeros((HELD + len(coded.coded), BLOCK)),
             "starts": blocks.first, "filled": blocks.filled,
             "cells": blocks.of(np.array(cells, dtype=np.int64).reshape(len(cells), len(kept)).T),
             "events": blocks.of(np.bincount(number, rows.events)),

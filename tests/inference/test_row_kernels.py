@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from medresponse.inference.row_kernels import canonical, exponentials
-from medresponse.model.row_tiles import BLOCK, Blocks
+from medresponse.model.row_tiles import BLOCK, HELD, Blocks
 
 N = 2 * BLOCK + 7  # a whole block and parts of blocks
 
@@ -34,7 +34,7 @@ def found(law: str, made: dict[str, np.ndarray]) -> list[np.ndarray]:
     rows = {name: blocks.of(made[name]) for name in ("columns", "codes", "cells", "events")}
     weight = blocks.of(made["weight"]) if len(made["weight"]) else np.empty((0, BLOCK))
     value = canonical(
-        law == "logit", rows["columns"], rows["codes"], blocks.first, blocks.filled, rows["cells"], rows["events"], weight,
+        law == "logit", rows["columns"], rows["codes"], np.full((HELD + 9, BLOCK), np.nan), blocks.first, blocks.filled, rows["cells"], rows["events"], weight,
         made["theta"], made["level"], made["table"], *by,
     )  # fmt: skip
     return [np.array(value), *by]

@@ -49,7 +49,8 @@ class Patients:
     @functools.cached_property
     def uncertain(self) -> np.ndarray:
         """Patients with a feature that is missing or measured with error, shape (patient,)."""
-        missing = np.isnan(self.codes).any(axis=1)
+        missing = np.isnan(self.codes)
+        missing = missing.any(axis=1) if missing.any() else np.zeros(len(missing), dtype=bool)
         return missing if self.errors is None else missing | (self.errors > 0).any(axis=1)
 
     def rows(self, positions: list[int]) -> Patients:

@@ -93,6 +93,16 @@ class Tile:
     complete: bool
     groups: dict[str, np.ndarray]
 
+    @property
+    def codes(self) -> np.ndarray:
+        """Codes (patient, feature), which are not copied where the patients stand side by side."""
+        first, end = self.rows[0], self.rows[-1] + 1
+        return (
+            self.patients.codes[first:end]
+            if end - first == len(self.rows)
+            else self.patients.codes[self.rows]
+        )
+
     def rows_where(self, keep: np.ndarray) -> Patients:
         """Return some of the patients on their own, without what is remembered of others."""
         return replace(self.patients.rows(self.rows[keep].tolist()), completions={})
@@ -150,7 +160,7 @@ class Line:
         """Return the line of the patients of a tile."""
         fit, groupings = self.fit, self.fit.layout.groupings
         if tile.complete:
-            columns = fit.encoding.columns(tile.patients.codes[tile.rows])
+            columns = fit.encoding.columns(tile.codes)
             slopes = self._slopes[1].reshape(columns.shape[1] + 1, -1)
             center, deviation = self._product(columns, tile_size(fit), slopes)
             if fit.forests is not None:
@@ -171,18 +181,19 @@ class Line:
     @cached_property
     def _slopes(self) -> _Split:
         """Of the line in each column, and last its constant: (column, treatment) and (column, treatment, draw)."""
-        layout, coefficients = self.fit.layout, self.fit.coefficient_draws()[self.predictor]
-        parts, r = layout.slices, layout.n_contrasts
-        modifier = coefficients[:, parts["modifier"]].reshape(len(coefficients), r, len(layout.modifiers))
+        layout, draws = self.fit.layout, self.fit.coefficient_draws()[self.predictor].T
+        parts, n_draws = layout.slices, draws.shape[1]
+        by_contrast = layout.n_contrasts, len(layout.modifiers) * n_draws
+        modifier = np.ascontiguousarray(draws[parts["modifier"]]).reshape(by_contrast)
         shape = (len(layout.columns) + 1, len(self.fit.treatments))
-        means, deviations = np.empty(shape), np.empty((*shape, len(coefficients)), dtype=np.float32)
+        means, deviations = np.empty(shape), np.empty((*shape, n_draws), dtype=np.float32)
         for k, contrasts in enumerate(layout.contrast_matrix):
-            line = np.empty((shape[0], len(coefficients)))
-            line[:-1] = coefficients[:, parts["prognostic"]].T
-            line[list(layout.modifiers)] += np.einsum("r,srp->ps", contrasts, modifier)
-            line[-1] = coefficients[:, parts["treatment"]] @ contrasts
+            line = np.empty((shape[0], n_draws))
+            line[:-1] = draws[parts["prognostic"]]
+            line[list(layout.modifiers)] += (contrasts @ modifier).reshape(-1, n_draws)
+            line[-1] = contrasts @ draws[parts["treatment"]]
             line *= self.factor
-            line[-1] += np.broadcast_to(self.shift, (shape[1], len(coefficients)))[k]
+            line[-1] += np.broadcast_to(self.shift, (shape[1], n_draws))[k]
             means[:, k], deviations[:, k] = _split(line)
         return means, deviations
 

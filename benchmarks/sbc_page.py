@@ -88,13 +88,18 @@ posterior and the one of all unknowns together, and the ranks measure what both 
 
 - *Cycles are few.* Parameters and imputed values are drawn in turn, and move by small steps where each determines the other. Where
   half of each arm or more is complete, parameters start from these (`missing`, `shifted`). Where no true value is known
-  (`noisy`), they start from the joint model's values, which its vague priors (a covariance of one, worth about one patient) keep from
-  explaining an outcome as nearly as features do in many a replicate, under the wide prior of a gaussian `sigma`: there `sigma` stays
-  too high (mean rank below 0.5); more cycles (`missing.cycles`) move it, how many would do is not recorded. It matters where a
-  feature that is read with error explains nearly all of the outcome.
+  (`noisy`), those of a gaussian outcome start from their law with true values integrated out; else they start from the joint
+  model's values, which its vague priors (a covariance of one, worth about one patient) keep from explaining an outcome as nearly as
+  features may.
 - *A few imputations are pooled, not hundreds* (Zhou & Reiter 2010, Am Stat 64:159): posteriors are too narrow by about the
   share of missing information over the number of imputations. The log-likelihood, of each imputation's own features, shows
-  it most, by its spread and its ends. Which of the two it is where nothing but the log-likelihood is not uniform was not tried apart."""
+  it most, by its spread and its ends: draws of one imputation share its features, and ranks among dependent draws are not uniform,
+  however right each draw is (Talts et al., section 5.1)."""
+_EACH = "log likelihood, one draw an imputation"
+_APART = """*Which of the two it is* can be told by ranking one draw of each imputation, at random between two of them: that few are pooled
+leaves these ranks uniform, that cycles are few does not. (These see a shift about as well as ranks among all draws, a wrong spread
+less well.) Of {both} cells that rank both, the log-likelihood of all draws is not uniform in {pooled}, that of one draw an imputation
+in {each}."""
 _JOINT = """
 
 Cells marked † were run before values were redrawn: theirs are the joint model's, `MultipleImputation(cycles=0)`."""
@@ -137,7 +142,29 @@ def _price(cells: Mapping[str, Any]) -> str:
 def _imputed(cells: Mapping[str, Any]) -> str:
     """Return what is to be known of cells with imputation."""
     joint = any(map(_mark, cells.values()))
-    return f"{_IMPUTED}{_price(cells)}{_JOINT if joint else ''}\n\n{_MEANS}"
+    return f"{_IMPUTED}{_price(cells)}{_JOINT if joint else ''}\n\n{_apart(cells)}{_MEANS}"
+
+
+def _apart(cells: Mapping[str, Any]) -> str:
+    """Return ranks of the log-likelihood among all draws beside those among one draw an imputation, where both were kept."""
+    pairs = {}
+    for cell, found in cells.items():
+        rows = {row["quantity"]: row for row in found["table"]}
+        if _EACH in rows:
+            pairs[cell] = rows["log likelihood"], rows[_EACH]
+    if not pairs:
+        return ""
+    off = [sum(pair[i]["verdict"] == "off" for pair in pairs.values()) for i in (0, 1)]
+    lines = [
+        _APART.format(both=len(pairs), pooled=off[0], each=off[1]),
+        "",
+        "| cell | p, all draws | mean rank | spread | p, one draw an imputation | mean rank | spread |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for cell, pair in pairs.items():
+        numbers = " | ".join(f"{row['p']:.2g} | {row['mean_rank']:.3f} | {row['spread']:.3f}" for row in pair)
+        lines.append(f"| {cell} | {numbers} |")
+    return "\n".join(lines) + "\n\n(p before Holm's correction.)\n\n"
 
 
 def _mark(found: Mapping[str, Any]) -> str:

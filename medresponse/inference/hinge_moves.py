@@ -21,7 +21,7 @@ from medresponse.inference.hinge_algebra import (
     take_out,
     weigh,
     worth_of,
-)  # fmt: skip
+)
 from medresponse.inference.hinge_arrays import DEGREES, DONE, FULL, STALE
 from medresponse.inference.hinge_products import log_odds, make_column
 from medresponse.inference.hinge_proposals import (
@@ -38,7 +38,7 @@ from medresponse.inference.hinge_proposals import (
     log_copy,
     log_extension,
     pick,
-)  # fmt: skip
+)
 
 # Births below the first, as many deaths; then changes within a feature, to any factor, and as many to one more and one less.
 _BIRTH, _DEATH, _WITHIN, _CHANGE, _MORE = 0.3, 0.6, 0.7, 0.8, 0.9
@@ -110,7 +110,7 @@ def _birth(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
         log_q = log_extension(part, q, parents, k - first, parts) + math.log(room.chances[factor])
         insert(new, q, factor)
         q += 1
-    if find_product(state, part, new, -1) >= 0:
+    if find_product(state, part, new) >= 0:
         return True
     usable, mean, sd = make_column(table, law, part, new, q, room)
     if not usable:
@@ -240,7 +240,7 @@ def _change(rng: Any, more: int, within: bool, table: Any, law: Any, state: Any,
         log_q -= math.log(q + 1.0)
     elif more == -1:
         log_q += math.log(1.0 * q)
-    if find_product(state, part, new, -1) >= 0:
+    if find_product(state, part, new) >= 0:
         return True
     usable, mean, sd = make_column(table, law, part, new, q + more, room)
     if not usable:

@@ -160,10 +160,10 @@ def known_without(state: Any, own: Any, q: int, place: int, gone: int) -> bool:
 
 
 @register_jitable  # type: ignore[untyped-decorator]
-def find_product(state: Any, part: int, factors: Any, gone: int) -> int:
+def find_product(state: Any, part: int, factors: Any) -> int:
     """Return the column of a product that is in, -1 if it is not."""
     for m in range(state.n_fixed, state.filled[0]):
-        if m != gone and state.part[m] == part and _same(state.factors[m], factors):
+        if state.part[m] == part and _same(state.factors[m], factors):
             return m
     return -1
 

@@ -45,6 +45,11 @@ def test_ratios_to_the_peer_are_of_its_seconds_to_ours():
         "megabytes": 9.0,
         "cores": 2,
     }
+    first = {"first_cpu": 0.5, "first_wall": 0.5, "first_others": 0.0, "first_megabytes": 60.0}
     pymc = ours | {"cpu": 4.0, "wall": 3.0, "warm_cpu": 1.0, "warm_wall": 1.0, "warm_others": 0.0}
-    printed = scale_tables.tables({"peer score": ours, "peer memory": ours, "peer pymc": pymc})
+    printed = scale_tables.tables({"peer score": ours, "peer memory": ours | first, "peer pymc": pymc})
     assert "| 20x / 5x; wall 30x / 10x |" in printed
+    assert "50x as used is missed and 20x warm is missed" in printed
+    assert "machine code on disk | 0.50 | 0.50 | 8x / - | 60 |" in printed
+    faster = scale_tables.tables({"peer score": ours, "peer memory": ours | {"cpu": 0.05}, "peer pymc": pymc})
+    assert "50x as used is reached and 20x warm is reached" in faster

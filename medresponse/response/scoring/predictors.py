@@ -82,6 +82,8 @@ class Tile:
         Among whom they are.
     rows : numpy.ndarray
         Their positions.
+    size : int
+        How many patients a product of matrices is made for, whoever is in the tile.
     complete : bool
         Whether they lack nothing and were measured without error.
     groups : dict of str to numpy.ndarray
@@ -90,6 +92,7 @@ class Tile:
 
     patients: Patients
     rows: np.ndarray
+    size: int
     complete: bool
     groups: dict[str, np.ndarray]
 
@@ -109,21 +112,21 @@ class Tile:
 
 
 def tile_size(fit: Fit) -> int:
-    """Return how many complete patients make a tile; the fit alone decides."""
+    """Return how many complete patients make a tile where responses have a link; the fit alone decides."""
     fits = TILE_NUMBERS // (len(fit.treatments) * fit.n_draws)
     return max(LEAST, min(MOST, 1 << fits.bit_length() >> 1))
 
 
-def tiles(fit: Fit, patients: Patients) -> Iterator[Tile]:
-    """Yield all patients in tiles."""
+def tiles(fit: Fit, patients: Patients, size: int) -> Iterator[Tile]:
+    """Yield all patients in tiles of at most `size`."""
     uncertain = patients.uncertain
     groups = {g.column: g.index(patients.groups[g.column]) for g in fit.layout.groupings}
 
-    for complete, size in ((True, tile_size(fit)), (False, _most_completed(fit))):
+    for complete, most in ((True, size), (False, _most_completed(fit))):
         every = np.flatnonzero(uncertain != complete)
-        for start in range(0, len(every), size):
-            rows = every[start : start + size]
-            yield Tile(patients, rows, complete, {column: own[rows] for column, own in groups.items()})
+        for start in range(0, len(every), most):
+            rows = every[start : start + most]
+            yield Tile(patients, rows, most, complete, {column: own[rows] for column, own in groups.items()})
 
 
 def _most_completed(fit: Fit) -> int:
@@ -162,7 +165,7 @@ class Line:
         if tile.complete:
             columns = fit.encoding.columns(tile.codes)
             slopes = self._slopes[1].reshape(columns.shape[1] + 1, -1)
-            center, deviation = self._product(columns, tile_size(fit), slopes)
+            center, deviation = self._product(columns, tile.size, slopes)
             if fit.forests is not None:
                 mean, own = _split(self.factor * self._sums(columns))
                 center += mean
@@ -212,14 +215,14 @@ class Line:
 
         Completions are dealt out over draws as in `linear_predictors`: the draws that share one are one product.
         """
-        fit, size = self.fit, _most_completed(self.fit)
+        fit = self.fit
         codes = draw_completions(fit, tile.patients, tile.rows, self.seed)
         columns = fit.encoding.columns(codes)
         dealt, products = self._dealt
         centers = np.zeros((len(columns), columns.shape[1], len(fit.treatments)))
         deviation = np.empty((len(columns), len(fit.treatments), fit.n_draws), dtype=np.float32)
         for c, draws, slopes in products:
-            centers[:, c], deviation[..., draws] = self._product(columns[:, c], size, slopes)
+            centers[:, c], deviation[..., draws] = self._product(columns[:, c], tile.size, slopes)
         shares = np.bincount(dealt, minlength=columns.shape[1]) / fit.n_draws
         center = np.einsum("c,ick->ik", shares, centers)
         deviation += np.moveaxis((centers - center[:, None]).astype(np.float32), 1, 2)[..., dealt]

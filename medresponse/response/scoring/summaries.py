@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +16,7 @@ from medresponse.response.responses import Responses
 from medresponse.response.scoring.by_interval import ByInterval
 from medresponse.response.scoring.interpolated import Interpolated
 from medresponse.response.scoring.kernels import COMPARISONS, MOMENTS, reductions
-from medresponse.response.scoring.predictors import Line, Tile
+from medresponse.response.scoring.predictors import LEAST, Line, Tile, tile_size, tiles
 from medresponse.response.scoring.values import Values, sum_of, values_at
 
 _QUANTILES = ("lower", "median", "upper")
@@ -59,6 +60,10 @@ class Summaries:
             return (*MOMENTS, *quantiles)
         ends = () if self.level is None else _BENEFIT_ENDS
         return (*MOMENTS, *quantiles, *COMPARISONS[:2], *ends, *COMPARISONS[2:])
+
+    def tiles(self, patients: Patients) -> Iterator[Tile]:
+        """Yield patients in tiles: larger ones for a link, which makes no copies, than for other arithmetic."""
+        return tiles(self.asked.fit, patients, LEAST if self._link is None else tile_size(self.asked.fit))
 
     def of(self, tile: Tile) -> np.ndarray:
         """Return the summaries of a tile of patients, shape (patient, treatment, column).

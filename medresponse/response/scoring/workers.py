@@ -17,7 +17,7 @@ from medresponse.core.cluster import TRIES, connected
 from medresponse.core.errors import ClusterError
 from medresponse.core.machine import one_blas_thread
 from medresponse.response.predict import Patients
-from medresponse.response.scoring.predictors import Tile, tiles
+from medresponse.response.scoring.predictors import Tile
 from medresponse.response.scoring.summaries import Summaries
 
 CHUNK = 4096  # patients of one task on a cluster: a tenth of a second or more
@@ -48,7 +48,7 @@ def threads(summaries: Summaries, cores: int) -> Iterator[Workers]:
 
     def submit(patients: Patients) -> Callable[[], np.ndarray]:
         summaries.prepare(patients)
-        own, values = list(tiles(summaries.asked.fit, patients)), _empty(summaries, patients)
+        own, values = list(summaries.tiles(patients)), _empty(summaries, patients)
         futures: list[Future[None]] = [
             pool.submit(_fill, values, summaries, own[start : start + _AT_ONCE])
             for start in range(0, len(own), _AT_ONCE)
@@ -138,7 +138,7 @@ def score_chunk(version: str, question: str, where: list[Any], patients: Patient
     summaries = _held[question]
     values = _empty(summaries, patients)
     with one_blas_thread():
-        _fill(values, summaries, tiles(summaries.asked.fit, patients))
+        _fill(values, summaries, summaries.tiles(patients))
     return values
 
 

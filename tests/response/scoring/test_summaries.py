@@ -20,7 +20,7 @@ from medresponse.response import Responses, respond
 from medresponse.response.contrasts import summarise_benefit
 from medresponse.response.predict import encode_patients, linear_predictors
 from medresponse.response.responses import Basis
-from medresponse.response.scoring.predictors import MOST, tile_size, tiles
+from medresponse.response.scoring.predictors import MOST, tile_size
 from medresponse.response.scoring.summaries import Summaries
 from tests.cohort.kinds import trial
 from tests.families.forms import FORMS, estimands_of, learned, prior_draws
@@ -72,7 +72,7 @@ def scored(
         level=level,
     )
     values = np.full((len(asked.ids), n_treatments, len(summaries.columns)), np.nan)
-    for tile in tiles(asked.fit, asked.patients):
+    for tile in summaries.tiles(asked.patients):
         values[tile.rows] = summaries.of(tile)
     return {name: values[..., j] for j, name in enumerate(summaries.columns)}
 

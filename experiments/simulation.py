@@ -170,7 +170,7 @@ def tables(study: Study, scored: list[Scored]) -> None:
         first = next(iter(shown))
         there = {k: words for k, words in shown.items() if any(s.of(k, stratum) for s in scored)}
         rows = [
-            {"scenario": one.label, "patients": one.n, "of": of.replace(" - ", "\u00a0−\u00a0"), "unit": one.unit}
+            {"scenario": one.label.replace("_", " "), "patients": one.n, "of": of.replace(" - ", " − "), "unit": one.unit}
             | {words: _text(one, score, of, stratum) for score, words in there.items()}
             for one in scored
             for of in one.of(first, stratum)
@@ -178,17 +178,20 @@ def tables(study: Study, scored: list[Scored]) -> None:
         ]  # fmt: skip
         if not rows:
             continue
-        alike = [name for name in ("scenario", "unit") if len({row[name] for row in rows}) == 1]
+        # What all rows share stands in the caption: a page has room for nine narrow columns.
+        alike = [name for name in ("patients", "unit") if len({row[name] for row in rows}) == 1]
+        alone = ["scenario"] if len({one.label for one in scored}) == 1 else []
         study.table(
-            pl.DataFrame(rows).drop(["of", *alike] if shown is POLICY else alike),
+            pl.DataFrame(rows).drop([*alike, *alone, *(["of"] if shown is POLICY else [])]),
             caption=f"{what}: means over {study.config['seeds'][size]} seeds (Monte Carlo standard errors)"
+            + (f"; {rows[0]['patients']} patients" if "patients" in alike else "")
             + (f"; in {rows[0]['unit']}" if "unit" in alike else ""),
         )
 
 
 def _text(one: Scored, score: str, of: str, stratum: str) -> str:
     found = one.of(score, stratum).get(of)
-    return "–" if found is None else with_error(*found).replace(" ", "\u00a0")
+    return "–" if found is None else with_error(*found)
 
 
 def checked_size(config: Mapping[str, Any]) -> str:

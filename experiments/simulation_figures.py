@@ -89,9 +89,10 @@ def _curves(together: Sequence[Scored]) -> Figure:
 def _dots(together: Sequence[Scored]) -> Figure:
     """Draw scores of scenarios of one size, one below the other, a marker a contrast."""
     panels, labels = _panels(together), [one.label or "" for one in together]
-    rows = -(-len(panels) // 3)
+    across = 2 if len(panels) == 4 else 3
+    rows = -(-len(panels) // across)
     figure = Figure(figsize=(11.0, rows * (0.42 * len(labels) + 1.4)), layout="constrained")
-    axes = figure.subplots(rows, 3, squeeze=False, sharey=True).ravel()
+    axes = figure.subplots(rows, across, squeeze=False, sharey=True).ravel()
     for axis, score in zip(axes, panels, strict=False):
         for row, one in enumerate(together):
             for k, (of, (value, error)) in enumerate(_benefits(one, score).items()):

@@ -228,15 +228,21 @@ def gradients(quick: bool) -> dict[str, Any]:
 
 
 def _kernel_time(kernel: Any, data: Any) -> dict[str, float]:
-    """Return microseconds of the function that nutpie calls, arguments made once."""
     words, arrays = kernel.pack(data)
-    x = np.random.default_rng(1).normal(0, 0.1, kernel.facts.n_parameters)
-    numbers = [x, np.empty(1), np.empty(len(x))]
-    pointers = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in numbers]
-    function, place = kernel.function.ctypes, words.ctypes.data_as(ctypes.POINTER(ctypes.c_uint64))
-    found = _repeated(lambda: function(0, *pointers, place))
+    found = _call_time(kernel.function, 0, kernel.facts.n_parameters, words)
     del arrays  # alive until here
     return found
+
+
+def _call_time(function: Any, first: int, size: int, data: np.ndarray, times: int = 200) -> dict[str, float]:
+    """Return microseconds of a C function of a log density and its gradient, called as nutpie calls it."""
+    point = np.random.default_rng(1).normal(0, 0.1, size)
+    numbers = [
+        array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in (point, *np.empty((2, size)))
+    ]
+    call = function.ctypes
+    place = data.ctypes.data_as(call.argtypes[-1])
+    return _repeated(lambda: call(first, *numbers, place), times=times)
 
 
 def starts(quick: bool) -> dict[str, Any]:
@@ -350,12 +356,11 @@ def _nutpie(
 
 
 def _gradient_time(model: Any, times: int) -> dict[str, float]:
-    """Return microseconds of one log density with gradient of a peer's model, as PyMC compiles it with numba."""
-    function = model.logp_dlogp_function(ravel_inputs=True, mode="NUMBA")
-    function.trust_input = True
-    size = sum(int(np.size(value)) for value in model.initial_point().values())
-    point = np.random.default_rng(1).normal(0, 0.1, size)
-    return _repeated(lambda: function(point), times=times)
+    """Return microseconds of a log density with gradient of a peer's model, as nutpie has PyMC compile it with numba."""
+    import nutpie
+
+    peer = nutpie.compile_pymc_model(model)
+    return _call_time(peer.compiled_logp_func, peer.n_dim, peer.n_dim, peer.user_data, times)
 
 
 def _repeated(work: Callable[[], object], *, times: int = 200, rounds: int = 5) -> dict[str, float]:

@@ -25,7 +25,7 @@ _LARGE, _SMALL = 1e300, 1e-300
 _CHUNK = 32  # factors that are multiplied before it is looked how large their product is
 _INTERCEPT_SD = 2.5  # in outcome standard deviations
 
-# Rows of `room`, where a kernel writes what it needs in between; `model.written_parts.room` makes it. Of each coefficient: prior
+# Rows of `room`, where a kernel writes what it needs in between; `model.written_parts.rooms` makes it. Of each coefficient: prior
 # variance A; sqrt(A) / w; itself; derivative of the log-likelihood in it; z; derivatives of the density in z and in log A; itself over A;
 # derivative of log A in log T; e^2 / w^2. Of each parameter: what is kept. Of each half-t scale: coordinate, logarithm, itself, derivative
 # of the logarithm in the coordinate, that one's logarithm's, 1 + scale^2 / df, derivative of the density. The last two are for

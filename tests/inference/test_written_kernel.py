@@ -19,6 +19,7 @@ from medresponse.families import Bernoulli, Gaussian, Ordinal, PiecewiseExponent
 from medresponse.inference import Nuts, compiled
 from medresponse.inference.graphs import start_of
 from medresponse.inference.kernels import Kernel
+from medresponse.inference.written_density import log_of_product
 from medresponse.inference.written_kernel import written_kernel
 from medresponse.model import ModelSpec, Prepared, build_model, prepare, with_outcome, written_out
 from medresponse.priors import HalfNormal, Horseshoe, LogNormal, Normal
@@ -185,3 +186,15 @@ def test_neither_pymc_nor_its_graphs_are_loaded_for_it() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    "factors", [[], [7.0], 90 * [1e10], 90 * [1e-10], 40 * [1e200], 33 * [1e-200], 70 * [1.5]]
+)
+def test_a_sum_of_logarithms_is_that_of_the_product_also_where_no_number_holds_it(
+    factors: list[float],
+) -> None:
+    expected = np.log(np.array(factors)).sum()
+    assert log_of_product(np.array(factors)) == pytest.approx(expected, rel=1e-14)
+    assert log_of_product(np.array([*factors, np.inf])) == np.inf
+    assert np.isnan(log_of_product(np.array([*factors, np.nan])))

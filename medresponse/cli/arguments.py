@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         "--cluster", metavar="ADDRESS",
         help="score on a Ray cluster: host:port of its head, auto, or local for processes on this machine",
     )  # fmt: skip
-    _out(score, "folder for the scores; a Parquet file of patients is read part by part")
+    _out(score, "folder for the scores; a Parquet file or Zarr group of patients is read part by part")
     score.set_defaults(run=commands.score_population)
 
     validate = verbs.add_parser("validate", help="hold refits against patients left out and write the record")

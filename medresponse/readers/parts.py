@@ -105,12 +105,7 @@ class ParquetParts:
             If there is no room to put rows in order.
         """
         frame = self._in_place(part) if self.in_order else self._dealt(part)
-        try:
-            return cohort_from_frame(frame, self.schema, source={"file": self.path.name}, for_prediction=True)
-        except DataError as error:
-            if error.code == "nobody_eligible":
-                return None
-            raise
+        return prediction_cohort(frame, self.schema, self.path.name)
 
     def _in_place(self, part: int) -> pl.DataFrame:
         start, end = np.searchsorted(self.part_of_row, [part, part + 1])
@@ -182,12 +177,22 @@ def parquet_parts(path: str | Path, schema: Schema, *, scratch: Path) -> Parquet
     ids = read_ids(column)
     order = ids.arg_sort().to_numpy()  # missing ids first
     part_of_row = np.empty(len(ids), dtype=np.int32)
-    part_of_row[order] = _parts(ids.gather(order))
+    part_of_row[order] = in_parts(ids.gather(order))
     in_order = bool((order == np.arange(len(ids))).all())
     return ParquetParts(file, schema, scratch, part_of_row, len(names), in_order)
 
 
-def _parts(ids: pl.Series) -> np.ndarray:
+def prediction_cohort(frame: pl.DataFrame, schema: Schema, name: str) -> Cohort | None:
+    """Return the eligible patients of rows of a source of that name, None if there are none."""
+    try:
+        return cohort_from_frame(frame, schema, source={"file": name}, for_prediction=True)
+    except DataError as error:
+        if error.code == "nobody_eligible":
+            return None
+        raise
+
+
+def in_parts(ids: pl.Series) -> np.ndarray:
     """Return the part of each of the sorted ids; rows of one id are never parted, so that they are found out."""
     first = np.ones(len(ids), dtype=bool)
     if len(ids) > 1:

@@ -18,7 +18,7 @@ from medresponse.core.cluster import LOCAL
 from medresponse.core.codec import to_plain
 from medresponse.core.errors import DataError, SpecError
 from medresponse.core.machine import available_cores
-from medresponse.readers import CohortParts, Parts, parquet_parts, read
+from medresponse.readers import CohortParts, Parts, parquet_parts, read, zarr_parts
 from medresponse.response.predict import Patients, encode_patients
 from medresponse.response.responses import Responses, responses_of
 from medresponse.response.scoring.memory import check_memory
@@ -62,7 +62,8 @@ def score(
     ----------
     fit : Fit
     patients : Cohort, str or Path
-        A Parquet file is read part by part; other files that `medresponse.read` takes are held in memory.
+        A Parquet file or a Zarr group (`readers.zarr_parts`) is read part by part; other files that `medresponse.read` takes
+        are held in memory.
     out : str or Path
         Folder for the result.
     horizon, unit, estimand, part, draws, seed
@@ -155,6 +156,8 @@ def _parts(patients: Cohort | str | Path, fit: Fit, unfinished: Unfinished) -> P
         return CohortParts(patients)
     if Path(patients).suffix.lower() == ".parquet":
         return parquet_parts(patients, fit.schema, scratch=unfinished.scratch)
+    if Path(patients).suffix.lower() == ".zarr":
+        return zarr_parts(patients, fit.schema)
     return CohortParts(read(patients, fit.schema, for_prediction=True))
 
 

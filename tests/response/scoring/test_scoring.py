@@ -53,6 +53,17 @@ def file(tmp_path: Path, frame: pl.DataFrame) -> Path:
     return tmp_path / "new.parquet"
 
 
+def arrays(frame: pl.DataFrame, path: Path) -> Path:
+    """Write columns as arrays of a Zarr group; empty text and numbers that are none are missing."""
+    plain = frame.with_columns(pl.col(pl.String, pl.Enum).cast(pl.String).fill_null(""))
+    columns = {name: ("row", plain[name].to_numpy()) for name in plain.columns}
+    for name, (row, values) in columns.items():
+        if values.dtype == object:
+            columns[name] = (row, values.astype(str))
+    xr.Dataset(columns).to_zarr(path, zarr_format=2, consolidated=False)
+    return path
+
+
 def digests(folder: Path) -> dict[str, str]:
     return {p.name: sha256_of(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -98,6 +109,7 @@ def test_not_a_byte_depends_on_the_order_of_rows_on_threads_or_on_the_kind_of_so
         "file": file,
         "mixed": mixed,
         "cohort": read(file, linear.schema, for_prediction=True),
+        "arrays": arrays(frame, tmp_path / "new.zarr"),
     }
     expected = None
     for name, source in sources.items():

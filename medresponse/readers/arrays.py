@@ -14,6 +14,8 @@ from medresponse.cohort.parsing import read_ids
 from medresponse.core.errors import DataError
 from medresponse.readers.parts import in_parts, prediction_cohort
 
+_NUMBERS = (bool, int, float, np.number, np.bool_)
+
 
 @dataclass(frozen=True)
 class ZarrParts:
@@ -74,7 +76,8 @@ def zarr_parts(path: str | Path, schema: Schema) -> ZarrParts:
     ----------
     path : str or Path
         A group, of format 2 or 3, whose arrays are columns: all of one dimension, the patients. What `xarray.Dataset.to_zarr`
-        writes is one. Numbers that are not a number, and empty text, are missing.
+        writes is one. Numbers that are not a number, and empty text, are missing; so is what equals the fill value of an array of
+        format 2, which may not be 0.
     schema : Schema
 
     Raises
@@ -108,6 +111,13 @@ def _opened(path: Path, schema: Schema) -> tuple[tuple[str], dict[str, Any]]:
             f"{path.name} has no array {schema.id!r}, the schema's id; its arrays: {have}",
             code="missing_column",
         )
+    zero = sorted(name for name, variable in variables.items() if _hides_zeros(variable))
+    if zero and (path / ".zgroup").is_file():
+        message = (
+            f"{path.name}: {', '.join(zero)}: the fill value is 0, which stands for what is missing in format 2 though zarr sets it "
+            "unasked, so zeros would be lost; write with fill_value=None, or in format 3"
+        )
+        raise DataError(message, code="fill_value")
     dims = variables[schema.id].dims
     odd = sorted(name for name, variable in variables.items() if variable.dims != dims)
     if len(dims) != 1 or odd:
@@ -117,8 +127,21 @@ def _opened(path: Path, schema: Schema) -> tuple[tuple[str], dict[str, Any]]:
     return (str(dims[0]),), variables
 
 
+def _hides_zeros(variable: Any) -> bool:
+    """Say whether zeros of an array would be taken for missing."""
+    mark = variable.encoding.get("_FillValue")
+    return isinstance(mark, _NUMBERS) and mark == 0
+
+
 def _column(name: str, values: np.ndarray) -> pl.Series:
     """Return an array as a column, with null for what is missing."""
-    if values.dtype.kind in "OUT":
-        return pl.Series(name, [None if x is None or x != x or x == "" else str(x) for x in values.tolist()])
+    if values.dtype.kind in "OSUT":
+        return pl.Series(name, [_text(value) for value in values.tolist()], dtype=pl.String)
     return pl.Series(name, values, nan_to_null=True)
+
+
+def _text(value: Any) -> str | None:
+    """Return a value as text; bytes that are no UTF-8 keep a mark that no id or level has."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    return None if value is None or value != value or value == "" else str(value)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import xarray as xr
+import zarr
 
 from medresponse.cohort import Schema
 from medresponse.core.errors import DataError
@@ -111,3 +113,36 @@ def test_a_block_that_is_damaged_is_said(tmp_path: Path, schema: Schema, frame: 
         found.read(0)
     assert caught.value.code == "file_damaged"
     shutil.rmtree(path)
+
+
+def plain(folder: Path, frame: pl.DataFrame, **options: Any) -> Path:
+    """Write columns as zarr itself does."""
+    group = zarr.open_group(folder / "plain.zarr", mode="w", zarr_format=2)
+    for name in frame.columns:
+        values = frame[name].to_numpy()
+        made = {} if values.dtype == object or values.dtype.kind in "SU" else options
+        values = values.astype(str) if values.dtype == object else values
+        array = group.create_array(name, dtype=values.dtype, shape=values.shape, chunks=values.shape, **made)
+        array[:] = values
+        array.attrs["_ARRAY_DIMENSIONS"] = ["row"]
+    return folder / "plain.zarr"
+
+
+def test_zeros_are_not_taken_for_missing(tmp_path: Path, schema: Schema, frame: pl.DataFrame) -> None:
+    """Format 2 has 0 for a fill value if nothing else is said, and what equals the fill value counts as missing there."""
+    assert (frame["snp"] == 0).any()
+    with pytest.raises(DataError, match=r"age, snp, stage: the fill value is 0") as caught:
+        zarr_parts(plain(tmp_path, frame), schema)
+    assert caught.value.code == "fill_value"
+    found = zarr_parts(plain(tmp_path, frame, fill_value=None), schema).read(0)
+    assert found is not None and found.table["snp"].null_count() == 0
+
+
+def test_text_in_bytes_is_text(tmp_path: Path, schema: Schema, frame: pl.DataFrame) -> None:
+    names = [name for name in frame.columns if frame[name].dtype == pl.String]
+    columns = {name: ("row", frame[name].to_numpy()) for name in frame.columns}
+    columns |= {name: ("row", frame[name].to_numpy().astype("S")) for name in names}
+    xr.Dataset(columns).to_zarr(tmp_path / "bytes.zarr", zarr_format=2, consolidated=False)
+    found = zarr_parts(tmp_path / "bytes.zarr", schema).read(0)
+    expected = zarr_parts(written(tmp_path, frame, zarr_format=2), schema).read(0)
+    assert found is not None and expected is not None and found.table.equals(expected.table)

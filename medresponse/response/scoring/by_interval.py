@@ -117,7 +117,7 @@ def _through_intervals(
                     bits[s] = (np.int32(whole) + np.int32(127)) << np.int32(23)
                 if j < 0:
                     for s in range(n_draws):
-                        ratio[step, s] = grown[s] * power[s] + power[s] if y[s] <= high else infinite
+                        ratio[step, s] = infinite if y[s] > high else grown[s] * power[s] + power[s]
                     continue
                 if kind == _ALIVE:
                     for s in range(n_draws):

@@ -53,8 +53,14 @@ def _reduce(
     best = np.empty(n_draws, dtype=np.float32)
     share = np.empty(n_draws, dtype=np.float32)
     for i in range(n):
-        unit, enough = sign * np.float32(scale[i]), np.float32(worthwhile / scale[i])
-        base, loss, u = relative[i, reference], losses[reference], utility[reference]
+        # Utilities are compared in the responses' unit, or in one of the patient's own where that is beyond float32.
+        per, charged = 1.0, losses
+        if scale[i] >= 1e20 or 1e-300 < scale[i] <= 1e-20:
+            per = 1.0 / scale[i]
+            charged = np.float32(min(per, 1e38)) * losses
+        unit = sign * np.float32(scale[i] * per)
+        enough = np.float32(worthwhile / scale[i])
+        base, loss, u = relative[i, reference], charged[reference], utility[reference]
         # Sums of distances from one of the draws: their squares are of the size of the variance, so that nothing cancels.
         first, total, squares = np.float64(base[0]), 0.0, 0.0
         for s in range(n_draws):
@@ -68,7 +74,7 @@ def _reduce(
         for k in range(n_treatments):
             if k == reference:
                 continue
-            own, loss, u = relative[i, k], losses[k], utility[k]
+            own, loss, u = relative[i, k], charged[k], utility[k]
             first, total, squares = np.float64(own[0]), 0.0, 0.0
             first_b, total_b, squares_b = np.float64(sign * (own[0] - base[0])), 0.0, 0.0
             # Counts of draws, exact in float32 up to 2^24 of them.
@@ -101,7 +107,7 @@ def _reduce(
             u, won = utility[k], zero
             for s in range(n_draws):
                 won += one if u[s] == best[s] else zero
-            missed = top / n_draws - (unit * out[i, k, 0] - lost[k])
+            missed = (top / n_draws - (unit * out[i, k, 0] - per * lost[k])) / per
             out[i, k, 0] = offset[i] + scale[i] * out[i, k, 0]
             out[i, k, 1] = scale[i] * np.sqrt(max(out[i, k, 1], 0.0) / (n_draws - 1))
             out[i, k, 7] = won / n_draws

@@ -21,14 +21,17 @@ def bytes_needed(fit: Fit, *, draws: int, cores: int, interpolates: bool = False
     """Return about how many bytes `score` takes beyond the fit, whatever the number of patients.
 
     Slopes in float32, a second time in the order of completions, and in float64 while one treatment's are made; for each
-    thread the draws of a tile, their float64 copy in families without a link, and copies that are sorted. Polynomials, where
-    responses are read off these, in as many intervals as there may be.
+    thread the draws of a tile, their float64 copy in families without a link, and copies that are sorted. Effects of all groups
+    that the fit knows in float32, and in float64 while they are made. Polynomials, where responses are read off these, in as many
+    intervals as there may be.
     """
     columns, treatments, lines = len(fit.layout.columns) + 1, len(fit.treatments), len(fit.predictors)
     slopes = columns * draws * (2 * 4 * treatments * lines + 3 * 8)
     tile = (TILE_NUMBERS + LEAST * treatments * draws) * (4 * lines + 8 * lines + 3 * 4)
+    effects = sum(len(g.labels) * (treatments + len(g.slopes)) for g in fit.layout.groupings)
+    groups = effects * draws * (4 * lines + 3 * 8)
     table = 8 * CELLS * treatments * draws * (DEGREE + 1) if interpolates else 0
-    return _FIXED + slopes + cores * tile + table
+    return _FIXED + slopes + cores * tile + groups + table
 
 
 def check_memory(fit: Fit, *, cores: int, processes: int = 1, interpolates: bool = False) -> None:

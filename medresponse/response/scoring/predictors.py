@@ -132,7 +132,7 @@ def tiles(fit: Fit, patients: Patients, size: int) -> Iterator[Tile]:
 def _most_completed(fit: Fit) -> int:
     """Return how many patients with missing features make a tile; the fit alone decides."""
     each = fit.imputer.imputations * COMPLETIONS_EACH * max(len(fit.layout.columns), 1)
-    return int(np.clip(_COMPLETED_NUMBERS // each, 1, LEAST))
+    return max(1, min(LEAST, 1 << (_COMPLETED_NUMBERS // each).bit_length() >> 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,9 @@ class Line:
         if not groupings:
             return ungrouped(center, deviation)
         group, effects = _joint([self._groups_of(grouping, tile) for grouping in groupings])
-        x = columns[:, [position for grouping in groupings for position in grouping.slopes]]
+        x = np.ascontiguousarray(
+            columns[:, [position for grouping in groupings for position in grouping.slopes]]
+        )
         return Predictor(center, deviation, group, x, effects)
 
     @cached_property
@@ -224,7 +226,7 @@ class Line:
         for c, draws, slopes in products:
             centers[:, c], deviation[..., draws] = self._product(columns[:, c], tile.size, slopes)
         shares = np.bincount(dealt, minlength=columns.shape[1]) / fit.n_draws
-        center = np.einsum("c,ick->ik", shares, centers)
+        center = np.ascontiguousarray(np.einsum("c,ick->ik", shares, centers))
         deviation += np.moveaxis((centers - center[:, None]).astype(np.float32), 1, 2)[..., dealt]
         return center, deviation
 
@@ -329,6 +331,9 @@ def _joint(groupings: list[tuple[np.ndarray, Effects]]) -> tuple[np.ndarray, Eff
 
 
 def _split(values: np.ndarray) -> _Split:
-    """Return the mean over draws, the last dim, in float64, and what each draw adds to it in float32."""
-    mean = values.mean(axis=-1)
-    return mean, (values - mean[..., None]).astype(np.float32)
+    """Return the mean over draws, the last dim, in float64, and what each draw adds to it in float32.
+
+    Both are in C order, for which machine code is made: other code is made for another order, and may round otherwise.
+    """
+    mean = np.ascontiguousarray(values.mean(axis=-1))
+    return mean, (values - mean[..., None]).astype(np.float32, order="C")

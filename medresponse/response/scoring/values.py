@@ -140,5 +140,5 @@ def _respond(
                     elif less_one:
                         own[s] = grown * power + (power - one)
                     else:
-                        own[s] = grown * power + power if y <= high else infinite
+                        own[s] = infinite if y > high else grown * power + power  # NaN stays
                 turned, level, shift = -one, nothing, zero

@@ -97,3 +97,12 @@ def test_what_is_beyond_float32_is_not_finite_and_moves_nobody_else(far: float) 
     assert not np.isfinite(found[3, 1, 2])
     found[3, 1, 2] = expected[3, 1, 2]
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["cumulative_incidence", "time_lost", "survival", "rmst"])
+@pytest.mark.parametrize("level", [1e-3, 3.0])
+def test_what_is_not_a_number_stays_so(kind: str, level: float) -> None:
+    """It is no hazard beyond all bounds, under which survival would be 0."""
+    asked, eta, _ = made(kind, level)
+    eta[0, 3, 1, 2] = np.nan
+    assert np.isnan(responses(asked, eta)[3, 1, 2])

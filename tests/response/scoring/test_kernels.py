@@ -85,6 +85,22 @@ def test_comparisons_are_those_of_numpy(direction: int, ties: bool) -> None:
     np.testing.assert_allclose(found["p_best"].sum(axis=1), 1.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e30, 1e39, 1e150])
+def test_what_is_best_is_known_on_every_scale(scale: float) -> None:
+    """In float32, 1e39 is infinite, under which all that are above zero are equal; 1e-44 has seven levels."""
+    values = relative()
+    found, near = reduced(values, np.full(7, scale), worthwhile=0.0), reduced(values, worthwhile=0.0)
+    for name in ("p_best", "p_benefit"):
+        np.testing.assert_allclose(found[name], near[name], rtol=1e-6)
+    np.testing.assert_allclose(found["regret"] / scale, near["regret"], rtol=1e-4)
+    losses = np.random.default_rng(2).normal(size=(3, DRAWS)).astype(np.float32)
+    if scale == 1e30:
+        charged, plain = (np.float32(scale) * losses), reduced(values, losses=losses)
+        found = reduced(values, np.full(7, scale), charged)
+        np.testing.assert_allclose(found["p_best"], plain["p_best"], rtol=1e-2)
+        np.testing.assert_allclose(found["regret"] / scale, plain["regret"], rtol=1e-4, atol=1e-6)
+
+
 def test_a_patients_numbers_do_not_depend_on_the_others() -> None:
     values = relative()
     together = reduced(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def test_more_draws_treatments_or_threads_take_more(linear: Fit) -> None:
         bytes_needed(linear, draws=2000, cores=1) > base and bytes_needed(linear, draws=1000, cores=4) > base
     )
     assert bytes_needed(linear, draws=1000, cores=1, interpolates=True) > base
+
+
+def test_groups_that_the_fit_knows_take_memory(linear: Fit) -> None:
+    """All their effects are held at once: 40 MB and more for a thousand sites, three treatments and a thousand draws."""
+    (site,) = linear.layout.groupings
+    many = replace(site, labels=tuple(map(str, range(1000))))
+    larger = replace(linear, layout=replace(linear.layout, groupings=(many,)))
+    more = bytes_needed(larger, draws=1000, cores=1) - bytes_needed(linear, draws=1000, cores=1)
+    assert more > 4 * 990 * 1000 * (3 + len(site.slopes))
 
 
 def test_a_control_groups_limit_counts_where_it_is_less(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from medresponse.cohort import Cohort, cohort_from_frame
+from medresponse.cohort import Cohort, Schema, cohort_from_frame
+from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.estimand import ESTIMANDS, Estimand
 from medresponse.families import Gaussian, Poisson
 from medresponse.inference import Fit
@@ -18,9 +19,10 @@ from medresponse.model import ModelSpec
 from medresponse.priors import Normal
 from medresponse.response import Responses, respond
 from medresponse.response.contrasts import summarise_benefit
-from medresponse.response.predict import encode_patients, linear_predictors
+from medresponse.response.predict import COMPLETIONS_EACH, encode_patients, linear_predictors
 from medresponse.response.responses import Basis
-from medresponse.response.scoring.predictors import MOST, tile_size
+from medresponse.response.scoring import predictors
+from medresponse.response.scoring.predictors import MOST, Line, tile_size, tiles
 from medresponse.response.scoring.summaries import Summaries
 from tests.cohort.kinds import trial
 from tests.families.forms import FORMS, estimands_of, learned, prior_draws
@@ -236,6 +238,49 @@ def test_a_patients_digits_do_not_depend_on_who_else_is_scored(linear: Fit) -> N
         some = rng.permutation(len(asked.ids))[:size].tolist()
         part = scored(replace(asked, patients=asked.patients.rows(some)))
         for name, values in part.items():
+            np.testing.assert_array_equal(values, whole[name][some], err_msg=name)
+
+
+def test_machine_code_of_one_order_of_memory_serves_every_tile(linear: Fit, cohort: Cohort) -> None:
+    """Arrays in another order would have code made for them while threads wait, which may round otherwise."""
+    asked = respond(linear, cohort)
+    rows: list[dict[str, Any]] = [{}, {"site": "elsewhere"}]
+    new = encode_patients(linear, patients_like(cohort, rows))
+    line = Line(fit=linear, predictor=0, shift=np.zeros(12), factor=np.ones(12), seed=asked.seed)
+    for patients in (new.rows([0]), new, new.rows([1]), asked.patients):
+        for tile in tiles(linear, patients, 64):
+            p = line.at(tile)
+            (levels, level_draws), (slopes, slope_draws) = p.effects
+            assert p.x.shape[1] == slopes.shape[1] == 3
+            for array in (p.center, p.deviation, p.x, levels, level_draws, slopes, slope_draws):
+                assert array.flags.c_contiguous
+
+
+@pytest.mark.parametrize("most", [10, 11])
+def test_a_patients_digits_do_not_depend_on_the_place_in_a_tile_of_incomplete_ones(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many features and imputations few patients fit; products of matrices of an odd number of rows treat the last otherwise."""
+    rng, names = np.random.default_rng(8), [f"lab {j}" for j in range(30)]
+    plain = to_plain(schema_of(arms=ARMS))
+    plain["features"]["imaging"] = {name: {"type": "continuous", "unit": "mm"} for name in names}
+    frame = frame_of(90, arms=ARMS).with_columns(
+        pl.Series(name, rng.normal(size=90)).set(pl.Series(rng.random(90) < 0.05), None) for name in names
+    )
+    cohort = cohort_from_frame(frame, from_plain(Schema, plain))
+    spec = ModelSpec(family=Gaussian(), blocks={"history": Normal(), "imaging": Normal()})
+    blank = hand_made_fit(spec, cohort, outcome="score", coefficients={}, intercept=0.0, sigma=1.0)
+    fit = hand_made_fit(
+        spec, cohort, outcome="score", draws=200, intercept=rng.normal(50.0, 1.0, 200), sigma=1.0,
+        coefficients={label: rng.normal(size=200) for label in blank.layout.coefficient_labels},
+        imputation=range(blank.provenance.imputations),
+    )  # fmt: skip
+    each = fit.imputer.imputations * COMPLETIONS_EACH * len(fit.layout.columns)
+    monkeypatch.setattr(predictors, "_COMPLETED_NUMBERS", most * each)
+    asked = respond(fit, cohort)
+    whole = scored(asked)
+    for some in (rng.permutation(90).tolist(), rng.permutation(90)[:37].tolist(), [int(rng.integers(90))]):
+        for name, values in scored(replace(asked, patients=asked.patients.rows(some))).items():
             np.testing.assert_array_equal(values, whole[name][some], err_msg=name)
 
 

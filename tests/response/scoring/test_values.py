@@ -55,6 +55,19 @@ def test_a_large_mean_with_a_small_spread_keeps_its_spread() -> None:
     np.testing.assert_array_equal(values.offset, [1e6, 1e6])
 
 
+@pytest.mark.parametrize("name", INVERSE)
+def test_what_is_not_a_number_stays_so(name: Any) -> None:
+    """Such as inf - inf, where a centre and what draws add to it are both beyond float32: float64 is asked then."""
+    center = np.array([[1e39, -1e39, 0.0, np.nan]])
+    deviation = np.array([[[-np.inf], [np.inf], [np.nan], [0.0]]], dtype=np.float32)
+    for k in range(4):
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = values_at(name, ungrouped(center[:, [k]].copy(), deviation[:, [k]].copy()))
+            found = values.offset[0] + values.scale[0] * values.relative.astype(float)
+        # exp(x) is held in units of exp(1e39), which is what is infinite then.
+        assert np.isinf(values.scale[0]) or not np.isfinite(found).any()
+
+
 def test_patients_do_not_touch_each_other() -> None:
     for name in INVERSE:
         center, deviation = predictors(0.0)

@@ -34,9 +34,10 @@ from medresponse.families import Arrays, Compressing
 from medresponse.features import Encoding, TrueValues, group_indices, noisy_features
 from medresponse.model import ModelSpec, Prepared, true_value_laws, with_codes
 
-CANDIDATES = 100  # draws of the short fit; fewer are looked at where patients are many
+CANDIDATES = 100  # draws of the short fit; of many patients fewer are looked at, far apart
 _FEWEST = 8
-_NUMBERS = 4_000_000  # predictors held at once
+_NUMBERS = 4_000_000  # predictors and slopes held at once
+_LAWS = 50_000_000  # numbers of all imputations' laws: 0.4 GB, and a few times as much while they are made
 _TURNS = 20  # between coefficients and sigma
 _NAMES = ("coefficients", "intercept", "sigma")
 _GRID = np.linspace(-8.0, 8.0, 101)  # in standard deviations of log s
@@ -45,13 +46,18 @@ type Parameters = Mapping[str, np.ndarray]
 
 
 def collapses(spec: ModelSpec, encoding: Encoding, errors: np.ndarray | None) -> bool:
-    """Say whether features are read with error, and the mean of a normal outcome is linear in the true values."""
+    """Say whether features are read with error, and the mean of a normal outcome is linear in the true values.
+
+    Not where so many are read with error that the covariances of patients' true values would take too much memory.
+    """
     family, noisy = spec.family, {encoding.names[i] for i in noisy_features(errors)}
     bent = {curve.feature for curve in encoding.curves} | {
         name for pair in encoding.interactions for name in pair
     }
     linear = not (noisy & bent or encoding.propensity or spec.searches)
-    return bool(noisy) and linear and isinstance(family, Compressing) and family.residual_sigma is not None
+    if errors is None or not noisy or len(errors) * len(noisy) ** 2 * spec.missing.imputations > _LAWS:
+        return False
+    return linear and isinstance(family, Compressing) and family.residual_sigma is not None
 
 
 def at_means(
@@ -130,9 +136,9 @@ class Collapsed:
             Completed, shape (imputation, patient, feature).
         """
         rng, found, codes = stream(seed, "collapsed"), [], self.prepared.codes.copy()
-        count = max(_FEWEST, _NUMBERS // len(self.outcome))
         for m, law in enumerate(self.laws):
-            own = [{name: candidates[m][name][-count:] for name in _NAMES}]
+            some = self._some(len(candidates[m]["sigma"]), len(law.features))
+            own = [{name: candidates[m][name][some] for name in _NAMES}]
             own += [] if present is None else [{name: present[m][name] for name in _NAMES}]
             every = {name: np.concatenate([one[name] for one in own]) for name in _NAMES}
             residuals, loads = self._residuals(codes[m], every), self._loads(codes[m], law, every)
@@ -141,6 +147,11 @@ class Collapsed:
             codes[m][:, law.features] += _departures(law, residuals[:, chosen], loads[:, chosen], sigma, rng)
             found.append(one)
         return found, codes
+
+    def _some(self, draws: int, noisy: int) -> np.ndarray:
+        """Return which of so many draws are candidates: all, or as many as memory is meant for, spread over the chain."""
+        count = min(draws, max(_FEWEST, _NUMBERS // (len(self.outcome) * noisy)))
+        return np.linspace(draws - 1, 0, count).round().astype(int)[::-1]
 
     def _eta(self, codes: np.ndarray, parameters: Parameters) -> np.ndarray:
         layout, columns = self.prepared.layout, self.prepared.encoding.columns(codes)

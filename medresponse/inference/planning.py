@@ -13,6 +13,7 @@ from medresponse.core.machine import available_cores, available_memory
 from medresponse.core.registry import name_of
 from medresponse.families import Compressing
 from medresponse.features import fit_encoding
+from medresponse.inference.collapsing import CANDIDATES, collapses
 from medresponse.inference.costs import Cost, Size, predict, recorded
 from medresponse.inference.engines import ChainEngine, Engine
 from medresponse.inference.redrawing import APART, TUNE, can_redraw
@@ -164,9 +165,14 @@ def size_of(spec: ModelSpec, cohort: Cohort, outcome: str, engine: ChainEngine) 
     encoding = fit_encoding(
         cohort, blocks=spec.used_blocks, leave_out=spec.leave_out, interactions=spec.interactions
     )
-    lacking = bool(np.isnan(encoding.codes(cohort)).any()) or encoding.errors(cohort) is not None
+    errors = encoding.errors(cohort)
+    lacking = bool(np.isnan(encoding.codes(cohort)).any()) or errors is not None
     layout = make_layout(spec, cohort, encoding)
     cycles = spec.missing.cycles if lacking and can_redraw(encoding) else 0
+    without = (
+        (cycles + 1) // 2 if cycles and collapses(spec, encoding, errors) else 0
+    )  # at most: curves are not known yet
+    short = cycles * (min(engine.tune, TUNE) + APART) + without * (CANDIDATES - APART)
     return Size(
         family=name_of(type(spec.family)) or "",
         n=cohort.n,
@@ -179,7 +185,7 @@ def size_of(spec: ModelSpec, cohort: Cohort, outcome: str, engine: ChainEngine) 
         chains=engine.chains,
         draws=engine.draws,
         tune=engine.tune,
-        redrawing=cycles * spec.missing.imputations * (min(engine.tune, TUNE) + APART),
+        redrawing=spec.missing.imputations * short,
     )
 
 

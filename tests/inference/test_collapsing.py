@@ -14,6 +14,7 @@ from scipy.stats import norm
 from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.core.codec import from_plain
 from medresponse.families import Family, Gaussian, Weibull
+from medresponse.inference import collapsing
 from medresponse.inference.collapsing import Collapsed, at_means, collapses
 from medresponse.model import ModelSpec, MultipleImputation, PropensityScore, SumOfTrees, Trees, prepare
 from medresponse.priors import LogNormal, Normal
@@ -202,3 +203,25 @@ def test_other_families_are_not_collapsed() -> None:
     encoding = prepare(SPEC, cohort, outcome="score", seed=1).encoding
     assert isinstance(weibull, Family)
     assert not collapses(replace(SPEC, family=weibull), encoding, encoding.errors(cohort))
+
+
+def test_so_many_noisy_features_that_their_covariances_fill_memory_are_not_collapsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cohort = read_with_error()
+    encoding = prepare(SPEC, cohort, outcome="score", seed=1).encoding
+    for most, expected in ((2 * N, True), (2 * N - 1, False)):  # two imputations, one noisy feature
+        monkeypatch.setattr(collapsing, "_LAWS", most)
+        assert collapses(SPEC, encoding, encoding.errors(cohort)) is expected
+
+
+def test_where_patients_or_noisy_features_are_many_fewer_candidates_are_spread_over_the_chain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = collapsed()
+    np.testing.assert_array_equal(found._some(100, 1), np.arange(100))
+    monkeypatch.setattr(collapsing, "_NUMBERS", 20 * N)
+    one, two = found._some(100, 1), found._some(100, 2)
+    assert (len(one), len(two)) == (20, 10) and one[-1] == two[-1] == 99 and one[0] == two[0] == 0
+    assert np.diff(two).min() > np.diff(one).max()
+    np.testing.assert_array_equal(found._some(3, 1), np.arange(3))

@@ -1,7 +1,7 @@
 """Features: encodings, bases of curves, propensity scores, treatment contrasts, design layout and imputation."""
 
 from medresponse.features.basis import Basis
-from medresponse.features.by_arm import arms_suffice, fit_by_arm
+from medresponse.features.by_arm import arms_suffice, fit_by_arm, over_arms
 from medresponse.features.design import Grouping, Layout, treatment_contrasts
 from medresponse.features.encoding import PROPENSITY, Curve, Encoding, FeatureEncoding, fit_encoding
 from medresponse.features.forest import Forest
@@ -29,6 +29,7 @@ __all__ = [
     "TrueValues",
     "arms_suffice",
     "fit_by_arm",
+    "over_arms",
     "fit_encoding",
     "fit_latent_normal",
     "fit_propensity",

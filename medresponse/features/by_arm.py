@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def fit_by_arm(
     errors: np.ndarray | None = None,
     shifts: Mapping[int, float] | None = None,
     given: Given | None = None,
-) -> tuple[LatentNormal, np.ndarray]:
+) -> tuple[tuple[LatentNormal, ...], np.ndarray]:
     """Fit the joint model to each arm and draw completed codes; see `fit_latent_normal`.
 
     Where features modify effects, both the slope and the variance of a feature given the outcome differ between
@@ -47,14 +47,14 @@ def fit_by_arm(
 
     Returns
     -------
-    model : LatentNormal
-        For new patients, whose arm is not theirs yet: mean and covariance of the features over all arms.
+    models : tuple of LatentNormal
+        One an arm, in the order of their numbers; see `over_arms`.
     completed : numpy.ndarray
         Shape (imputation, patient, feature).
     """
     completed = np.empty((imputations, *codes.shape))
-    models, shares = [], []
-    for arm in np.unique(treatment_idx):
+    models = []
+    for place, arm in enumerate(np.unique(treatment_idx)):
         own = treatment_idx == arm
         model, completed[:, own] = fit_latent_normal(
             encoding,
@@ -64,14 +64,19 @@ def fit_by_arm(
             rng=rng,
             errors=None if errors is None else errors[own],
             shifts=shifts,
-            given=None if given is None else given.of(own),
+            given=None if given is None else given.of(own, place),
         )
         models.append(model)
-        shares.append(own.mean())
+    return tuple(models), completed
+
+
+def over_arms(models: Sequence[LatentNormal], treatment_idx: np.ndarray) -> LatentNormal:
+    """Return a model for new patients, whose arm is not theirs yet: mean and covariance of the features over all arms."""
+    shares = np.unique(treatment_idx, return_counts=True)[1] / len(treatment_idx)
     mean = sum(share * model.mean for share, model in zip(shares, models, strict=True))
     covariance = np.zeros_like(models[0].covariance)
     for share, model in zip(shares, models, strict=True):
         apart = model.mean - mean
         assert model.covariance is not None
         covariance += share * (model.covariance + apart[:, :, None] * apart[:, None, :])
-    return LatentNormal(np.asarray(mean), covariance), completed
+    return LatentNormal(np.asarray(mean), covariance)

@@ -6,7 +6,7 @@ the latents of all other features and the readings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +32,14 @@ class TrueValues:
     root : numpy.ndarray
         Lower triangles whose product with their own transpose is the covariance, shape (patient, noisy feature, noisy feature);
         0 where a value is known.
+    models : tuple of (numpy.ndarray, numpy.ndarray)
+        Mean and covariance of the latents under which that is their law, one pair a model.
     """
 
     features: tuple[int, ...]
     mean: np.ndarray
     root: np.ndarray
+    models: tuple[tuple[np.ndarray, np.ndarray], ...]
 
 
 def noisy_features(errors: np.ndarray | None) -> tuple[int, ...]:
@@ -51,7 +54,7 @@ def true_values(
     codes: np.ndarray,
     companions: np.ndarray,
     completed: np.ndarray,
-    start: tuple[np.ndarray, np.ndarray],
+    models: Sequence[tuple[np.ndarray, np.ndarray]],
     *,
     errors: np.ndarray,
     arms: np.ndarray,
@@ -68,8 +71,9 @@ def true_values(
         Treatments, where arms have no models of their own.
     completed : numpy.ndarray
         The imputation, shape (patient, feature).
-    start : (numpy.ndarray, numpy.ndarray)
-        Mean and covariance of the latents, from which those behind discrete features are drawn, as in `Given`.
+    models : sequence of (numpy.ndarray, numpy.ndarray)
+        Mean and covariance of the latents that the imputation was drawn given, from which follow those behind discrete features:
+        one pair for each of `arms`.
     arms : numpy.ndarray
         Which model is whose, shape (patient,).
     rng : numpy.random.Generator
@@ -78,20 +82,24 @@ def true_values(
     mean = np.empty((len(codes), len(noisy)))
     root = np.empty((len(codes), len(noisy), len(noisy)))
     shifts = checked_shifts(encoding, shifts)
-    for arm in np.unique(arms):
+    drawn = []
+    for arm, model in zip(np.unique(arms), models, strict=True):
         own = arms == arm
         readings = Readings(encoding, codes[own], errors[own])
-        latents = latents_of(readings, completed[own], *start, shifts, rng)
+        latents = latents_of(readings, completed[own], *model, shifts, rng)
         z = np.column_stack([latents, companions[own]])
-        mean[own], root[own] = _given_others(readings, z, noisy, shifts, rng)
-    return TrueValues(noisy, mean, root)
+        center, covariance = draw_parameters(z, rng)
+        mean[own], root[own] = _given_others(readings, z, noisy, shifts, center, covariance)
+        keep = readings.n_latents
+        drawn.append((center[:keep], covariance[:keep, :keep]))
+    return TrueValues(noisy, mean, root, tuple(drawn))
 
 
 def _given_others(
-    readings: Readings, z: np.ndarray, noisy: tuple[int, ...], shifts: Mapping[int, float], rng: np.random.Generator
+    readings: Readings, z: np.ndarray, noisy: tuple[int, ...], shifts: Mapping[int, float], mean: np.ndarray,
+    covariance: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return `TrueValues.mean` and `TrueValues.root`, under parameters drawn given the latents `z`."""
-    mean, covariance = draw_parameters(z, rng)
+    """Return `TrueValues.mean` and `TrueValues.root` given the other latents among `z`, under their mean and covariance."""
     precision, at, which = np.linalg.inv(covariance), readings.first[list(noisy)], list(noisy)
     apart = z - mean
     apart[:, at] = 0.0

@@ -45,28 +45,30 @@ class Given:
     completed : numpy.ndarray
         Completed codes to start from, shape (imputation, patient, feature).
     mean, covariance : numpy.ndarray
-        Of the features' latents, from which those behind the completed codes start: shapes (imputation, latent) and
+        Of the features' latents, given which those behind the completed codes are drawn first: shapes (imputation, latent) and
         (imputation, latent, latent).
     likelihoods : sequence of callables
         One an imputation: from positions of patients (row,) and codes (row, candidate, feature) to the log-likelihoods of their
         outcomes, shape (row, candidate).
+    arms : sequence of (numpy.ndarray, numpy.ndarray)
+        Mean and covariance of each arm's own model, where arms have such, in the order of their numbers.
     """
 
     completed: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
     likelihoods: Sequence[Likelihood]
+    arms: Sequence[tuple[np.ndarray, np.ndarray]] = ()
 
-    def of(self, own: np.ndarray) -> Given:
-        """Return the same for some of the patients, chosen by a mask of shape (patient,)."""
+    def of(self, own: np.ndarray, arm: int) -> Given:
+        """Return the same for the patients of an arm, chosen by a mask of shape (patient,); `arm` is its place among the arms."""
         position = np.flatnonzero(own)
+        mean, covariance = self.arms[arm] if self.arms else (self.mean, self.covariance)
 
         def among(likelihood: Likelihood) -> Likelihood:
             return lambda rows, codes: likelihood(position[rows], codes)
 
-        return Given(
-            self.completed[:, own], self.mean, self.covariance, [among(one) for one in self.likelihoods]
-        )
+        return Given(self.completed[:, own], mean, covariance, [among(one) for one in self.likelihoods])
 
 
 def redraw_dense(

@@ -32,7 +32,7 @@ from medresponse.cohort import Cohort
 from medresponse.core.rng import stream
 from medresponse.families import Arrays, Compressing
 from medresponse.features import Encoding, TrueValues, group_indices, noisy_features
-from medresponse.model import ModelSpec, Prepared, true_value_laws, with_codes
+from medresponse.model import ModelSpec, Prepared, true_value_laws, with_codes, with_models
 
 CANDIDATES = 100  # draws of the short fit; of many patients fewer are looked at, far apart
 _FEWEST = 8
@@ -84,7 +84,8 @@ def at_means(
     outcome = spec.family.observe(observed, cohort.treatment_idx, constants)["outcome"] + constants["center"]
     assert isinstance(spec.family, Compressing) and spec.family.residual_sigma is not None
     return Collapsed(
-        prepared=with_codes(spec, prepared, cohort, observed, codes), laws=laws, outcome=outcome,
+        prepared=with_models(with_codes(spec, prepared, cohort, observed, codes), laws, cohort.treatment_idx), laws=laws,
+        outcome=outcome,
         scale=float(constants["spread"]) * spec.family.residual_sigma, treatment_idx=cohort.treatment_idx,
         groups=group_indices(prepared.layout, cohort),
     )  # fmt: skip
@@ -97,7 +98,7 @@ class Collapsed:
     Parameters
     ----------
     prepared : Prepared
-        What is fitted for candidates: means in the place of true values.
+        What is fitted for candidates: means in the place of true values, and the models of features that both are given.
     laws : tuple of TrueValues
         One an imputation.
     outcome : numpy.ndarray

@@ -115,7 +115,7 @@ def redraw(
         seconds += found.sample_seconds
         if collapsed:
             parameters, codes = collapsed.draw([run.posterior for run in found.chains], parameters, seed=own)
-            prepared = with_codes(spec, prepared, cohort, observed, codes)
+            prepared = with_codes(spec, collapsed.prepared, cohort, observed, codes)
         else:
             parameters = _parameters(found, len(prepared.codes))
         likelihoods = [

@@ -12,6 +12,7 @@ from medresponse.model.prepare import (
     redrawn,
     true_value_laws,
     with_codes,
+    with_models,
     with_outcome,
 )
 from medresponse.model.prior_scale import narrow_priors
@@ -44,6 +45,7 @@ __all__ = [
     "rotate",
     "true_value_laws",
     "with_codes",
+    "with_models",
     "with_outcome",
     "written_out",
 ]

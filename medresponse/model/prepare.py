@@ -28,6 +28,7 @@ from medresponse.features import (
     fit_propensity,
     group_indices,
     group_labels,
+    over_arms,
     treatment_contrasts,
     true_values,
 )
@@ -52,13 +53,15 @@ class Prepared:
     predictors : tuple of str
         Names of the family's linear predictors.
     imputer : LatentNormal
-        Joint model of the features.
+        Joint model of the features, over all arms.
     constants : mapping
         What the family learned from the outcomes.
     codes : numpy.ndarray
         Completed feature codes, shape (imputation, patient, feature).
     data : tuple of mappings
         What the likelihood reads, one mapping an imputation.
+    by_arm : tuple of LatentNormal
+        Joint models of the arms, where each has its own.
     """
 
     encoding: Encoding
@@ -69,6 +72,7 @@ class Prepared:
     constants: Arrays
     codes: np.ndarray
     data: tuple[Arrays, ...]
+    by_arm: tuple[LatentNormal, ...] = ()
 
     @property
     def design(self) -> Design:
@@ -102,7 +106,7 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
         cohort, blocks=spec.used_blocks, leave_out=spec.leave_out, interactions=spec.interactions
     )
     companions = spec.family.companions(observed)
-    imputer, completed = _impute(spec, cohort, encoding, companions, spec.missing.imputations, seed)
+    imputer, by_arm, completed = _impute(spec, cohort, encoding, companions, spec.missing.imputations, seed)
     encoding = _with_curves(spec, encoding, cohort, completed[0])
     layout = make_layout(spec, cohort, encoding)
     constants = spec.family.learn(observed)
@@ -120,6 +124,7 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
         constants=constants,
         codes=completed,
         data=data,
+        by_arm=by_arm,
     )
 
 
@@ -155,10 +160,12 @@ def with_outcome(
     """
     encoding, layout = prepared.encoding, prepared.layout
     codes = encoding.codes(cohort)
-    imputer, completed = prepared.imputer, prepared.codes
+    imputer, by_arm, completed = prepared.imputer, prepared.by_arm, prepared.codes
     if len(completed) > 1 or np.isnan(codes).any():
         companions = spec.family.companions(observed)
-        imputer, completed = _impute(spec, cohort, encoding, companions, spec.missing.imputations, seed)
+        imputer, by_arm, completed = _impute(
+            spec, cohort, encoding, companions, spec.missing.imputations, seed
+        )
     treatment_idx, groups = cohort.treatment_idx, group_indices(layout, cohort)
     if beside is not None:
         other, second = beside
@@ -173,7 +180,7 @@ def with_outcome(
             for name, value in observed.items()
         }
     return replace(
-        prepared, imputer=imputer, codes=completed,
+        prepared, imputer=imputer, by_arm=by_arm, codes=completed,
         data=_data(spec, prepared, completed, treatment_idx, observed, groups),
     )  # fmt: skip
 
@@ -193,14 +200,21 @@ def redrawn(
         One an imputation, as `features.Given` takes them.
     seed : int
     """
-    mean, covariance = prepared.imputer.mean, prepared.imputer.covariance
-    assert covariance is not None  # a low-rank one is of more features than are redrawn
-    given = Given(prepared.codes, mean, covariance, likelihoods)
+    mean, covariance = _dense(prepared.imputer)
+    given = Given(prepared.codes, mean, covariance, likelihoods, [_dense(arm) for arm in prepared.by_arm])
     nothing = np.empty((cohort.n, 0))
-    imputer, codes = _impute(spec, cohort, prepared.encoding, nothing, len(prepared.codes), seed, given)
+    imputer, by_arm, codes = _impute(
+        spec, cohort, prepared.encoding, nothing, len(prepared.codes), seed, given
+    )
     groups = group_indices(prepared.layout, cohort)
     data = _data(spec, prepared, codes, cohort.treatment_idx, observed, groups)
-    return replace(prepared, imputer=imputer, codes=codes, data=data)
+    return replace(prepared, imputer=imputer, by_arm=by_arm, codes=codes, data=data)
+
+
+def _dense(model: LatentNormal) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and covariance: a low-rank one is of more features than are redrawn."""
+    assert model.covariance is not None
+    return model.mean, model.covariance
 
 
 def true_value_laws(
@@ -210,20 +224,32 @@ def true_value_laws(
 
     Each is of a draw of the features' model given that imputation: arm by arm where it is so imputed.
     """
-    encoding, model = prepared.encoding, prepared.imputer
-    errors, treatment_idx = encoding.errors(cohort), cohort.treatment_idx
-    assert errors is not None and model.covariance is not None
-    by_arm = arms_suffice(encoding, treatment_idx)
+    encoding, treatment_idx = prepared.encoding, cohort.treatment_idx
+    errors, by_arm = encoding.errors(cohort), bool(prepared.by_arm)
+    assert errors is not None
+    models = [_dense(model) for model in prepared.by_arm or [prepared.imputer]]
     contrasts = treatment_contrasts(max(len(cohort.treatments), 1))[treatment_idx]
     rng = stream(seed, "true values")
     return tuple(
         true_values(
-            encoding, encoding.codes(cohort), np.empty((cohort.n, 0)) if by_arm else contrasts, completed, (mean, covariance),
+            encoding, encoding.codes(cohort), np.empty((cohort.n, 0)) if by_arm else contrasts, completed,
+            [(mean[m], covariance[m]) for mean, covariance in models],
             errors=errors, arms=treatment_idx if by_arm else np.zeros(cohort.n, dtype=int),
             shifts=encoding.code_shifts(spec.missing.shifts), rng=rng,
         )
-        for completed, mean, covariance in zip(prepared.codes, model.mean, model.covariance, strict=True)
+        for m, completed in enumerate(prepared.codes)
     )  # fmt: skip
+
+
+def with_models(prepared: Prepared, laws: Sequence[TrueValues], treatment_idx: np.ndarray) -> Prepared:
+    """Return the same with the models of features that true values' laws are of: what these values are drawn given."""
+    models = tuple(
+        LatentNormal(np.array([mean for mean, _ in own]), np.array([covariance for _, covariance in own]))
+        for own in zip(*(law.models for law in laws), strict=True)
+    )
+    if prepared.by_arm:
+        return replace(prepared, imputer=over_arms(models, treatment_idx), by_arm=models)
+    return replace(prepared, imputer=models[0])
 
 
 def with_codes(
@@ -289,14 +315,14 @@ def drawn_features(
     every feature is known exactly.
     """
     nothing = np.empty((cohort.n, 0))
-    return _impute(spec, cohort, prepared.encoding, nothing, draws, derive_seed(seed, "features"))[1]
+    return _impute(spec, cohort, prepared.encoding, nothing, draws, derive_seed(seed, "features"))[2]
 
 
 def _impute(
     spec: ModelSpec, cohort: Cohort, encoding: Encoding, outcome: np.ndarray, imputations: int, seed: int,
     given: Given | None = None,
-) -> tuple[LatentNormal, np.ndarray]:  # fmt: skip
-    """Return the joint model of the features and the completed codes, shape (imputation, patient, feature).
+) -> tuple[LatentNormal, tuple[LatentNormal, ...], np.ndarray]:  # fmt: skip
+    """Return the joint model of the features, those of arms if any, and the completed codes (imputation, patient, feature).
 
     Each arm has a model of its own where it has patients enough. Else one model conditions on the treatment and its
     products with the outcome, without which an imputed feature would be as prognostic under one treatment as under
@@ -313,16 +339,18 @@ def _impute(
         "given": given,
     }
     if not whole and arms_suffice(encoding, treatment_idx):
-        return fit_by_arm(encoding, codes, outcome, treatment_idx, **settings)
+        models, completed = fit_by_arm(encoding, codes, outcome, treatment_idx, **settings)
+        return over_arms(models, treatment_idx), models, completed
     contrasts = treatment_contrasts(max(len(cohort.treatments), 1))[treatment_idx]
     products = (outcome[:, :, None] * contrasts[:, None, :]).reshape(len(outcome), -1)
     companions = np.column_stack([outcome, contrasts, products])
     if not whole:
-        return fit_latent_normal(encoding, codes, companions, **settings)
+        model, completed = fit_latent_normal(encoding, codes, companions, **settings)
+        return model, (), completed
     # With nothing to draw, the model of the features still serves new patients: some of the training patients tell enough.
     few = stream(seed, "imputation rows").permutation(cohort.n)[:_FOR_NEW_PATIENTS]
     imputer, _ = fit_latent_normal(encoding, codes[np.sort(few)], companions[np.sort(few)], **settings)
-    return imputer, codes[None]
+    return imputer, (), codes[None]
 
 
 def _arrays(

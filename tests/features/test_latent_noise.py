@@ -17,7 +17,7 @@ ENCODING = Encoding(
 def law_of(codes: np.ndarray, errors: np.ndarray, completed: np.ndarray, **options: object) -> TrueValues:
     settings: dict[str, object] = {"arms": np.arange(len(codes)) % 2, "shifts": {}}
     return true_values(
-        ENCODING, codes, np.empty((len(codes), 0)), completed, (np.zeros(3), np.eye(3)), errors=errors,
+        ENCODING, codes, np.empty((len(codes), 0)), completed, [(np.zeros(3), np.eye(3))] * 2, errors=errors,
         rng=np.random.default_rng(2), **(settings | options),  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -58,6 +58,35 @@ def test_known_values_stand_and_missing_ones_have_the_law_of_the_other_features_
     assert (found.root[::4, 1, 1] > 0).all()
     assert (found.mean[1::4, 0] - true[1::4, 1]).mean() == pytest.approx(2.0, abs=0.1)
     assert (found.mean[2::4, 0] - true[2::4, 1]).mean() == pytest.approx(0.0, abs=0.1)
+
+
+def test_latents_behind_levels_follow_the_model_of_their_own_arm() -> None:
+    """Of a binary feature and a noisy one, of the other correlation in each arm: over both arms they have none."""
+    rng, arms = np.random.default_rng(4), np.arange(N) % 2
+    rho = np.where(arms == 0, 0.8, -0.8)
+    z, e = rng.standard_normal((2, N))
+    true = np.column_stack([z > 0, rho * z + 0.6 * e])
+    codes = true + [0, 1] * rng.standard_normal((N, 2))
+    encoding = Encoding(
+        features=(
+            FeatureEncoding(name="b", block="history", type="binary", levels=("no", "yes"), shares=(0.5, 0.5), center=0.5),
+            FeatureEncoding(name="x", block="history", type="continuous"),
+        )
+    )  # fmt: skip
+    models = [(np.zeros(2), np.array([[1.0, r], [r, 1.0]])) for r in (0.8, -0.8)]
+    found = true_values(
+        encoding, codes, np.empty((N, 0)), true, models, errors=np.tile([0.0, 1.0], (N, 1)), arms=arms, shifts={},
+        rng=np.random.default_rng(2),
+    )  # fmt: skip
+    off = true[:, 1] - found.mean[:, 0]
+    for arm in (0, 1):
+        for level in (0.0, 1.0):
+            assert abs(off[(arms == arm) & (true[:, 0] == level)].mean()) < 0.07
+    for (mean, covariance), r in zip(
+        found.models, (0.8, -0.8), strict=True
+    ):  # drawn anew, as are the laws under them
+        assert covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]) == pytest.approx(r, abs=0.05)
+        assert np.abs(mean).max() < 0.1
 
 
 def test_each_arm_has_a_model_of_its_own() -> None:

@@ -177,6 +177,21 @@ def test_means_stand_for_true_values_and_priors_keep_their_scales() -> None:
     np.testing.assert_allclose(found.outcome, cohort.outcome("score")["value"])
 
 
+@pytest.mark.parametrize("n", [N, 8], ids=["by arm", "both arms at once"])
+def test_what_is_redrawn_next_is_given_the_features_models_that_true_values_were_drawn_under(n: int) -> None:
+    cohort = read_with_error(n)
+    prepared = prepare(SPEC, cohort, outcome="score", seed=1)
+    found = at_means(SPEC, prepared, cohort, cohort.outcome("score"), seed=1)
+    models = found.prepared.by_arm or (found.prepared.imputer,)
+    assert len(models) == (2 if n == N else 1) and len(prepared.by_arm) == len(found.prepared.by_arm)
+    for place, model in enumerate(models):
+        assert model.covariance is not None
+        for m, law in enumerate(found.laws):
+            np.testing.assert_array_equal(model.mean[m], law.models[place][0])
+            np.testing.assert_array_equal(model.covariance[m], law.models[place][1])
+    assert (found.prepared.imputer.mean != prepared.imputer.mean).all()
+
+
 @pytest.mark.parametrize(
     ("options", "error", "expected"),
     [

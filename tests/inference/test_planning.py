@@ -16,11 +16,14 @@ from medresponse.core.errors import MemoryLimitError, SpecError
 from medresponse.core.registry import registered
 from medresponse.families import Family, Gaussian, Weibull
 from medresponse.inference import Gibbs, Nuts, PymcNuts, planning
+from medresponse.inference.collapsing import CANDIDATES
 from medresponse.inference.costs import Size, predict, recorded, terms
 from medresponse.inference.planning import planned, size_of
+from medresponse.inference.redrawing import APART, TUNE
 from medresponse.model import ModelSpec, MultipleImputation, SumOfTrees, Trees, prepare
 from medresponse.priors import Horseshoe
 from tests.hand_made import trial_of
+from tests.inference.test_collapsing import read_with_error
 
 SIZE = Size(
     family="bernoulli", n=20_000, columns=60, coefficients=262, contrasts=2, compressed=False, imputations=5, chains=4,
@@ -60,6 +63,9 @@ def test_the_size_is_that_of_what_is_then_prepared(cohort: Cohort) -> None:
     assert size_of(gaussian, cohort, "score", Nuts()).compressed
     whole = trial_of(90, arms=("A", "B", "C"))
     assert size_of(SPEC, whole, "os", Nuts()).imputations == 1
+    # Two cycles of three imputations; the first draws as many candidates.
+    noisy = size_of(replace(gaussian, pooling=()), read_with_error(60), "score", Nuts(draws=7))
+    assert noisy.redrawing == 3 * (TUNE + CANDIDATES + TUNE + APART)
 
 
 @pytest.mark.parametrize("more", LARGER)

@@ -201,7 +201,7 @@ def one(cell: str, *, replicates: int = REPLICATES) -> dict[str, Any]:
     )  # type: ignore[arg-type]
     seconds = sum(os.times()[:4]) - started
     table = found.table.with_columns(pl.selectors.float().round(5))
-    redrawn = {"cycles": spec.missing.cycles} if _imputes(name) else {}
+    redrawn = {"cycles": spec.missing.cycles, "latents": "of their own arm"} if _imputes(name) else {}
     return redrawn | {
         "passed": found.passed, "failures": list(found.failures), "quantities": table.height,
         "least_holm": float(table["holm"].min()), "replicates": replicates,  # type: ignore[arg-type]

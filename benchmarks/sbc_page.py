@@ -103,6 +103,10 @@ in {each}."""
 _JOINT = """
 
 Cells marked † were run before values were redrawn: theirs are the joint model's, `MultipleImputation(cycles=0)`."""
+_POOLED = """
+
+Cells marked ‡ were run when latents behind levels were drawn under the features' model of all arms, not of their own, each time values were
+redrawn: where arms' features are associated differently (in small ones by chance), imputed values leant to what they have in common."""
 _SIBLINGS = """Cells of one family and prior have the same true parameters, and the same random numbers behind the outcomes, where features are
 imputed as where all are known: what these replicates have by chance is in both, and is no matter of imputation. The last two
 columns are of the same quantity where all is known."""
@@ -141,8 +145,9 @@ def _price(cells: Mapping[str, Any]) -> str:
 
 def _imputed(cells: Mapping[str, Any]) -> str:
     """Return what is to be known of cells with imputation."""
-    joint = any(map(_mark, cells.values()))
-    return f"{_IMPUTED}{_price(cells)}{_JOINT if joint else ''}\n\n{_apart(cells)}{_MEANS}"
+    marks = set(map(_mark, cells.values()))
+    older = f"{_JOINT if ' †' in marks else ''}{_POOLED if ' ‡' in marks else ''}"
+    return f"{_IMPUTED}{_price(cells)}{older}\n\n{_apart(cells)}{_MEANS}"
 
 
 def _apart(cells: Mapping[str, Any]) -> str:
@@ -168,8 +173,10 @@ def _apart(cells: Mapping[str, Any]) -> str:
 
 
 def _mark(found: Mapping[str, Any]) -> str:
-    """Return the mark of a cell whose imputed values were never redrawn."""
-    return " †" if found.get("cycles") == 0 else ""
+    """Return the mark of a cell whose imputed values were never redrawn, or not as they are now."""
+    if "cycles" not in found:
+        return ""
+    return " †" if found["cycles"] == 0 else "" if "latents" in found else " ‡"
 
 
 def _power_words(rows: Sequence[Mapping[str, Any]]) -> str:

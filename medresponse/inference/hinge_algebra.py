@@ -15,7 +15,7 @@ SAFE = 1e6  # condition up to which sums of squares may be computed as differenc
 
 @register_jitable  # type: ignore[untyped-decorator]
 def weigh(
-    state: Any, inverse: Any, solution: Any, residual: Any, precision: float, room: Any
+    state: Any, inverse: Any, solution: Any, residual: Any, precision: float, inflation: float, room: Any
 ) -> tuple[float, float, float, bool]:
     """Return what the column in `room.values` adds to the log marginal likelihood of columns with this solution.
 
@@ -28,6 +28,8 @@ def weigh(
         Target less what they explain.
     precision : float
         Prior precision of the column's coefficient.
+    inflation : float
+        Of rounding in `inverse`, 1 if it is as `State.solve` left it.
     room : Room
         Gets the column's products with the others, and its ridge regression on them under their priors.
 
@@ -46,9 +48,9 @@ def weigh(
         square += vector[i] * values[i]
         slope += vector[i] * residual[i]
     room.square[0] = square
-    inflation = 1.0  # of a coefficient's variance, by the other columns
     for j in range(k):
         cross[j] = _dot(state.rows[j], vector)
+        # Of a coefficient's variance, by the other columns.
         inflation = max(inflation, inverse[j, j] * (state.gram[j, j] + state.precision[j]))
     explained = 0.0
     for j in range(k):

@@ -13,7 +13,6 @@ from typing import Any
 from numba.extending import register_jitable
 
 from medresponse.inference.hinge_algebra import (
-    SAFE,
     find_residual,
     inflation_without,
     left_out,
@@ -118,7 +117,7 @@ def _birth(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
     local = DEGREES / 2 / rng.standard_gamma(DEGREES / 2)
     precision = 1 / (local * law.scale[min(part, 1)] ** 2)
     log_gain, schur, coefficient, safe = weigh(
-        state, state.inverse, state.solution, state.residual, precision, room
+        state, state.inverse, state.solution, state.residual, precision, 1.0, room
     )
     log_prior = log_odds(law, part, new, q)
     # Of the deaths that are possible then, this one's probability.
@@ -245,20 +244,19 @@ def _change(rng: Any, more: int, within: bool, table: Any, law: Any, state: Any,
     usable, mean, sd = make_column(table, law, part, new, q + more, room)
     if not usable:
         return True
-    precision = state.precision[m]
+    precision, inflation = state.precision[m], inflation_without(state, m)
     log_gain, schur, coefficient, safe = weigh(
-        state, room.inverse, room.solution, room.other, precision, room
+        state, room.inverse, room.solution, room.other, precision, inflation, room
     )
     log_prior = log_odds(law, part, new, q + more)
     log_ratio = log_gain + log_prior - state.log_prior[m] + log_q
     log_ratio -= worth_of(state.inverse[m, m], state.solution[m], precision)
     if math.log(rng.random()) >= log_ratio:
         return True
-    inflation = inflation_without(state, m)
     state.size[m], state.mean[m], state.sd[m], state.log_prior[m] = q + more, mean, sd, log_prior
     state.factors[m] = new
     put(state, m, schur, coefficient, precision, room)
-    return bool(safe) and inflation < SAFE
+    return bool(safe)
 
 
 @register_jitable  # type: ignore[untyped-decorator]

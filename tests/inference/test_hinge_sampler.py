@@ -11,7 +11,7 @@ import pytest
 
 from medresponse.features import HingeSum
 from medresponse.features.hinges import LINE, PRODUCT
-from medresponse.inference.hinge_algebra import left_out, put, take_out, weigh
+from medresponse.inference.hinge_algebra import inflation_without, left_out, put, take_out, weigh
 from medresponse.inference.hinge_arrays import DEGREES, SPARSE
 from medresponse.inference.hinge_factors import Factors
 from medresponse.inference.hinge_law import Law, Product, order_counts
@@ -43,14 +43,17 @@ def state_of(fixed: np.ndarray, precision: np.ndarray) -> State:
 def weighed(state: State, row: np.ndarray, precision: float, *, beside: int | None = None) -> SimpleNamespace:
     """What a column does to the state, or to the state without the column `beside`."""
     own, room = state.arrays, state.room
-    k, residual = len(state), own.residual
+    k, residual, inflation = len(state), own.residual, 1.0
     room.inverse[:], room.solution[:] = 0.0, 0.0
     room.inverse[:k, :k], room.solution[:k] = own.inverse[:k, :k], own.solution[:k]
     if beside is not None:
+        inflation = inflation_without(own, beside)
         left_out(own, beside, room)
         residual = own.target - room.solution[:k] @ state.rows
     room.values[:] = row
-    log, schur, coefficient, safe = weigh(own, room.inverse, room.solution, residual, precision, room)
+    log, schur, coefficient, safe = weigh(
+        own, room.inverse, room.solution, residual, precision, inflation, room
+    )
     return SimpleNamespace(log=log, schur=schur, coefficient=coefficient, precision=precision, safe=safe)
 
 
@@ -171,6 +174,34 @@ def test_columns_that_nearly_repeat_others_are_weighed_right_however_small_the_r
     for _ in extra:
         remove(state, 2)
     assert now() == pytest.approx(evidence(fixed.T, np.array([0.1, 0.2])))
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1e-3, 1e-5])
+def test_what_might_come_in_the_place_of_a_column_that_others_repeat_is_weighed_right(sigma: float) -> None:
+    """A line is a hinge less the other at its knot: without one of them, little of the inverse is left but rounding."""
+    rng = np.random.default_rng(9)
+    n, precision = 100, np.array([1.0, 4.0, 4.0, 4.0])
+    x = rng.standard_normal(n)
+    rows = [x, np.maximum(x - 0.2, 0), np.maximum(0.2 - x, 0)]
+    instead = [np.maximum(k - x, 0) for k in (0.21, 0.3, 1.0)] + [np.maximum(x - 0.25, 0), 1.0 * (x > 0.2)]
+    rows, instead = ([(r - r.mean()) / r.std() for r in each] for each in (rows, instead))
+    target = rows[1] + 0.5 * rows[0] + sigma * rng.standard_normal(n)
+    state = state_of(np.ones((n, 1)), precision[:1])
+    state.aim(target, np.full(n, sigma**-2))
+    for row in rows:
+        add(state, weighed(state, row, 4.0))
+
+    def evidence(columns: np.ndarray) -> float:
+        stacked = np.vstack([columns.T / sigma, np.diag(np.sqrt(precision))])
+        q, r = np.linalg.qr(stacked)
+        aimed = np.concatenate([target / sigma, np.zeros(4)])
+        rest = aimed - q @ (q.T @ aimed)
+        return float(-np.log(np.abs(np.diag(r))).sum() - 0.5 * rest @ rest)
+
+    for row in instead:
+        found = weighed(state, row, 4.0, beside=3).log - worth(state, 3)
+        expected = evidence(np.vstack([state.rows[:3], row])) - evidence(state.rows)
+        assert found == pytest.approx(expected, rel=1e-4, abs=0.01)
 
 
 def test_choices_that_can_make_no_product_make_none() -> None:

@@ -79,11 +79,13 @@ class Law:
         self.parts = 1 + (contrasts.shape[1] if len(sums) > 1 else 0)
         times = np.column_stack([np.ones(len(contrasts)), contrasts])[:, : self.parts].T.copy()
         n_features = int(factors.feature.max()) + 1 if len(factors) else 0
+        expected = np.array([s.expected for s in sums], dtype=float)  # also of whole numbers: rates are drawn in place
+        typical = np.array([s.scale * unit for s in sums], dtype=float)
         self.arrays = LawArrays(
             times=times, square=(times**2).mean(axis=1), banned=np.isin(factors.column, only_prognostic),
-            expected=np.array([s.expected for s in sums]), typical=np.array([s.scale * unit for s in sums]),
+            expected=expected, typical=typical,
             order_counts=order_counts(prior.order), min_patients=prior.min_patients,
-            rate=np.array([s.expected for s in sums]), scale=np.array([s.scale * unit for s in sums]),
+            rate=expected.copy(), scale=typical.copy(),
             weights=np.zeros(n_features), orders=np.zeros(prior.order), log_factors=np.zeros(len(factors)),
             shares=np.zeros(len(factors)),
         )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 from medresponse.features import HingeSum
 from medresponse.features.hinges import LINE, PRODUCT
 from medresponse.inference.hinge_algebra import inflation_without, left_out, put, take_out, weigh
-from medresponse.inference.hinge_arrays import DEGREES, SPARSE
+from medresponse.inference.hinge_arrays import DEGREES, LAW, ROOM, SPARSE, STATE, TABLE
 from medresponse.inference.hinge_factors import Factors
 from medresponse.inference.hinge_law import Law, Product, order_counts
 from medresponse.inference.hinge_state import State
@@ -220,6 +220,22 @@ def test_choices_that_can_make_no_product_make_none() -> None:
     one_arm = law_of(np.column_stack([columns[:, 0] * arm]), arm, Hinges(blocks=("history",), min_patients=5))
     line = int(np.flatnonzero(one_arm.factors.shape == LINE)[0])
     assert one_arm.column(Product(0, (line,))) is not None
+
+
+def test_arrays_are_of_the_kinds_that_moves_are_compiled_for_also_if_whole_numbers_are_expected() -> None:
+    """Rates are drawn in place: beside whole numbers they would lose what is behind the point."""
+    rng = np.random.default_rng(10)
+    columns, arm = rng.standard_normal((60, 2)), rng.permutation(60) % 2.0
+    sums = {"prognostic": SumOfHinges(expected=3, scale=1), "predictive": SumOfHinges(expected=1, scale=1)}
+    law = law_of(columns, arm, Hinges(blocks=("history",), **sums))
+    state = State(np.ones((60, 1)), np.ones(1), table=law.factors.table, order=3)
+    given = [(law.factors.table, TABLE), (law.arrays, LAW), (state.arrays, STATE), (state.room, ROOM)]
+    for arrays, kinds in given:
+        for name, value, kind in zip(arrays._fields, arrays, kinds, strict=True):
+            own = f"{value.dtype.str[1:]}[{value.ndim}]" if isinstance(value, np.ndarray) else "i8"
+            assert own == kind, name
+    law.draw_from_prior(rng)
+    assert (law.arrays.rate % 1 > 0).all()
 
 
 def test_none_at_all_is_as_probable_as_the_prior_says() -> None:

@@ -128,7 +128,7 @@ def _birth(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
     room.death[k] = worth_of(1 / schur, coefficient, precision) + log_prior
     death_law(room.death, first, k + 1)
     log_ratio = log_gain + log_prior + math.log(room.death[k] / count_ways(state, new, q, -1)) - log_q
-    if math.log(rng.random()) >= log_ratio:
+    if not math.log(rng.random()) < log_ratio:  # NaN too
         return True
     state.part[k], state.size[k], state.factors[k] = part, q, new
     state.mean[k], state.sd[k], state.local[k], state.log_prior[k] = mean, sd, local, log_prior
@@ -160,7 +160,7 @@ def _death(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
         return True
     way = int(rng.random() * ways)
     bound = math.log(rng.random()) + room.worth[m] + math.log(room.death[m] / ways)
-    if bound >= 0:  # a birth's probability is at most one: refused whatever it is
+    if not bound < 0:  # NaN, or a birth's probability is at most one: refused whatever it is
         return True
     parent, factor = room.factors, -1
     for f in range(q):  # ways are extensions by one of the factors, in this order, then copies
@@ -182,7 +182,7 @@ def _death(rng: Any, table: Any, law: Any, state: Any, room: Any) -> bool:
         parents = list_parents(state, m, room)
         log_birth = log_extension(part, q - 1, parents, k - first - 1, parts)
         log_birth += math.log(room.chances[factor])
-    if bound >= log_birth:
+    if not bound < log_birth:
         return True
     return bool(take_out(state, m, room))
 
@@ -251,7 +251,7 @@ def _change(rng: Any, more: int, within: bool, table: Any, law: Any, state: Any,
     log_prior = log_odds(law, part, new, q + more)
     log_ratio = log_gain + log_prior - state.log_prior[m] + log_q
     log_ratio -= worth_of(state.inverse[m, m], state.solution[m], precision)
-    if math.log(rng.random()) >= log_ratio:
+    if not math.log(rng.random()) < log_ratio:  # NaN too
         return True
     state.size[m], state.mean[m], state.sd[m], state.log_prior[m] = q + more, mean, sd, log_prior
     state.factors[m] = new

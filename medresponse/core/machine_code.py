@@ -22,6 +22,9 @@ from medresponse.core.machine import check_numba
 log = logging.getLogger("medresponse.core")
 
 _PACKAGE = __name__.partition(".")[0]
+# Sums may be reordered (to be vectorised) and products fused; infinities and NaN keep their meaning.
+_FAST = ("contract", "nsz", "reassoc")
+_DIVISION = "numpy"  # by zero makes infinities and NaN
 FUNCTION = Callable[..., None]
 Kind = str | tuple[Any, ...]
 
@@ -40,17 +43,17 @@ def compiled(function: FUNCTION, *kinds: Kind) -> FUNCTION:
     """
     try:
         return _compile(function, kinds, keep=True)
-    except (OSError, RuntimeError) as error:  # no folder can be written, or it is full or damaged
+    except Exception as error:  # no folder can be written or it is full; or whatever a damaged file makes pickle say
         log.info("machine code is not kept (%s): it is made again in every process", type(error).__name__)
         return _compile(function, kinds, keep=False)
 
 
 def _named_by_sources(function: FUNCTION) -> FUNCTION:
-    """Return the function under a name that differs once modules do from which its own takes functions or numbers.
+    """Return the function under a name that differs once options do, or modules from which its own takes functions or numbers.
 
-    Numba looks at the function's own file to tell whether the machine code that it keeps is of this source.
+    Numba looks at the function's own file to tell whether the machine code that it keeps is of this source, and at no options.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr((_FAST, _DIVISION)).encode())
     for path in _sources(function.__module__):
         digest.update(path.read_bytes())
     own: Any = function
@@ -83,9 +86,7 @@ def _compile(function: FUNCTION, kinds: tuple[Kind, ...], *, keep: bool) -> FUNC
     import numba
 
     named = _named_by_sources(function) if keep else function
-    # Sums may be reordered (to be vectorised) and products fused; infinities and NaN keep their meaning.
-    fast = {"reassoc", "contract", "nsz"}
-    made: Any = numba.njit(nogil=True, cache=keep, fastmath=fast, error_model="numpy")(named)
+    made: Any = numba.njit(nogil=True, cache=keep, fastmath=set(_FAST), error_model=_DIVISION)(named)
     made.compile(tuple(numba.typeof(_example(kind)) for kind in kinds))
     return made
 

@@ -26,6 +26,12 @@ def run(out):
 """
 
 
+_DIVIDE = """
+def divide(out):
+    out[0] = 1.0 / out[0]
+"""
+
+
 def load(name: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
@@ -53,3 +59,35 @@ def test_a_change_in_a_module_that_a_loop_takes_a_function_from_is_compiled(
         found.append((out[0], len(list((tmp_path / "__pycache__").glob("*.nbc")))))
     machine_code._sources.cache_clear()
     assert found == [(1.0, 1), (1.0, 1), (2.0, 2)]
+
+
+def test_machine_code_of_other_options_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "divide.py").write_text(_DIVIDE)
+    for division in ("numpy", "python"):
+        monkeypatch.setattr(machine_code, "_DIVISION", division)
+        load("medresponse.made_up_divide", tmp_path / "divide.py", monkeypatch)
+        machine_code._sources.cache_clear()
+        divide = machine_code.compiled(sys.modules["medresponse.made_up_divide"].divide, "f8[1]")
+        if division == "numpy":
+            divide(out := np.zeros(1))
+            assert out[0] == np.inf
+        else:
+            with pytest.raises(ZeroDivisionError):
+                divide(np.zeros(1))
+    machine_code._sources.cache_clear()
+
+
+@pytest.mark.parametrize("kept", ["nbi", "nbc"])
+def test_damaged_machine_code_is_made_again(
+    kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "divide.py").write_text(_DIVIDE)
+    for _ in range(2):
+        load("medresponse.made_up_divide", tmp_path / "divide.py", monkeypatch)
+        machine_code._sources.cache_clear()
+        divide = machine_code.compiled(sys.modules["medresponse.made_up_divide"].divide, "f8[1]")
+        divide(out := np.full(1, 2.0))
+        assert out[0] == 0.5
+        for file in (tmp_path / "__pycache__").glob(f"*.{kept}"):
+            file.write_bytes(b"")  # as a machine that loses power may leave it
+    machine_code._sources.cache_clear()

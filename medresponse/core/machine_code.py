@@ -43,7 +43,7 @@ def compiled(function: FUNCTION, *kinds: Kind) -> FUNCTION:
     """
     try:
         return _compile(function, kinds, keep=True)
-    except Exception as error:  # no folder can be written or it is full; or whatever a damaged file makes pickle say
+    except Exception as error:  # no folder can be written, it is full, or damaged files are no pickles
         log.info("machine code is not kept (%s): it is made again in every process", type(error).__name__)
         return _compile(function, kinds, keep=False)
 

@@ -79,7 +79,7 @@ class Law:
         self.parts = 1 + (contrasts.shape[1] if len(sums) > 1 else 0)
         times = np.column_stack([np.ones(len(contrasts)), contrasts])[:, : self.parts].T.copy()
         n_features = int(factors.feature.max()) + 1 if len(factors) else 0
-        expected = np.array([s.expected for s in sums], dtype=float)  # also of whole numbers: rates are drawn in place
+        expected = np.array([s.expected for s in sums], dtype=float)  # rates are drawn in place
         typical = np.array([s.scale * unit for s in sums], dtype=float)
         self.arrays = LawArrays(
             times=times, square=(times**2).mean(axis=1), banned=np.isin(factors.column, only_prognostic),

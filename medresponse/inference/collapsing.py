@@ -22,7 +22,7 @@ slice in which sigma is drawn). Carroll, Ruppert, Stefanski & Crainiceanu (2006)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,7 @@ from medresponse.cohort import Cohort
 from medresponse.core.rng import stream
 from medresponse.families import Arrays, Compressing
 from medresponse.features import Encoding, TrueValues, group_indices, noisy_features
+from medresponse.inference.slices import slice_step
 from medresponse.model import ModelSpec, Prepared, true_value_laws, with_codes, with_models
 
 CANDIDATES = 100  # draws of the short fit; of many patients fewer are looked at, far apart
@@ -204,7 +205,7 @@ class Collapsed:
             log_prior = log_sigma - 0.5 * (np.exp(log_sigma) / self.scale) ** 2
             return float(log_prior - 0.5 * (np.log(variance) + squares / variance).sum())
 
-        return float(np.exp(_slice(log_density, np.log(sigma), rng)))
+        return float(np.exp(slice_step(log_density, np.log(sigma), rng, width=1.0)))
 
 
 def _departures(
@@ -215,21 +216,3 @@ def _departures(
     off = residual - (load * units).sum(axis=1) - sigma * rng.standard_normal(len(load))
     units += load * (off / (sigma**2 + (load**2).sum(axis=1)))[:, None]
     return np.einsum("ikl,il->ik", law.root, units)
-
-
-def _slice(
-    log_density: Callable[[float], float], at: float, rng: np.random.Generator, *, width: float = 1.0
-) -> float:
-    """Move a number within its slice, found by stepping out and shrinking."""
-    level = log_density(at) - rng.standard_exponential()
-    low = at - width * rng.random()
-    high = low + width
-    while log_density(low) > level:
-        low -= width
-    while log_density(high) > level:
-        high += width
-    while True:
-        found = low + (high - low) * rng.random()
-        if log_density(found) > level:
-            return found
-        low, high = (found, high) if found < at else (low, found)

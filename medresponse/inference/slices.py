@@ -1,4 +1,4 @@
-"""Slice sampling of one positive quantity under any `ScalePrior`."""
+"""Slice sampling of one number, and of one positive quantity under any `ScalePrior`."""
 
 from __future__ import annotations
 
@@ -33,25 +33,33 @@ class ScaleStep:
     def draw(
         self, log_likelihood: Callable[[float], float], rng: np.random.Generator, *, width: float = 0.5
     ) -> float:
-        """Move to a new draw and return it (Neal 2003, Ann Stat 31:705, figures 3 and 5: stepping out, shrinking)."""
+        """Move to a new draw and return it."""
 
         def log_density(u: float) -> float:
             log_prior, value = self._evaluate(u)
             return log_prior + log_likelihood(value) if np.isfinite(log_prior) else -np.inf
 
-        level = log_density(self._at) - rng.standard_exponential()
-        low = self._at - width * rng.random()
-        high = low + width
-        while log_density(low) > level:
-            low -= width
-        while log_density(high) > level:
-            high += width
-        while True:
-            u = low + (high - low) * rng.random()
-            if log_density(u) > level:
-                self._at, self.value = u, self._evaluate(u)[1]
-                return self.value
-            low, high = (u, high) if u < self._at else (low, u)
+        self._at = slice_step(log_density, self._at, rng, width=width)
+        self.value = self._evaluate(self._at)[1]
+        return self.value
+
+
+def slice_step(
+    log_density: Callable[[float], float], at: float, rng: np.random.Generator, *, width: float
+) -> float:
+    """Move a number within its slice (Neal 2003, Ann Stat 31:705, figures 3 and 5: stepping out, shrinking)."""
+    level = log_density(at) - rng.standard_exponential()
+    low = at - width * rng.random()
+    high = low + width
+    while log_density(low) > level:
+        low -= width
+    while log_density(high) > level:
+        high += width
+    while True:
+        found = low + (high - low) * rng.random()
+        if log_density(found) > level:
+            return found
+        low, high = (found, high) if found < at else (low, found)
 
 
 @lru_cache(maxsize=32)

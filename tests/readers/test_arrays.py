@@ -14,20 +14,10 @@ import zarr
 
 from medresponse.cohort import Schema
 from medresponse.core.errors import DataError
-from medresponse.readers import parquet_parts, parts, zarr_parts
-from tests.hand_made import frame_of, schema_of
+from medresponse.readers import parquet_parts, zarr_parts
+from tests.hand_made import frame_of
 
-SIZE = 7
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "PART", SIZE)
-
-
-@pytest.fixture
-def schema() -> Schema:
-    return schema_of()
+pytestmark = pytest.mark.usefixtures("small")
 
 
 @pytest.fixture

@@ -11,19 +11,10 @@ import pytest
 from medresponse.cohort import Schema
 from medresponse.core.errors import DataError
 from medresponse.readers import CohortParts, parquet_parts, parts, read
-from tests.hand_made import frame_of, schema_of
+from tests.hand_made import frame_of
+from tests.readers.conftest import SIZE
 
-SIZE = 7
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "PART", SIZE)
-
-
-@pytest.fixture
-def schema() -> Schema:
-    return schema_of()
+pytestmark = pytest.mark.usefixtures("small")
 
 
 def written(folder: Path, frame: pl.DataFrame, name: str = "new.parquet") -> Path:

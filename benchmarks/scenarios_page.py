@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.scenarios import SEEDS
 from benchmarks.tables import markdown, otherwise, starred
 
 OURS = ("linear", "linear_pooled", "linear_over_time", "trees", "hinges", "stacked")
@@ -142,7 +141,7 @@ def _seeds(rows: pl.DataFrame) -> str:
         most = max(counts.values())
         fewer = ", ".join(f"`{_short(s)}` {n}" for s, n in counts.items() if n < most)
         said = f"{most} seeds each, but {fewer}"
-    return f"The command runs {len(SEEDS)} seeds a data set; recorded are {said}."
+    return f"Recorded are {said}."
 
 
 def _best(rows: pl.DataFrame, column: str) -> dict[str, list[str]]:

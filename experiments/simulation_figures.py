@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from experiments.figures import COLOURS, STYLES
+from experiments.simulation_scored import LEVEL, Scored
 from experiments.study import Study
 
-if TYPE_CHECKING:
-    from experiments.simulation import Scored
-
-LEVEL = 0.95
 # Score -> words of the axis, and the value that a dashed line marks.
 PANELS: dict[str, tuple[str, float | None]] = {
     "coverage": ("coverage of 95% intervals\nfor benefit", LEVEL),

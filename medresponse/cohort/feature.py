@@ -54,7 +54,8 @@ class Feature:
         same coarser ones wherever it is named.
     error : float or str, optional
         Standard error of measurement of a continuous feature, in `unit`: a number for the whole column, or
-        the name of a column that holds each row's. The latter becomes part of the cohort's table.
+        the name of a column that holds each row's. The latter becomes part of the cohort's table. An error of no more
+        than 1e-8 standard deviations of the feature is none: the value is exact.
     """
 
     type: FeatureType

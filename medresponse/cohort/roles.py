@@ -24,7 +24,7 @@ def error_columns(schema: Schema) -> tuple[str, ...]:
 
 
 def check_roles(schema: Schema) -> None:
-    """Raise ValueError if a column has two roles, or two outcomes read one column in different ways."""
+    """Raise ValueError if a column has two roles, two outcomes read one column in different ways, or a name is a pattern."""
     errors = error_columns(schema)
     by_role = {
         "the id": (schema.id,),
@@ -35,6 +35,11 @@ def check_roles(schema: Schema) -> None:
         "a column to ignore": schema.ignore,
         "a standard error": errors,
     }
+    for column in [*helper_columns(schema), *(name for columns in by_role.values() for name in columns)]:
+        if _is_pattern(column):
+            raise ValueError(
+                f"column {column}: tables read this name as a pattern for many columns; give it another name"
+            )
     role_of: dict[str, str] = {}
     for role, columns in by_role.items():
         for column in columns:
@@ -50,3 +55,8 @@ def check_roles(schema: Schema) -> None:
         for column, reading in outcome.reads.items():
             if reading_of.setdefault(column, reading) != reading:
                 raise ValueError(f"outcomes: column {column} is used in two ways; copy it under another name")
+
+
+def _is_pattern(column: str) -> bool:
+    """Say whether polars takes a column's name for all columns, or for a regular expression."""
+    return column == "*" or (column.startswith("^") and column.endswith("$"))

@@ -8,6 +8,7 @@ categorical one, all centred on the training rows so that an intercept speaks of
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,11 @@ from medresponse.cohort import Cohort, Feature
 from medresponse.core.errors import DataError
 from medresponse.features.basis import Basis
 from medresponse.features.propensity import Propensity
+
+log = logging.getLogger("medresponse.features")
+
+# Times the feature's standard deviation: in double precision the variance of a smaller error vanishes beside the feature's own.
+EXACT = float(np.sqrt(np.finfo(float).eps / 2))
 
 _FORWARD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda x: x,
@@ -231,7 +237,8 @@ class Encoding:
     def errors(self, cohort: Cohort) -> np.ndarray | None:
         """Return standard errors of measurement on the scale of codes, (patient, feature), 0 where exact.
 
-        None if no feature has one. Through a transform by the delta method: ``se * |g'(reading)|``.
+        None if no feature has one. Through a transform by the delta method: ``se * |g'(reading)|``. A value whose error is no
+        more than 1e-8 standard deviations of the feature is exact.
         """
         if all(feature.error is None for feature in self.features):
             return None
@@ -332,6 +339,7 @@ def fit_encoding(
             if name in leave_out or cohort.table[name].drop_nulls().n_unique() < 2:
                 continue
             features.append(_fit_feature(name, block, feature, cohort.table[name].drop_nulls()))
+    _say_exact(features, cohort)
     kept = {feature.name for feature in features}
     pairs = tuple((a, b) for a, b in interactions if a in kept and b in kept)
     return Encoding(features=tuple(features), interactions=pairs)
@@ -375,7 +383,21 @@ def _code_errors(feature: FeatureEncoding, cohort: Cohort) -> np.ndarray:
         error = cohort.table[feature.error].cast(pl.Float64).to_numpy()
     else:
         error = np.full(cohort.n, feature.error)
-    return np.where(np.isnan(reading), 0.0, error * _SLOPE[feature.transform](reading) / feature.scale)
+    error = np.where(np.isnan(reading), 0.0, error * _SLOPE[feature.transform](reading) / feature.scale)
+    return np.where((error > 0) & (error <= EXACT), 0.0, error)
+
+
+def _say_exact(features: Sequence[FeatureEncoding], cohort: Cohort) -> None:
+    for feature in features:
+        if feature.error is None:
+            continue
+        known = cohort.table[feature.name].is_not_null().to_numpy()
+        count = int((known & (_code_errors(feature, cohort) == 0)).sum())
+        if count:
+            log.info(
+                "feature %s: %d value(s) have a standard error below %.0e standard deviations and are taken for exact",
+                feature.name, count, EXACT,
+            )  # fmt: skip
 
 
 def _transformed(name: str, transform: str, raw: np.ndarray) -> np.ndarray:

@@ -111,8 +111,12 @@ def prepare(spec: ModelSpec, cohort: Cohort, *, outcome: str, seed: int) -> Prep
     layout = make_layout(spec, cohort, encoding)
     constants = spec.family.learn(observed)
     groups = group_indices(layout, cohort)
+    column_sd = _column_sd(encoding, encoding.codes(cohort), completed[0])
     data = tuple(
-        _arrays(spec, cohort.treatment_idx, layout, encoding.columns(one), observed, constants, groups)
+        {
+            **_arrays(spec, cohort.treatment_idx, layout, encoding.columns(one), observed, constants, groups),
+            "column_sd": column_sd,
+        }
         for one in completed
     )
     return Prepared(
@@ -139,8 +143,8 @@ def with_outcome(
 ) -> Prepared:
     """Return what is fitted for other outcomes of the same patients, under the very priors of `prepared`.
 
-    Features that are missing or noisy are imputed again, from the other outcomes. What priors take from outcomes (crude
-    rates, spreads), encodings and the bases of curves stay those of the cohort's own, as a prior that moved with the
+    Features that are missing or noisy are imputed again, from the other outcomes. What priors take from the data (crude
+    rates, spreads of outcomes and columns), encodings and the bases of curves stay those of the cohort's own, as a prior that moved with the
     simulated data would be another one each time.
 
     Parameters
@@ -255,11 +259,11 @@ def with_models(prepared: Prepared, laws: Sequence[TrueValues], treatment_idx: n
 def with_codes(
     spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays, codes: np.ndarray
 ) -> Prepared:
-    """Return what is fitted with other completed codes, under the very priors of `prepared`, column scales too."""
+    """Return what is fitted with other completed codes, under the very priors of `prepared`."""
     groups = group_indices(prepared.layout, cohort)
-    data = _data(spec, prepared, codes, cohort.treatment_idx, observed, groups)
-    same = [{**new, "column_sd": old["column_sd"]} for new, old in zip(data, prepared.data, strict=True)]
-    return replace(prepared, codes=codes, data=tuple(same))
+    return replace(
+        prepared, codes=codes, data=_data(spec, prepared, codes, cohort.treatment_idx, observed, groups)
+    )
 
 
 def complete_patients(
@@ -291,8 +295,8 @@ def _data(
     spec: ModelSpec, prepared: Prepared, completed: np.ndarray, treatment_idx: np.ndarray, observed: Arrays,
     groups: dict[str, np.ndarray],
 ) -> tuple[Arrays, ...]:  # fmt: skip
-    """Return the likelihood's data of completed codes, with what priors take from outcomes as it is in `prepared`."""
-    own = {"unit_information_sd", "latent_sd"}
+    """Return the likelihood's data of completed codes, with what priors take from the data as it is in `prepared`."""
+    own = {"unit_information_sd", "latent_sd", "column_sd"}
     data = []
     for one in completed:
         columns = prepared.encoding.columns(one)
@@ -362,7 +366,7 @@ def _arrays(
     constants: Arrays,
     groups: dict[str, np.ndarray],
 ) -> Arrays:
-    """Return the likelihood's data for one completed data set."""
+    """Return the likelihood's data for one completed data set; `column_sd` is not of one and comes on top."""
     family, n = spec.family, len(treatment_idx)
     arrays: dict[str, np.ndarray] = {}
     if isinstance(family, Compressing) and n > layout.n_coefficients:
@@ -380,11 +384,24 @@ def _arrays(
         if rows is not None and n > 2 * layout.n_coefficients:
             design = layout.matrix(columns, treatment_idx, groups)
             arrays["estimate"], arrays["error"] = rows.estimates(design)
-    spread = columns.std(axis=0)
-    arrays["column_sd"] = np.where(spread > 0, spread, 1.0)
     arrays["unit_information_sd"] = np.asarray(family.unit_information_sd(observed))
     arrays["latent_sd"] = np.asarray(family.latent_sd(observed))
     return arrays
+
+
+def _column_sd(encoding: Encoding, codes: np.ndarray, completed: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each column over the patients whose values of its features were observed, 1 for none.
+
+    Priors that read it are thereby the same for every imputation, and before and after values are redrawn.
+    """
+    known = ~np.isnan(codes)
+    columns = encoding.columns(np.where(known, codes, completed))
+    spread = columns.std(axis=0)
+    for j, features in enumerate(encoding.column_features):
+        seen = known[:, [encoding.names.index(name) for name in features]].all(axis=1)
+        if not seen.all():
+            spread[j] = columns[seen, j].std() if seen.any() else 0.0
+    return np.where(spread > 0, spread, 1.0)
 
 
 def _with_curves(spec: ModelSpec, encoding: Encoding, cohort: Cohort, codes: np.ndarray) -> Encoding:

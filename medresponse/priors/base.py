@@ -39,7 +39,7 @@ class Scales:
         Standard deviation of the outcome given the predictor, on the predictor's scale (pi / sqrt(3) for a
         logit); the unit of explained variance.
     column_sd : tensor or numpy.ndarray
-        Standard deviation of each column in training, shape (column,).
+        Standard deviation of each column in training, over the patients in whom its features were observed, shape (column,).
     estimate, error : tensor, optional
         Rough estimate of each coefficient from the data alone and its standard error, shape (coefficient,). They only
         choose coordinates to sample in (`scaled_normal`); the posterior is the same without.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ import pytest
 from medresponse.cohort import Cohort, Schema, cohort_from_frame
 from medresponse.core.codec import from_plain, to_plain
 from medresponse.core.errors import DataError
+from medresponse.families import Gaussian
 from medresponse.features import Encoding, fit_encoding
+from medresponse.model import ModelSpec, prepare
+from medresponse.priors import Normal
 from tests.hand_made import frame_of, patients_like, schema_of, trial_of
 
 BLOCKS = ("genomic", "history", "lifestyle")
@@ -28,11 +32,43 @@ def encoding(cohort: Cohort) -> Encoding:
 
 
 def with_feature(name: str, values: list[Any], **feature: Any) -> Cohort:
-    """The made-up trial with one more feature, in the imaging block."""
+    """The made-up trial with one more feature, in the imaging block, and with half a unit of error where a column is to hold it."""
     plain = to_plain(schema_of())
     plain["features"]["imaging"] = {name: feature}
-    frame = frame_of(len(values)).with_columns(pl.Series(name, values))
+    frame = frame_of(len(values)).with_columns(pl.Series(name, values), scan_se=0.5)
+    if feature.get("error") != "scan_se":
+        frame = frame.drop("scan_se")
     return cohort_from_frame(frame, from_plain(Schema, plain))
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_an_error_too_small_to_tell_is_none_and_is_named(
+    caplog: pytest.LogCaptureFixture, transform: str
+) -> None:
+    values = [float(v) for v in range(1, 41)]
+    trial = with_feature("scan", values, type="continuous", unit="mm", error="scan_se", transform=transform)
+    errors = np.tile([5e-324, 1e-160, 1e-12, 0.5], 10)
+    trial = replace(trial, table=trial.table.with_columns(pl.Series("scan_se", errors)))
+    with caplog.at_level("INFO", logger="medresponse"):
+        found = fit_encoding(trial, blocks=("imaging",))
+    assert "feature scan: 30 value(s)" in caplog.text and "taken for exact" in caplog.text
+    codes = found.errors(trial)
+    assert codes is not None and np.isfinite(codes).all()
+    np.testing.assert_array_equal(codes[:, 0] == 0, np.tile([True, True, True, False], 10))
+    sd, slope = (
+        (np.std(values), 1.0) if transform == "none" else (np.std(np.log(values)), 1 / np.array(values[3::4]))
+    )
+    np.testing.assert_allclose(codes[3::4, 0], 0.5 * slope / sd)
+
+
+@pytest.mark.parametrize("error", [1e-300, 1e-155, 1e-9])
+def test_readings_of_hardly_any_error_are_imputed_as_they_are(error: float) -> None:
+    noisy = {"type": "continuous", "unit": "mm", "error": error}
+    trial = with_feature("scan", list(np.random.default_rng(1).normal(size=60)), **noisy)
+    spec = ModelSpec(family=Gaussian(), blocks={"imaging": Normal(), "history": Normal()})
+    prepared = prepare(spec, trial, outcome="score", seed=1)
+    for one in prepared.codes:
+        np.testing.assert_array_equal(one, prepared.encoding.codes(trial))
 
 
 def test_every_column_has_mean_zero_over_the_training_rows(cohort: Cohort, encoding: Encoding) -> None:

@@ -96,6 +96,8 @@ def test_the_first_short_fit_is_of_complete_patients_and_the_next_of_every_imput
         assert (before.codes[:, ~known] != after.codes[:, ~known]).any(axis=(1, 2)).all()
     columns = found.prepared.encoding.columns(found.prepared.codes[1])
     np.testing.assert_array_equal(found.prepared.data[1]["columns"], columns)
+    for one in (*first.data, *second.data, *found.prepared.data):  # priors are those of before
+        np.testing.assert_array_equal(one["column_sd"], joint.data[0]["column_sd"])
     assert found.prepared.imputer.imputations == 3
     assert (found.prepared.imputer.mean != joint.imputer.mean).all()
 

@@ -7,14 +7,17 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError, SpecError
 from medresponse.families import Gaussian, PiecewiseExponential, Weibull
 from medresponse.features import group_indices
-from medresponse.model import ModelSpec, MultipleImputation, prepare
-from medresponse.priors import Normal
+from medresponse.model import ModelSpec, MultipleImputation, prepare, with_codes
+from medresponse.model.prepare import with_outcome
+from medresponse.priors import R2D2, Normal
+from medresponse.terms import Spline
 from tests.hand_made import trial_of
 
 BLOCKS = {"history": Normal(), "lifestyle": Normal()}
@@ -123,8 +126,34 @@ def test_missing_features_give_one_data_set_an_imputation_and_known_values_stay(
         np.testing.assert_array_equal(one[~np.isnan(codes)], codes[~np.isnan(codes)])
         assert np.isfinite(one).all()
     assert (prepared.data[0]["columns"] != prepared.data[1]["columns"]).any()
-    for name in set(prepared.data[0]) - {"columns", "column_sd", "estimate", "error"}:
+    for name in set(prepared.data[0]) - {"columns", "estimate", "error"}:
         np.testing.assert_array_equal(prepared.data[0][name], prepared.data[1][name])
+
+
+def test_the_scale_of_columns_that_priors_take_is_of_observed_values_and_stays_when_others_are_redrawn() -> (
+    None
+):
+    cohort = trial_of(80, missing={"age": 30, "smoking": 9})
+    spec = spec_of(
+        blocks={name: R2D2() for name in BLOCKS}, interactions=(("age", "smoking"),), terms={"age": Spline()},
+        missing=MultipleImputation(imputations=2),
+    )  # fmt: skip
+    prepared, observed = prepare(spec, cohort, outcome="os", seed=1), cohort.outcome("os")
+    encoding, codes = prepared.encoding, prepared.encoding.codes(cohort)
+    columns = dict(zip(encoding.column_labels, prepared.data[0]["column_sd"], strict=True))
+    assert columns["age"] == pytest.approx(1.0, rel=1e-12)  # standardised on the same values
+    smokes = cohort.table["smoking"].drop_nulls().cast(pl.String).to_numpy()
+    assert columns["smoking=former"] == pytest.approx(np.std(smokes == "former"), rel=1e-12)
+    known = ~np.isnan(codes[:, [encoding.names.index("age"), encoding.names.index("smoking")]])
+    for label, rows in (("age : smoking=former", known.all(axis=1)), ("curve_age 1", known[:, 0])):
+        values = encoding.columns(prepared.codes[0])[rows, list(columns).index(label)]
+        assert columns[label] == pytest.approx(values.std(), rel=1e-12)
+    other = np.where(np.isnan(codes), 3.0 - (np.arange(80) % 2)[:, None], prepared.codes)
+    moved = with_codes(spec, prepared, cohort, observed, other)
+    again = with_outcome(spec, prepared, cohort, observed, seed=5)
+    assert (moved.data[0]["columns"].std(axis=0) != prepared.data[0]["columns"].std(axis=0)).any()
+    for one in (*prepared.data, *moved.data, *again.data):
+        np.testing.assert_array_equal(one["column_sd"], prepared.data[0]["column_sd"])
 
 
 def test_a_feature_left_out_is_not_imputed(incomplete: Cohort) -> None:

@@ -19,9 +19,11 @@ from medresponse.cohort import Cohort
 from medresponse.core.atomic import atomic_path, require_absent, said_if_full, write_text
 from medresponse.core.errors import OutputExistsError
 from medresponse.core.manifest import write_manifest
+from medresponse.core.provenance import own_version
 from medresponse.response.scoring.arrays import write_zarr
 
 QUESTION = "scores.json"
+NUMERICS = 1  # One more with every change that moves a byte of scores: parts of before and after do not mix.
 _INPUT = "rows_sha256"
 
 Layout = Literal["parquet", "zarr"]
@@ -34,8 +36,8 @@ class Scores:
     Attributes
     ----------
     path : Path
-        Folder with ``part-00000.parquet``, ... (or a Zarr group), ``scores.json`` (what was asked, of which fit) and
-        ``manifest.json``, which `medresponse verify` checks.
+        Folder with ``part-00000.parquet``, ... (or a Zarr group), ``scores.json`` (what was asked, of which fit, of
+        which version of the package and its numerics) and ``manifest.json``, which `medresponse verify` checks.
     n_patients : int
     n_excluded : int
         Rows left out by the schema's rules of eligibility.
@@ -64,7 +66,7 @@ class Unfinished:
     question : dict
         Plain data that the scores follow from, but for the patients.
     overwrite : bool
-        Whether a finished result at `out`, and parts of another question, may be replaced.
+        Whether a finished result at `out`, and parts of another question or version, may be replaced.
 
     Raises
     ------
@@ -75,13 +77,11 @@ class Unfinished:
     def __init__(self, out: Path, question: dict[str, Any], *, overwrite: bool) -> None:
         require_absent(out, overwrite=overwrite)
         self.out, self.folder = out, out.with_name(f".{out.name}.unfinished")
+        question = question | {"made_by": {"medresponse": own_version(), "numerics": NUMERICS}}
         stated, text = self.folder / QUESTION, json.dumps(question, indent=1, sort_keys=True) + "\n"
         if stated.exists() and stated.read_text(encoding="utf-8") != text:
             if not overwrite:
-                raise OutputExistsError(
-                    f"{self.folder.name} holds finished parts of another question or fit; ask the same to go on with them, "
-                    "give another name, or say overwrite to discard them"
-                )
+                raise OutputExistsError(_difference(self.folder.name, stated, question["made_by"]))
             shutil.rmtree(self.folder)
         with _kept(self.folder):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -136,6 +136,29 @@ class Unfinished:
                     shutil.copy(self.folder / QUESTION, temporary)
                     write_manifest(temporary, extra=dict(counts))
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _difference(name: str, stated: Path, own: dict[str, Any]) -> str:
+    """Return why finished parts are not gone on with: another version made them, or they answer another question."""
+    try:
+        maker = json.loads(stated.read_text(encoding="utf-8")).get("made_by", {})
+    except ValueError:
+        maker = own  # damaged: neither the question nor the version can be told
+    if maker != own:
+        return (
+            f"{name} holds finished parts made by {_version(maker)}; this is {_version(own)}, and parts of two versions do not "
+            "mix: finish with that version, give another name, or say overwrite to start anew"
+        )
+    return (
+        f"{name} holds finished parts of another question or fit; ask the same to go on with them, give another name, or say "
+        "overwrite to discard them"
+    )
+
+
+def _version(maker: dict[str, Any]) -> str:
+    if not maker:
+        return "an earlier version, which did not record itself"
+    return f"medresponse {maker.get('medresponse')} (numerics {maker.get('numerics')})"
 
 
 @contextmanager

@@ -84,7 +84,8 @@ def score(
         belongs to, or ``local`` for `cores` processes here. Patients are read and results written by this process alone,
         so that the machines need no common folder. What a worker was doing when it was killed is done again.
     overwrite : bool
-        Whether to replace a result that is there, and to discard finished parts of another question.
+        Whether to replace a result that is there, and to discard finished parts of another question, or of another
+        version of this package, whose parts are refused otherwise.
 
     Returns
     -------

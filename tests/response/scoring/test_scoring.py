@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from medresponse.core.errors import (
     StorageError,
     UnknownTreatmentError,
 )
+from medresponse.core.provenance import own_version
 from medresponse.core.results import verify_results
 from medresponse.inference import Fit
 from medresponse.readers import parts, read
 from medresponse.response import contrast, respond, score
 from medresponse.response.scoring import predictors
+from medresponse.response.scoring.scores import NUMERICS
 from medresponse.response.scoring.summaries import Summaries
 from tests.hand_made import frame_of
 from tests.response.conftest import ARMS
@@ -243,6 +246,36 @@ def test_nothing_is_replaced_unless_it_is_said(
     with pytest.raises(OutputExistsError, match="exists already"):
         score(linear, file, out)
     assert score(linear, file, out, overwrite=True).n_patients == N
+
+
+@pytest.mark.parametrize(
+    ("made_by", "said"),
+    [
+        ({"medresponse": "0.0.7", "numerics": NUMERICS}, rf"made by medresponse 0\.0\.7 \(numerics {NUMERICS}\)"),
+        ({"medresponse": own_version(), "numerics": NUMERICS - 1}, rf"\(numerics {NUMERICS - 1}\); this is .*{NUMERICS}"),
+        (None, "made by an earlier version"),
+    ],
+)  # fmt: skip
+def test_parts_of_another_version_are_not_gone_on_with(
+    linear: Fit, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_by: Any, said: str
+) -> None:
+    out = tmp_path / "scores"
+    with monkeypatch.context() as patched:
+        stop_at(2, patched, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            score(linear, file, out)
+    stated = tmp_path / ".scores.unfinished" / "scores.json"
+    record = json.loads(stated.read_text())
+    assert record.pop("made_by") == {"medresponse": own_version(), "numerics": NUMERICS}
+    stated.write_text(
+        json.dumps(record | ({"made_by": made_by} if made_by else {}), indent=1, sort_keys=True)
+    )
+    before = digests(tmp_path / ".scores.unfinished")
+    with pytest.raises(OutputExistsError, match=f"{said}.*start anew"):
+        score(linear, file, out)
+    assert digests(tmp_path / ".scores.unfinished") == before
+    assert score(linear, file, out, overwrite=True).n_patients == N
+    assert json.loads((out / "scores.json").read_text())["made_by"]["numerics"] == NUMERICS
 
 
 def test_arrays_hold_what_the_tables_hold(linear: Fit, file: Path, tmp_path: Path) -> None:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("medresponse.core")
 
+_NO_MATTER = (
+    "NUMBA_CACHE_DIR",
+    "NUMBA_NUM_THREADS",
+    "NUMBA_THREADING_LAYER",
+)  # machine code is of one thread
 _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -51,6 +56,15 @@ def _warn(names: str) -> None:
     log.warning(
         "%s: set aside while chains or scores are computed, for which BLAS takes one thread each", names
     )
+
+
+def numba_settings() -> dict[str, str]:
+    """Return the variables of the environment that numba's machine code may depend on (bounds checked, optimisation, processor)."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith("NUMBA_") and name not in _NO_MATTER
+    }
 
 
 def check_numba() -> None:

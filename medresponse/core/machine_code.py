@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from medresponse.core.machine import check_numba
+from medresponse.core.machine import check_numba, numba_settings
 
 log = logging.getLogger("medresponse.core")
 
@@ -39,7 +39,13 @@ def compiled(function: FUNCTION, *kinds: Kind) -> FUNCTION:
         In the part of Python that numba knows; it releases the interpreter's lock.
     kinds : str
         Of each argument: ``f4[3]`` is an array of three dimensions in float32, ``f8`` a number, ``i8`` a whole one,
-        ``rng`` a numpy generator; a named tuple of these is such a tuple.
+        ``rng`` a numpy generator; a named tuple of these is such a tuple. Arrays are contiguous and can be written.
+
+    Raises
+    ------
+    SpecError
+        If the environment has numba compile nothing. The function itself raises TypeError for arguments of other kinds, for
+        which there is no machine code.
     """
     try:
         return _compile(function, kinds, keep=True)
@@ -49,11 +55,11 @@ def compiled(function: FUNCTION, *kinds: Kind) -> FUNCTION:
 
 
 def _named_by_sources(function: FUNCTION) -> FUNCTION:
-    """Return the function under a name that differs once options do, or modules from which its own takes functions or numbers.
+    """Return the function under a name that differs once options do, numba's settings, or modules that its own takes from.
 
     Numba looks at the function's own file to tell whether the machine code that it keeps is of this source, and at no options.
     """
-    digest = hashlib.sha256(repr((_FAST, _DIVISION)).encode())
+    digest = hashlib.sha256(repr((_FAST, _DIVISION, numba_settings())).encode())
     for path in _sources(function.__module__):
         digest.update(path.read_bytes())
     own: Any = function
@@ -88,6 +94,7 @@ def _compile(function: FUNCTION, kinds: tuple[Kind, ...], *, keep: bool) -> FUNC
     named = _named_by_sources(function) if keep else function
     made: Any = numba.njit(nogil=True, cache=keep, fastmath=set(_FAST), error_model=_DIVISION)(named)
     made.compile(tuple(numba.typeof(_example(kind)) for kind in kinds))
+    made.disable_compile()  # a call with other kinds would take seconds, and give other digits
     return made
 
 

@@ -36,7 +36,7 @@ from typing import Any
 
 from medresponse.core.errors import FitError, SpecError
 from medresponse.core.locking import locked
-from medresponse.core.machine import check_numba
+from medresponse.core.machine import check_numba, numba_settings
 from medresponse.inference.kernels import Kernel, compiled_kernel, kernel_from
 
 log = logging.getLogger("medresponse.inference")
@@ -46,7 +46,6 @@ _KEPT = 100  # kernels of one to five megabytes each
 _BUILDING = ".building-"
 _STALE_SECONDS = 86_400.0  # after which what a killed process was building is swept up
 _FULL = 3  # exit code of a process that compiled and could not keep
-_NO_MATTER = ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER")  # kernels are of one thread
 _PACKAGES = ("numba", "llvmlite", "pytensor", "pymc", "numpy", "scipy")
 _GRAPH_SOURCES = (
     "core/links.py",
@@ -171,13 +170,8 @@ def _circumstances() -> list[Any]:
         path = package / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             sources.update(file.read_bytes())
-    settings = {
-        name: value
-        for name, value in sorted(os.environ.items())
-        if name.startswith("NUMBA_") and name not in _NO_MATTER
-    }
     found = [metadata.version(package) for package in _PACKAGES]
-    return [platform.python_version(), platform.machine(), get_host_cpu_name(), found, settings, sources.hexdigest()]  # fmt: skip
+    return [platform.python_version(), platform.machine(), get_host_cpu_name(), found, numba_settings(), sources.hexdigest()]  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -77,6 +77,38 @@ def test_machine_code_of_other_options_is_not_taken(tmp_path: Path, monkeypatch:
     machine_code._sources.cache_clear()
 
 
+def test_machine_code_made_under_other_settings_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "take.py").write_text("def take(out, i):\n    out[0] = out[i]\n")
+    for checked in ("0", "1"):
+        monkeypatch.setenv("NUMBA_BOUNDSCHECK", checked)
+        load("medresponse.made_up_take", tmp_path / "take.py", monkeypatch)
+        machine_code._sources.cache_clear()
+        take = machine_code.compiled(sys.modules["medresponse.made_up_take"].take, "f8[1]", "i8")
+        whole = np.arange(3.0)
+        if checked == "0":
+            take(whole[:2], 2)  # beyond the array, within the memory behind it
+            assert whole[0] == 2.0
+        else:
+            with pytest.raises(IndexError):
+                take(whole[:2], 2)
+    machine_code._sources.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "other", [np.ones(3, dtype=np.float32), np.ones((3, 1)), np.ones(6)[::2], np.broadcast_to(1.0, 3)]
+)
+def test_machine_code_is_called_with_the_kinds_it_was_made_for_and_no_others(
+    other: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "divide.py").write_text(_DIVIDE)
+    load("medresponse.made_up_divide", tmp_path / "divide.py", monkeypatch)
+    divide = machine_code.compiled(sys.modules["medresponse.made_up_divide"].divide, "f8[1]")
+    with pytest.raises(TypeError, match="No matching definition"):
+        divide(other)
+
+
 @pytest.mark.parametrize("kept", ["nbi", "nbc"])
 def test_damaged_machine_code_is_made_again(
     kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

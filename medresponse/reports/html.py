@@ -73,6 +73,7 @@ def environment() -> Environment:
     )  # fmt: skip
     for figure in (svg.expected, svg.density, svg.curves, svg.shares, svg.calibration):
         made.globals[figure.__name__] = functools.partial(_drawn, figure)
+    made.globals["in_rows"] = svg.in_rows
     made.filters["css_string"] = css_string
     made.globals["style"] = Markup(stylesheet())  # ours, not data
     return made

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from weasyprint import HTML, Document
 
 # Font sizes in points: the page is tried at the first, and at smaller ones until all that belongs on page 1 stands there. Two
-# options fit at the first or nearly; five with long names and differences between amounts need the last.
-LARGEST, SMALLEST, STEP = 8.0, 5.5, 0.25
+# options fit at the first or nearly. Small print and figures have 7 points at all of them.
+LARGEST, SMALLEST, STEP = 8.0, 7.0, 0.25
+_UNBROKEN = ".page section { break-inside: avoid }"
 _END, _APPENDIX = "page-end", "appendix"  # ids in the template
 _VARIANT = {"pdf_variant": "pdf/ua-1"}
 _SVG = "http://www.w3.org/2000/svg"
@@ -30,9 +31,10 @@ _NOT_XML = re.compile("[^\\t\\n\\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def render_pdf(document: PatientReport) -> bytes:
     """Return one patient's page as PDF, marked PDF/UA-1; a pure function of what the document's JSON holds.
 
-    The first page holds all that is no appendix, in letters as small as that takes, down to `SMALLEST`; the appendix begins on
-    the second. Nothing is fetched, whatever the page says. The same document gives the same bytes on the same machine; other
-    versions of WeasyPrint, Pango or HarfBuzz may break lines and write files in another way.
+    The first sheet holds all that is no appendix, in letters as small as that takes, down to `SMALLEST`, and the appendix begins on
+    the second. What fits on no such sheet, five options with long names say, takes two in the largest letters. No letter is smaller
+    than 7 points, those of figures included. Nothing is fetched, whatever the page says. The same document gives the same bytes on the
+    same machine; other versions of WeasyPrint, Pango or HarfBuzz may break lines and write files in another way.
 
     Raises
     ------
@@ -47,18 +49,20 @@ def pdf_of(page: str) -> bytes:
     return bytes(fit_on_page_one(page).write_pdf(**_VARIANT))
 
 
-def fit_on_page_one(page: str, lay_out: Callable[[HTML, float], Document] | None = None) -> Document:
+def fit_on_page_one(page: str, lay_out: Callable[[HTML, float, str], Document] | None = None) -> Document:
     """Return a page laid out so that its appendix begins on the second sheet, if `SMALLEST` letters let it.
 
-    `lay_out` takes the page and a size in points.
+    Where they do not, sections that stand on no sheet whole go on to the next, and letters are the largest again. `lay_out` takes the
+    page, a size in points and what more the style says.
     """
     source, size, lay_out = _paper()(page), LARGEST, lay_out or _laid_out
-    laid_out = lay_out(source, size)
+    laid_out = lay_out(source, size, "")
     while (over := _overflow(laid_out)) > 1 and size > SMALLEST:
-        # Heights go down with the square of the size where text fills its lines, and less where it does not.
-        size = max(SMALLEST, STEP * min(round(size / STEP) - 1, math.floor(size * over**-0.6 / STEP)))
-        laid_out = lay_out(source, size)
-    return laid_out
+        # Heights go down with the square of the size where text fills its lines, and less where it does not; a table or a heading
+        # that moves to the next sheet whole makes the overflow look larger than it is.
+        size = max(SMALLEST, STEP * min(round(size / STEP) - 1, math.floor(size * over**-0.4 / STEP)))
+        laid_out = lay_out(source, size, "")
+    return laid_out if over <= 1 else lay_out(source, LARGEST, _UNBROKEN)
 
 
 @functools.cache
@@ -120,9 +124,9 @@ def _paper() -> Any:
     return Paper
 
 
-def _laid_out(source: HTML, size: float) -> Document:
+def _laid_out(source: HTML, size: float, more: str) -> Document:
     fonts, sheet = _style()
-    own = _sized(size)
+    own = _sized(size, more)
     return source.render(font_config=fonts, stylesheets=[sheet, own], **_VARIANT)
 
 
@@ -151,5 +155,5 @@ def _style() -> tuple[Any, Any]:
 
 
 @functools.cache
-def _sized(size: float) -> Any:
-    return weasyprint().CSS(string=f"html {{ font-size: {size}pt }}", url_fetcher=fetcher())
+def _sized(size: float, more: str) -> Any:
+    return weasyprint().CSS(string=f"html {{ font-size: {size}pt }} {more}", url_fetcher=fetcher())

@@ -13,19 +13,29 @@ from typing import Any
 
 COLOURS = ("#4a4a4a", "#1b5e8c", "#8a4b08", "#5f3b87", "#0b6363", "#7a2c4d")  # each at least 5.9:1 on white
 DASHES = ("", "7 3", "2 2.5", "8 3 2 3", "12 3", "4 4")
+LETTERS = 10.6  # size of a figure's text: 7 pt at the widths that the style gives figures on paper
+_CROWDED = 15.0  # of icons that share a line with three others or more
+_LETTER = 5.9  # width of a digit of the first size
 _WIDTH = 360
-_ROOM = 62  # characters on a line of that width
+_EDGE = 14  # beside an axis, for half of the text of its last mark
+_ROOM = 56  # characters on a line of that width
 
 _Plain = Mapping[str, Any]
 
 
-def expected(axis: _Plain, option: _Plain, *, colour: int) -> str:
+def expected(section: _Plain, option: _Plain, *, colour: int) -> str:
     """Return one option's response: 100 icons, as many solid as it says, over its interval; for an amount the interval."""
-    fill = _colour(colour)
+    fill, axis = _colour(colour), section["axis"]
     if option["icons"] is None:
-        return _figure(420, 33, _interval(axis, option, fill, top=0, width=420), alt=option["alt"], css="bar")
-    parts = [*_icons(option["icons"], fill), *_interval(axis, option, fill, top=51, width=204)]
-    return _figure(204, 84, parts, alt=option["alt"], css="icons")
+        return _figure(
+            _WIDTH, 34, _interval(axis, option, fill, top=0, width=_WIDTH), alt=option["alt"], css="bar"
+        )
+    letters = LETTERS if len(section["options"]) < 4 else _CROWDED
+    parts = [
+        *_icons(option["icons"], fill),
+        *_interval(axis, option, fill, top=51, width=204, letters=letters),
+    ]
+    return _figure(204, 76 + letters, parts, alt=option["alt"], css="icons", letters=letters)
 
 
 def _icons(filled: int, fill: str) -> list[str]:
@@ -46,14 +56,19 @@ def _rows(icons: int) -> str:
     return "".join(lines)
 
 
-def _interval(axis: _Plain, option: _Plain, fill: str, *, top: float, width: float) -> list[str]:
+def _interval(
+    axis: _Plain, option: _Plain, fill: str, *, top: float, width: float, letters: float = LETTERS
+) -> list[str]:
     """Return an interval with its tick on the common axis, and a thin line for one person's interval, if there is one."""
-    x, estimate, person = _Scale(axis, 8, width - 8), option["estimate"], option["person"]
-    wide = len(axis["ticks"]) * 26 <= width
+    edge = letters - 1
+    x, estimate, person = _Scale(axis, edge, width - edge), option["estimate"], option["person"]
+    wide = len(axis["ticks"]) * 2.8 * letters <= width
     ticks = axis["ticks"] if wide else [axis["ticks"][0], axis["ticks"][-1]]
     y = top + 14
     parts = [
-        _lines([(8, y, width - 8, y), *((x(t["at"]), y, x(t["at"]), y + 8) for t in ticks)], "#767676", 0.8)
+        _lines(
+            [(edge, y, width - edge, y), *((x(t["at"]), y, x(t["at"]), y + 8) for t in ticks)], "#767676", 0.8
+        )
     ]
     if person is not None:
         low, high = x(person["lower"]), x(person["upper"])
@@ -66,65 +81,85 @@ def _interval(axis: _Plain, option: _Plain, fill: str, *, top: float, width: flo
     bar = f'<rect x="{_n(low)}" y="{_n(y - 3)}" width="{_n(max(high - low, 0.8))}" height="6" fill="{fill}"/>'
     mark = (mean, y - 6.5, mean, y + 6.5)
     parts += [bar, _lines([mark], "#ffffff", 2.6), _lines([mark], "#000000", 1.6)]
-    return [*parts, *(_text(x(t["at"]), y + 17, t["text"]) for t in ticks)]
+    return [*parts, *(_text(x(t["at"]), y + 8 + 0.9 * letters, t["text"]) for t in ticks)]
 
 
 def density(section: _Plain, comparison: _Plain, *, colour: int) -> str:
-    """Return a posterior density with zero line, worthwhile line and shaded 95% interval."""
-    axis, points, estimate = section["axis"], comparison["density"], comparison["estimate"]
-    x, base, top, fill = _Scale(axis, 10, _WIDTH - 10), 92.0, 26.0, _colour(colour)
+    """Return a posterior density with zero line, worthwhile line and shaded 95% interval.
+
+    Of several comparisons, each is a low row; words that hold for all stand over the first and below the last.
+    """
+    rows, drawn = in_rows(section), [c for c in section["comparisons"] if "density" in c]
+    headed, footed = not rows or comparison is drawn[0], not rows or comparison is drawn[-1]
+    top = 26.0 if headed else 3.0
+    base = top + (32.0 if rows else 52.0)
+    x = _Scale(section["axis"], _EDGE, _WIDTH - _EDGE)
+    parts = [
+        *_curve_over(x, comparison, _colour(colour), base, top),
+        *_axis(section["axis"]["ticks"], x, base, start=_EDGE),
+    ]
+    parts += _marks(x, section, base, words=headed)
+    mean = x(comparison["estimate"]["mean"])
+    parts.append(_lines([(mean, base - 5, mean, base + 3)], _colour(colour), 3.0))
+    below = 16.0
+    if footed:
+        apart = 0 if len(section["left"]) + len(section["right"]) <= _ROOM else 12
+        parts += [
+            _text(_EDGE, base + 26, section["left"], anchor="start"),
+            _text(_WIDTH - _EDGE, base + 26 + apart, section["right"], anchor="end"),
+        ]
+        below = 30.0 + apart
+    return _figure(_WIDTH, base + below, parts, alt=comparison["alt"], css="density")
+
+
+def in_rows(section: _Plain) -> bool:
+    """Say whether comparisons are so many that each gets a row, beside its words."""
+    return len(section["comparisons"]) > 1
+
+
+def _curve_over(x: _Scale, comparison: _Plain, fill: str, base: float, top: float) -> list[str]:
+    """Return a density as a line, shaded within the interval."""
+    points, estimate = comparison["density"], comparison["estimate"]
     xy = [(x(a), base - (base - top) * b) for a, b in zip(points["x"], points["y"], strict=True)]
     inside = [p for p, a in zip(xy, points["x"], strict=True) if estimate["lower"] <= a <= estimate["upper"]]
-    parts = []
-    if inside:
-        shade = [(inside[0][0], base), *inside, (inside[-1][0], base)]
-        parts.append(f'<path d="{_path(shade)}Z" fill="{fill}" fill-opacity="0.25"/>')
-    parts.append(f'<path d="{_path(xy)}" fill="none" stroke="{fill}" stroke-width="1.6"/>')
-    parts += _axis(axis["ticks"], x, base, start=10)
-    parts += _marks(x, section, base)
-    mean = x(estimate["mean"])
-    parts.append(_lines([(mean, base - 5, mean, base + 3)], fill, 3.0))
-    below = 0 if len(section["left"]) + len(section["right"]) <= _ROOM else 11
-    parts += [
-        _text(10, 117, section["left"], anchor="start"),
-        _text(_WIDTH - 10, 117 + below, section["right"], anchor="end"),
-    ]
-    return _figure(_WIDTH, 120 + below, parts, alt=comparison["alt"], css="density")
+    line = f'<path d="{_path(xy)}" fill="none" stroke="{fill}" stroke-width="1.6"/>'
+    if not inside:
+        return [line]
+    shade = [(inside[0][0], base), *inside, (inside[-1][0], base)]
+    return [f'<path d="{_path(shade)}Z" fill="{fill}" fill-opacity="0.25"/>', line]
 
 
 def _axis(ticks: Sequence[_Plain], x: _Scale, base: float, *, start: float) -> list[str]:
     """Return a horizontal axis with its marks and their texts."""
     marks = [(x(tick["at"]), base, x(tick["at"]), base + 3) for tick in ticks]
-    line = _lines([(start, base, _WIDTH - 10, base), *marks], "#444444", 0.8)
+    line = _lines([(start, base, _WIDTH - _EDGE, base), *marks], "#444444", 0.8)
     return [line, *(_text(x(tick["at"]), base + 12.5, tick["text"]) for tick in ticks)]
 
 
-def _marks(x: _Scale, section: _Plain, base: float) -> list[str]:
-    """Return the lines of no difference and of the worthwhile one, with their words."""
+def _marks(x: _Scale, section: _Plain, base: float, *, words: bool) -> list[str]:
+    """Return the lines of no difference and of the worthwhile one, with their words or without."""
     zero, mark = x(0.0), section["worthwhile"]
-    side = ("end", -3.0) if zero > 75 else ("start", 3.0)
-    parts = [
-        _lines([(zero, 2, zero, base)], "#000000", 1.6),
-        _text(zero + side[1], 9, section["none"], anchor=side[0]),
-    ]
+    parts = [_lines([(zero, 2, zero, base)], "#000000", 1.6)]
+    if words:
+        side = ("end", -3.0) if zero > 80 else ("start", 3.0)
+        parts.append(_text(zero + side[1], 9.5, section["none"], anchor=side[0]))
     if mark is not None:
         at = x(mark["at"])
-        parts += [
-            _lines([(at, 12, at, base)], "#000000", 1.1, dash="3 2"),
-            _text(at + 3, 20, mark["text"], anchor="start"),
-        ]
+        parts.append(_lines([(at, 12 if words else 2, at, base)], "#000000", 1.1, dash="3 2"))
+        if words:
+            parts.append(_text(at + 3, 21, mark["text"], anchor="start"))
     return parts
 
 
 def curves(section: _Plain) -> str:
     """Return probabilities over time with bands; line styles tell the options apart, as the legend below says."""
-    t, base, top = _Scale(section["time_axis"], 30, _WIDTH - 10), 96.0, 6.0
+    t, base, top = _Scale(section["time_axis"], 30, _WIDTH - _EDGE), 96.0, 6.0
     y, ticks = _Scale(section["axis"], base, top), section["axis"]["ticks"]
-    parts = [_lines([(30, y(tick["at"]), _WIDTH - 10, y(tick["at"])) for tick in ticks], "#dddddd", 0.6)]
+    parts = [_lines([(30, y(tick["at"]), _WIDTH - _EDGE, y(tick["at"])) for tick in ticks], "#dddddd", 0.6)]
     parts.append(_lines([(30, top, 30, base)], "#444444", 0.8))
     parts += [_text(26, y(tick["at"]) + 3, tick["text"], anchor="end") for tick in ticks]
     parts += _axis(section["time_axis"]["ticks"], t, base, start=30)
-    parts.append(_text((_WIDTH + 20) / 2, 120, section["time_name"]))
+    parts.append(_text((_WIDTH + 30 - _EDGE) / 2, 120, section["time_name"]))
     for i, option in enumerate(section["options"]):
         at, words = 134 + 12 * i, option["label"]
         if "curve" in option:
@@ -151,7 +186,7 @@ def calibration(panel: _Plain) -> str:
         _text((left + right) / 2, base + 24, panel["across"]),
     ]  # fmt: skip
     parts += [_text(left - 4, y(tick["at"]) + 3, tick["text"], anchor="end") for tick in ticks]
-    wide = sum(5.4 * len(tick["text"]) + 6 for tick in ticks) <= right - left
+    wide = sum(_LETTER * len(tick["text"]) + 6 for tick in ticks) <= right - left
     parts += [_text(x(t["at"]), base + 12.5, t["text"]) for t in (ticks if wide else (ticks[0], ticks[-1]))]
     return _figure(206, 196, parts, alt=panel["alt"], css="calibration")
 
@@ -172,7 +207,7 @@ def shares(section: _Plain) -> str:
             parts.append(
                 f'<rect x="{_n(x)}" y="{y + 14}" width="{_n(width)}" height="17" fill="{fill}" stroke="#444444" stroke-width="0.8"/>'
             )
-            if width >= 6.0 * len(text) + 2:
+            if width >= _LETTER * len(text) + 3:
                 parts.append(_text(x + width / 2, y + 26, text))
     return _figure(_WIDTH, max(40 * len(bars), 1), parts, alt=section["alt"], css="shares")
 
@@ -211,9 +246,11 @@ class _Scale:
         return float(self._start + min(max(share, 0.0), 1.0) * (self._end - self._start))
 
 
-def _figure(width: float, height: float, parts: Sequence[str], *, alt: str, css: str) -> str:
+def _figure(
+    width: float, height: float, parts: Sequence[str], *, alt: str, css: str, letters: float = LETTERS
+) -> str:
     # The font stands here too: a PDF's figures do not inherit it from the page.
-    font = 'font-family="Report Sans, sans-serif" font-size="9.6"'
+    font = f'font-family="Report Sans, sans-serif" font-size="{_n(letters)}"'
     body = "".join(parts)
     return (
         f'<svg class="{css}" viewBox="0 0 {_n(width)} {_n(height)}" {font} role="img" focusable="false">'

@@ -23,14 +23,14 @@ import pytest
 from medresponse.cohort import Cohort
 from medresponse.core.errors import SpecError
 from medresponse.decisions import AbstentionRules
-from medresponse.reports import Evidence, Harm, PatientReport, Rate, Report, build_report, pdf
+from medresponse.reports import PatientReport, Report, pdf
 from medresponse.reports.html import render, render_bare, stylesheet
 from medresponse.reports.language import languages
 from medresponse.reports.pdf import pdf_of, render_pdf
 from medresponse.response import Responses
+from tests.reports.crowded import crowded
 from tests.reports.test_outcomes import QUESTIONS
 from tests.reports.validated import report
-from tests.response_kinds import responses_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -202,46 +202,31 @@ def test_a_missing_library_is_one_clear_message(
     assert raised.value.code == "missing_extra"
 
 
-def long_named(responses: Responses, cohort: Cohort, letters: int) -> tuple[Responses, Cohort]:
-    """The same with names of options as long as this."""
-    treatment = responses.fit.schema.treatment
-    assert treatment is not None
-    levels = {
-        name: replace(level, label=f"Option {name}{' named at length' * 5}"[:letters])
-        for name, level in treatment.levels.items()
-    }
-    schema = replace(responses.fit.schema, treatment=replace(treatment, levels=levels))
-    return replace(responses, fit=replace(responses.fit, schema=schema)), replace(cohort, schema=schema)
-
-
-FULL = AbstentionRules(fewest_similar=0.0, most_distance=1e9, most_beyond=1e9, widest=1e9)
-EVIDENCE = [
-    Evidence(name="Calibration at 300 days", value="predicted 91, 93, 95, 96, 98; observed 92, 93, 95, 97, 98 of 100", detail=detail)
-    for detail in ("fifths of prediction, five-fold cross-validation in all 1,151 patients", "left-out sites", "later patients")
-]  # fmt: skip
-
-
-CROWDED = ("probability", "rate", "survival", "time_lost")  # the others are as wide as one of these
-SHEETS = [(kind, 2, 8) for kind in QUESTIONS] + [(kind, 5, 40) for kind in CROWDED]
+WIDE = ("probability", "rate", "survival", "time_lost")  # the others are as wide as one of these
 
 
 @pytest.mark.parametrize("language", languages())
-@pytest.mark.parametrize(("kind", "arms", "letters"), SHEETS)
+@pytest.mark.parametrize(
+    ("kind", "arms", "letters"), [(kind, 2, 8) for kind in QUESTIONS] + [("survival", 3, 40), ("time_lost", 3, 40)]
+)  # fmt: skip
 def test_page_one_is_one_sheet_and_the_appendix_begins_on_the_second(
     kind: str, arms: int, letters: int, language: str
 ) -> None:
-    outcome, question = QUESTIONS[kind]
-    responses, cohort = long_named(*responses_of(outcome, arms=arms, **question), letters)
-    harms = [
-        Harm(name="Stopped for side effects", rates={"A": Rate(mean=0.1, lower=0.05, upper=0.2)}, source="trial T1"),
-        Harm(name="Serious event", rates={}, source="trial T1"),
-    ]  # fmt: skip
-    document = build_report(
-        responses, cohort, patient="P01", worthwhile=0.05, language=language, evidence=EVIDENCE, harms=harms, rules=FULL,
-        override="a test",
-    )  # fmt: skip
-    sizes = fitted(document)
-    assert len(sizes) <= 3 and (sizes[-1] >= 7.5 if arms == 2 else sizes[-1] >= pdf.SMALLEST)
+    sizes = fitted(crowded(kind, arms=arms, letters=letters, language=language))
+    assert len(sizes) <= 3 and sizes[-1] >= (7.5 if arms == 2 else pdf.SMALLEST)
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("kind", WIDE)
+def test_five_options_with_long_names_take_two_sheets_in_the_largest_letters_and_no_section_is_broken(
+    kind: str, language: str
+) -> None:
+    sizes, pages = laid_out(crowded(kind, arms=5, letters=40, language=language))
+    assert sizes[0] == sizes[-1] == pdf.LARGEST and min(sizes) == pdf.SMALLEST
+    assert "page-end" in pages[1].anchors and "appendix" in pages[2].anchors and len(pages) <= 6
+    found = [re.sub("^h-", "", name) for page in pages for name in page.anchors if name.startswith("h-")]
+    begun = [i for i, page in enumerate(pages) if "h-harms" in page.anchors]
+    assert len(found) == len(set(found)) and begun in ([0], [1])
 
 
 @pytest.mark.parametrize("name", ["survival_report", "dose_report", "newcomer_report", "spanish_report"])
@@ -259,13 +244,19 @@ def test_a_page_on_which_all_is_withheld_fits(survival: Responses, trial: Cohort
 
 def fitted(document: PatientReport) -> list[float]:
     """Sizes that were tried; at the last of them everything but the appendix stands on the first page."""
+    sizes, pages = laid_out(document)
+    assert "appendix" in pages[1].anchors and "page-end" in pages[0].anchors and len(pages) <= 5
+    return sizes
+
+
+def laid_out(document: PatientReport) -> tuple[list[float], Any]:
+    """Sizes that were tried, and the sheets as they are printed."""
     tried: list[tuple[float, Any]] = []
 
-    def record(source: Any, size: float) -> Any:
-        tried.append((size, pdf._laid_out(source, size)))
+    def record(source: Any, size: float, more: str) -> Any:
+        tried.append((size, pdf._laid_out(source, size, more)))
         return tried[-1][1]
 
     pages = pdf.fit_on_page_one(render_bare(document), record).pages
-    assert "appendix" in pages[1].anchors and "page-end" in pages[0].anchors and len(pages) <= 5
     assert all((page.width, page.height) == pytest.approx((793.7, 1122.5), abs=0.1) for page in pages)
-    return [size for size, _ in tried]
+    return [size for size, _ in tried], pages

@@ -570,8 +570,8 @@ def test_figures_are_drawn_from_the_jsons_numbers(cases: dict[str, Case]) -> Non
         assert filled == option["icons"]
         (bar,) = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', figure)
         left, width = (float(number) for number in bar)
-        scale = 188.0  # of the axis from 0 to 1, which begins at 8
-        assert left == pytest.approx(8 + scale * option["estimate"]["lower"], abs=0.01)
+        scale = 184.8  # of the axis from 0 to 1, which begins at 9.6
+        assert left == pytest.approx(9.6 + scale * option["estimate"]["lower"], abs=0.01)
         assert width == pytest.approx(
             scale * (option["estimate"]["upper"] - option["estimate"]["lower"]), abs=0.011
         )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from medresponse.families.canonical import CanonicalRows, canonical_estimates
 from medresponse.priors import LogNormal
@@ -59,11 +58,12 @@ class WeibullRows:
     def _likely_shape(self, eta: np.ndarray) -> float:
         """Return the k of highest posterior density given the predictor of each row, at the likeliest alpha for each k."""
         late, n_events = self.time - eta, self.events.sum()
+        latest, summed = late.max(), self.events @ late
 
         def loss(log_k: float) -> float:
             k = np.exp(log_k)
-            spent = logsumexp(k * late, b=self.weight)
-            fit = n_events * (log_k - spent) + k * (self.events @ late)
+            spent = k * latest + np.log(self.weight @ np.exp(k * (late - latest)))
+            fit = n_events * (log_k - spent) + k * summed
             return float(((log_k - self.shape.mu) / self.shape.sigma) ** 2 / 2 - fit)
 
         return float(np.exp(minimize_scalar(loss, bounds=_SHAPES, method="bounded").x))

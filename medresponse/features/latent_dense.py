@@ -1,7 +1,8 @@
 """The joint latent-normal model with a covariance in full, by Gibbs sampling: see `latent_normal`.
 
 A sweep draws each latent in turn given all the others, so its cost grows with the square of their number, and
-that of the parameters with the cube.
+that of the parameters with the cube. In training the sampler is one chain of all rows, which runs as machine code
+(`latent_steps`); new patients have many chains of few rows, which numpy runs side by side.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medresponse.features.readings import Readings, truncated
+from medresponse.core.machine_code import compiled
+from medresponse.features.readings import KNOWN, Readings, truncated
 
 BURN_IN = 100
 THINNING = 25
@@ -41,16 +43,16 @@ def fit_dense(
     sampler = Dense(readings, companions)
     size = (len(sampler.z), sampler.z.shape[1])
     sampler.start(rng.random(size))
-    keep = readings.n_latents
+    keep, q = readings.n_latents, sampler.z.shape[1]
+    mean, covariance = np.zeros(q), np.eye(q)
     means, covariances, draws = [], [], []
-    for step in range(BURN_IN + THINNING * imputations):
-        mean, covariance = draw_parameters(sampler.z, rng)
-        sampler.sweep(mean, np.linalg.inv(covariance), rng.random(size))
-        if step >= BURN_IN and (step - BURN_IN) % THINNING == THINNING - 1:
-            means.append(mean[:keep])
-            covariances.append(covariance[:keep, :keep])
-            spread = np.sqrt(np.diagonal(covariances[-1]))
-            draws.append(readings.completed(sampler.z, spread=spread, shifts=shifts))
+    for kept in range(imputations):
+        steps = THINNING if kept else BURN_IN + THINNING
+        sampler.run(steps, mean, covariance, rng=rng, draws_parameters=True)
+        means.append(mean[:keep].copy())
+        covariances.append(covariance[:keep, :keep].copy())
+        spread = np.sqrt(np.diagonal(covariances[-1]))
+        draws.append(readings.completed(sampler.z, spread=spread, shifts=shifts))
     return np.array(means), np.array(covariances), np.array(draws)
 
 
@@ -142,17 +144,12 @@ def _rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 def draw_parameters(z: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw (mean, covariance) given latents: flat prior on the mean, IW(q + 2, I) on the covariance."""
-    n, q = z.shape
-    average = z.mean(axis=0)
-    scatter = np.eye(q) + (z - average).T @ (z - average)
-    # Bartlett's decomposition of a Wishart draw of the precision, df = n - 1 + q + 2.
-    lower = np.linalg.cholesky(np.linalg.inv(scatter))
-    bartlett = np.tril(rng.standard_normal((q, q)), k=-1)
-    bartlett[np.diag_indices(q)] = np.sqrt(rng.chisquare(n + q + 1 - np.arange(q)))
-    factor = lower @ bartlett
-    covariance = np.linalg.inv(factor @ factor.T)
-    covariance = (covariance + covariance.T) / 2
-    mean = average + np.linalg.cholesky(covariance / n) @ rng.standard_normal(q)
+    from medresponse.features import latent_steps  # which imports numba
+
+    q = z.shape[1]
+    mean, covariance, room = np.empty(q), np.empty((q, q)), np.zeros((5, q, q))
+    draw = compiled(latent_steps.draw_parameters, "rng", "f8[2]", "f8[1]", "f8[2]", "f8[2]", "f8[3]")
+    draw(rng, np.ascontiguousarray(z), mean, covariance, room[4], room[:4])
     return mean, covariance
 
 
@@ -173,6 +170,15 @@ class Dense:
         for i in known.continuous:
             self.z[:, known.first[i]] = np.where(known.missing[:, i], 0.0, known.codes[:, i])
         self.sweep(np.zeros(q), np.eye(q), uniform)
+
+    def run(
+        self, steps: int, mean: np.ndarray, covariance: np.ndarray, *, rng: np.random.Generator, draws_parameters: bool
+    ) -> None:  # fmt: skip
+        """Draw mean and covariance, which follow, unless they stand, and then every latent in turn, `steps` times."""
+        from medresponse.features.latent_steps import gibbs_steps  # which imports numba
+
+        steps_of = compiled(gibbs_steps, "rng", "i8", "b1", "f8[2]", KNOWN, "f8[1]", "f8[2]")
+        steps_of(rng, steps, draws_parameters, self.z, self.readings.known(), mean, covariance)
 
     def sweep(self, mean: np.ndarray, precision: np.ndarray, uniform: np.ndarray) -> None:
         """Draw each feature's latents given all the others and their readings, in turn."""

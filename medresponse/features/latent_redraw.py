@@ -111,11 +111,8 @@ def latents_of(
         if readings.encoding.features[i].type == "continuous":
             unshifted[readings.missing[:, i], i] -= shift
     exact = Dense(Readings(readings.encoding, unshifted), np.empty((len(codes), 0)))
-    size = (len(codes), readings.n_latents)
-    exact.start(rng.random(size))
-    precision = np.linalg.inv(covariance)
-    for _ in range(SWEEPS_NEW):
-        exact.sweep(mean, precision, rng.random(size))
+    exact.start(rng.random((len(codes), readings.n_latents)))
+    exact.run(SWEEPS_NEW, mean, covariance, rng=rng, draws_parameters=False)
     for i, shift in shifts.items():
         if readings.encoding.features[i].type != "continuous":
             j = readings.first[i]

@@ -9,12 +9,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from medresponse.core.errors import DataError
 from medresponse.features.encoding import Encoding, FeatureEncoding
+
+FARTHEST = 38.0  # standard deviations: no draw lies beyond
+CONTINUOUS, ORDERED, CATEGORICAL = 0, 1, 2
+
+
+class Known(NamedTuple):
+    """Readings as `latent_steps` takes them.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray
+        Shape (row, feature), NaN where missing.
+    information : numpy.ndarray
+        As in `Readings`, without rows where no value is noisy.
+    kind : numpy.ndarray
+        `CONTINUOUS`, `ORDERED` (binary, ordinal, dosage) or `CATEGORICAL`, shape (feature,).
+    first : numpy.ndarray
+        First latent of each feature, and last the number of latents.
+    edges : numpy.ndarray
+        Cut points of ordered features, shape (feature, cut point), padded with infinity.
+    baseline : numpy.ndarray
+        Baseline levels of categorical features, shape (feature,).
+    """
+
+    codes: np.ndarray
+    information: np.ndarray
+    kind: np.ndarray
+    first: np.ndarray
+    edges: np.ndarray
+    baseline: np.ndarray
+
+
+KNOWN = Known("f8[2]", "f8[2]", "i8[1]", "i8[1]", "f8[2]", "i8[1]")  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -77,6 +111,17 @@ class Readings:
         self._edges = np.full((len(types), longest), np.inf)  # as many columns for all, padded with +inf
         for i, cuts in enumerate(self.cuts):
             self._edges[i, : len(cuts)] = cuts
+
+    def known(self) -> Known:
+        """Return the same for machine code."""
+        kind = np.full(len(self.slices), CONTINUOUS)
+        kind[self.ordered], kind[self.categorical] = ORDERED, CATEGORICAL
+        noisy = self.information if self.information.any() else self.information[:0]
+        return Known(
+            np.ascontiguousarray(self.codes, dtype=float), np.ascontiguousarray(noisy), kind,
+            np.append(self.first, self.n_latents), self._edges,
+            np.array([f.baseline if f.type == "categorical" else 0 for f in self.encoding.features], dtype=int),
+        )  # fmt: skip
 
     def bounds(self, i: int, j: int, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return bounds (row,) that known levels of discrete feature `i` put on latent `j`, given the others."""
@@ -199,7 +244,7 @@ def truncated(
     a, b = np.where(flip, -b, a), np.where(flip, -a, b)
     low, high = ndtr(a), ndtr(b)
     draw = ndtri(low + uniform * (high - low))
-    draw = np.clip(draw, np.maximum(a, -38.0), np.minimum(b, 38.0))
+    draw = np.clip(draw, np.maximum(a, -FARTHEST), np.minimum(b, FARTHEST))
     return location + spread * np.where(flip, -draw, draw)
 
 

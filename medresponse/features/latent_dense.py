@@ -149,7 +149,7 @@ def draw_parameters(z: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     q = z.shape[1]
     mean, covariance, room = np.empty(q), np.empty((q, q)), np.zeros((5, q, q))
     draw = compiled(latent_steps.draw_parameters, "rng", "f8[2]", "f8[1]", "f8[2]", "f8[2]", "f8[3]")
-    draw(rng, np.ascontiguousarray(z), mean, covariance, room[4], room[:4])
+    draw(rng, np.require(z, float, ["C", "W"]), mean, covariance, room[4], room[:4])
     return mean, covariance
 
 

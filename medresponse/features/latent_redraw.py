@@ -112,7 +112,8 @@ def latents_of(
             unshifted[readings.missing[:, i], i] -= shift
     exact = Dense(Readings(readings.encoding, unshifted), np.empty((len(codes), 0)))
     exact.start(rng.random((len(codes), readings.n_latents)))
-    exact.run(SWEEPS_NEW, mean, covariance, rng=rng, draws_parameters=False)
+    own = (np.require(value, float, ["C", "W"]) for value in (mean, covariance))
+    exact.run(SWEEPS_NEW, *own, rng=rng, draws_parameters=False)
     for i, shift in shifts.items():
         if readings.encoding.features[i].type != "continuous":
             j = readings.first[i]

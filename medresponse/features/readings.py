@@ -116,10 +116,10 @@ class Readings:
         """Return the same for machine code."""
         kind = np.full(len(self.slices), CONTINUOUS)
         kind[self.ordered], kind[self.categorical] = ORDERED, CATEGORICAL
-        noisy = self.information if self.information.any() else self.information[:0]
+        noisy = self.information if self.information.any() else np.empty((0, len(self.slices)))
+        codes, noisy = (np.require(values, float, ["C", "W"]) for values in (self.codes, noisy))
         return Known(
-            np.ascontiguousarray(self.codes, dtype=float), np.ascontiguousarray(noisy), kind,
-            np.append(self.first, self.n_latents), self._edges,
+            codes, noisy, kind, np.append(self.first, self.n_latents), self._edges,
             np.array([f.baseline if f.type == "categorical" else 0 for f in self.encoding.features], dtype=int),
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from medresponse.features import Encoding
+from medresponse.features import Encoding, fit_latent_normal
 from medresponse.features.latent_dense import Dense, draw_parameters
 from medresponse.features.latent_steps import normal_cdf, normal_quantile
 from medresponse.features.readings import Readings
@@ -77,3 +77,13 @@ def test_normal_distribution_function_and_quantile_keep_their_digits_in_the_tail
     x = np.concatenate([np.linspace(-37, 9, 400), [-np.inf, np.inf]])
     np.testing.assert_allclose([normal_quantile(v) for v in p], ndtri(p), rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose([normal_cdf(v) for v in x], ndtr(x), rtol=1e-12)
+
+
+def test_codes_that_may_not_be_written_are_read_and_exact_values_need_no_errors() -> None:
+    codes = np.where(np.arange(60).reshape(30, 2) % 7 == 0, np.nan, 1.0)
+    codes.flags.writeable = False
+    encoding = Encoding(features=FEATURES[:2])
+    _, completed = fit_latent_normal(
+        encoding, codes, np.empty((30, 0)), imputations=2, rng=np.random.default_rng(0)
+    )
+    assert (completed[:, ~np.isnan(codes)] == 1.0).all() and np.isfinite(completed).all()

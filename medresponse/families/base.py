@@ -177,6 +177,28 @@ class Rowwise(Protocol):
         ...
 
 
+def add_intercept(stem: str, eta: Any, sd: float, *, unit: Any = 1.0) -> Any:
+    """Add an intercept of prior N(0, sd^2), named ``alpha`` behind `stem`, to the current model and return it.
+
+    Data know the intercept only together with what the predictor is on average, above all with the mean over sites. So
+    sampled, as ``mean``, is their sum, a shear of determinant one: the posterior is the same, without the correlation.
+
+    Parameters
+    ----------
+    stem : str
+    eta : tensor
+        One linear predictor without intercept, shape (patient,).
+    sd : float
+        In `unit`, as the intercept is.
+    unit : tensor, optional
+        How much of the predictor's scale one unit of the intercept is.
+    """
+    import pymc as pm
+
+    average = eta.mean() / unit
+    return pm.Deterministic(f"{stem}alpha", pm.Normal(f"{stem}mean", average, sd) - average)
+
+
 def centred_walk(steps: int) -> np.ndarray:
     """Return the matrix (steps + 1, steps) that turns unit steps into a random walk of mean zero."""
     walk = np.vstack([np.zeros(steps), np.tril(np.ones((steps, steps)))])

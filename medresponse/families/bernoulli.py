@@ -13,7 +13,7 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families.augmented import polya_gamma
-from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.base import Arrays, Family, Predictor, add_intercept
 from medresponse.families.canonical import CanonicalRows
 from medresponse.families.companions import standardised
 from medresponse.priors import ScalePrior
@@ -67,8 +67,8 @@ class Bernoulli:
         import pymc as pm
         import pytensor.tensor as pt
 
-        intercept = pm.Deterministic("intercept", data["crude"] + pm.Normal("alpha", 0.0, 2.0))
-        log_odds = intercept + predictor.eta
+        eta = predictor.eta
+        log_odds = pm.Deterministic("intercept", data["crude"] + add_intercept("", eta, 2.0)) + eta
         pm.Potential("likelihood", pt.dot(data["event"], log_odds) - pt.softplus(log_odds).sum())
 
     def rows(self, data: Arrays) -> CanonicalRows:

@@ -119,16 +119,16 @@ class CompetingRisks:
 
         n_intervals = data["exposure"].get_value(borrow=True).shape[1]
         n_causes = data["crude_log_hazard"].get_value(borrow=True).shape[1]
+        eta, treatment_idx = predictor.eta, data["treatment_idx"]
         by_cause = [
             hazards.graph_log_hazards(
-                data["crude_log_hazard"][0, c], n_intervals, contrasts, stem=f"cause_{c + 1}_",
+                data["crude_log_hazard"][0, c], eta[:, c], n_intervals, contrasts, stem=f"cause_{c + 1}_",
                 baseline=self.baseline, baseline_step=self.baseline_step,
                 treatment_step=self.treatment_step if self.time_varying else None,
             )
             for c in range(n_causes)
         ]  # fmt: skip
         log_hazard = pm.Deterministic("log_hazard", pt.stack(by_cause))
-        eta, treatment_idx = predictor.eta, data["treatment_idx"]
         at_event, cause = data["event_idx"], data["event_cause_idx"]
         log_rate = (
             log_hazard[cause, treatment_idx[at_event], data["event_interval_idx"]] + eta[at_event, cause]

@@ -12,7 +12,7 @@ from scipy.special import expit
 from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
 from medresponse.families import log_time
-from medresponse.families.base import Arrays, Family, Predictor, checked_horizon
+from medresponse.families.base import Arrays, Family, Predictor, add_intercept, checked_horizon
 from medresponse.families.censoring import event_companions, event_times, nelson_aalen
 from medresponse.priors import LogNormal, ScalePrior
 
@@ -100,13 +100,13 @@ class Cure:
         import pytensor.tensor as pt
 
         shape = self.shape.sample("shape")
+        eta = predictor.eta
         intercept = pm.Deterministic(
-            "incidence_intercept", data["crude_incidence"] + pm.Normal("incidence_alpha", 0.0, 1.0)
+            "incidence_intercept", data["crude_incidence"] + add_intercept("incidence_", eta[:, 0], 1.0)
         )
         log_scale = pm.Deterministic(
-            "log_scale", data["crude_log_scale"] + pm.Normal("latency_alpha", 0.0, 1.0)
+            "log_scale", data["crude_log_scale"] + add_intercept("latency_", eta[:, 1], 1.0)
         )
-        eta = predictor.eta
         incidence, location = intercept + eta[:, 0], log_scale + eta[:, 1]
         log_uncured, log_cured = -pt.softplus(-incidence), -pt.softplus(incidence)
         uncured = log_uncured + log_time.graph_log_likelihood(self._law, data, location, shape)

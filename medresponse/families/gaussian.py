@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.base import Arrays, Family, Predictor, add_intercept
 from medresponse.families.outcome_scale import from_scale, to_scale
 from medresponse.priors import HalfNormal, ScalePrior
 
@@ -111,13 +111,14 @@ class Gaussian:
 
         # In outcome standard deviations, around the outcome's mean.
         if "triangle" in data:
-            # Sampled as the mean over patients, which the data pin whatever the coefficients; the first row of the triangle
-            # is that of the ones, so its ratios are the columns' means.
+            # The mean over patients, as in `add_intercept`; the first row of the triangle is that of the ones, so its ratios
+            # are the columns' means.
             first = data["triangle"][0]
             shift = pt.dot(first[1:], predictor.coefficients) / first[0] / data["spread"]
             alpha = pm.Normal("mean", shift, 2.5) - shift
         else:
-            alpha = pm.Normal("alpha", 0.0, 2.5)
+            eta = predictor.eta
+            alpha = add_intercept("", eta, 2.5, unit=data["spread"])
         sigma = pm.Deterministic("sigma", data["spread"] * self.residual.sample("residual"))
         pm.Deterministic("intercept", data["center"] + data["spread"] * alpha)
         if "triangle" in data:
@@ -125,7 +126,7 @@ class Gaussian:
             misfit = ((data["rotated"] - pt.dot(data["triangle"], b)) ** 2).sum() + data["residual_ss"]
             n = data["n_patients"]
         else:
-            misfit = ((data["outcome"] - data["spread"] * alpha - predictor.eta) ** 2).sum()
+            misfit = ((data["outcome"] - data["spread"] * alpha - eta) ** 2).sum()
             n = data["outcome"].shape[0]
         pm.Potential("likelihood", -n * pt.log(sigma) - misfit / (2 * sigma**2) - n / 2 * np.log(2 * np.pi))
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from medresponse.core.constant_hazards import ConstantHazards
-from medresponse.families.base import centred_walk
+from medresponse.families.base import add_intercept, centred_walk
 from medresponse.families.censoring import EventTimes
 from medresponse.priors import ScalePrior
 
@@ -66,6 +66,7 @@ def interval_of(time: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 def graph_log_hazards(
     crude: Any,
+    eta: Any,
     n_intervals: int,
     contrasts: np.ndarray,
     *,
@@ -80,6 +81,8 @@ def graph_log_hazards(
     ----------
     crude : tensor
         Log of the crude rate, around which the average log hazard lies.
+    eta : tensor
+        The event's linear predictor, shape (patient,).
     n_intervals : int
     contrasts : numpy.ndarray
         Shape (treatment, contrast).
@@ -97,14 +100,17 @@ def graph_log_hazards(
     import pytensor.tensor as pt
 
     walk = centred_walk(n_intervals - 1)
-    alpha = pm.Normal(f"{stem}alpha", 0.0, 1.0)
+    alpha = add_intercept(stem, eta, 1.0)
     step = baseline_step.sample(f"{stem}baseline_step")
     if baseline == "walk":
         steps = pm.Normal(f"{stem}baseline_steps", 0.0, 1.0, shape=n_intervals - 1)
         level = alpha + step * pt.dot(walk, steps)
     else:
-        # Each interval's events pin its own level: centred, since the non-centred form mixes badly then.
-        level = pm.Normal(f"{stem}baseline_level", alpha, step, shape=n_intervals)
+        # Each interval's events pin its own level: centred, since the non-centred form mixes badly then. What they pin holds
+        # the mean over patients, as that of `add_intercept` does.
+        average = eta.mean()
+        means = pm.Normal(f"{stem}baseline_means", alpha + average, step, shape=n_intervals)
+        level = pm.Deterministic(f"{stem}baseline_level", means - average)
     log_hazard = crude + level
     n_treatments, n_contrasts = contrasts.shape
     if treatment_step is None or not n_contrasts:

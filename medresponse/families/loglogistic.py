@@ -12,7 +12,7 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link
 from medresponse.core.registry import register
 from medresponse.families import log_time
-from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.base import Arrays, Family, Predictor, add_intercept
 from medresponse.families.censoring import event_companions
 from medresponse.priors import LogNormal, ScalePrior
 
@@ -67,8 +67,9 @@ class Loglogistic:
         import pymc as pm
 
         shape = self.shape.sample("shape")
-        log_scale = pm.Deterministic("log_scale", data["crude_log_scale"] + pm.Normal("alpha", 0.0, 2.0))
-        log_time.add_likelihood(log_time.LOGLOGISTIC, data, log_scale + predictor.eta, shape)
+        eta = predictor.eta
+        log_scale = pm.Deterministic("log_scale", data["crude_log_scale"] + add_intercept("", eta, 2.0))
+        log_time.add_likelihood(log_time.LOGLOGISTIC, data, log_scale + eta, shape)
 
     def response(
         self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays

@@ -14,7 +14,7 @@ from medresponse.core.links import Link
 from medresponse.core.registry import register
 from medresponse.families import log_time
 from medresponse.families.augmented import truncated_normal
-from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.base import Arrays, Family, Predictor, add_intercept
 from medresponse.families.censoring import event_companions, event_times
 from medresponse.priors import LogNormal, ScalePrior
 
@@ -70,8 +70,9 @@ class Lognormal:
         import pymc as pm
 
         sigma = self.sigma.sample("sigma")
-        log_median = pm.Deterministic("log_median", data["crude_log_scale"] + pm.Normal("alpha", 0.0, 2.0))
-        log_time.add_likelihood(log_time.LOGNORMAL, data, log_median + predictor.eta, 1 / sigma)
+        eta = predictor.eta
+        log_median = pm.Deterministic("log_median", data["crude_log_scale"] + add_intercept("", eta, 2.0))
+        log_time.add_likelihood(log_time.LOGNORMAL, data, log_median + eta, 1 / sigma)
 
     def response(
         self, estimand: Estimand, eta: np.ndarray, parameters: Arrays, constants: Arrays

@@ -12,7 +12,7 @@ from scipy.special import gammaln
 from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.base import Arrays, Family, Predictor, add_intercept
 from medresponse.families.counts import count_companions, count_quantile, crude_log_rate, expected_count
 from medresponse.priors import HalfNormal, ScalePrior
 
@@ -79,9 +79,10 @@ class NegativeBinomial:
         import pymc as pm
         import pytensor.tensor as pt
 
-        intercept = pm.Deterministic("intercept", data["crude"] + pm.Normal("alpha", 0.0, 2.0))
+        eta = predictor.eta
+        intercept = pm.Deterministic("intercept", data["crude"] + add_intercept("", eta, 2.0))
         phi = self.overdispersion.sample("overdispersion") ** -2.0
-        log_mean = intercept + predictor.eta + data["log_exposure"]
+        log_mean = intercept + eta + data["log_exposure"]
         count = data["distinct"]
         direct = pt.gammaln(count + phi) - pt.gammaln(phi) - count * pt.log(phi)
         rising = pt.switch(phi > _MANY, _stirling(count, phi, pt.log1p), direct)

@@ -121,14 +121,14 @@ class PiecewiseExponential:
         import pymc as pm
         import pytensor.tensor as pt
 
+        eta, treatment_idx = predictor.eta, data["treatment_idx"]
         by_treatment = hazards.graph_log_hazards(
-            data["crude_log_hazard"], data["exposure"].get_value(borrow=True).shape[1], contrasts, stem="",
+            data["crude_log_hazard"], eta, data["exposure"].get_value(borrow=True).shape[1], contrasts, stem="",
             baseline=self.baseline, baseline_step=self.baseline_step,
             treatment_step=self.treatment_step if self.time_varying else None,
         )  # fmt: skip
         pm.Deterministic("log_hazard", by_treatment)
 
-        eta, treatment_idx = predictor.eta, data["treatment_idx"]
         at_event, interval = data["event_idx"], data["event_interval_idx"]
         at_rate = by_treatment[treatment_idx[at_event], interval]
         if self.fading is None:

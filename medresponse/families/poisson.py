@@ -12,7 +12,7 @@ from scipy.special import gammaln, ndtri, pdtr
 from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.base import Arrays, Family, Predictor, add_intercept
 from medresponse.families.canonical import CanonicalRows
 from medresponse.families.counts import count_companions, count_quantile, crude_log_rate, expected_count
 
@@ -65,8 +65,8 @@ class Poisson:
         import pymc as pm
         import pytensor.tensor as pt
 
-        intercept = pm.Deterministic("intercept", data["crude"] + pm.Normal("alpha", 0.0, 2.0))
-        log_rate = intercept + predictor.eta
+        eta = predictor.eta
+        log_rate = pm.Deterministic("intercept", data["crude"] + add_intercept("", eta, 2.0)) + eta
         expected = pt.dot(data["exposure"], pt.exp(log_rate))
         pm.Potential("likelihood", pt.dot(data["events"], log_rate) - expected + data["constant"])
 

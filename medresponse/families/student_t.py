@@ -12,7 +12,7 @@ from scipy.special import gammaln, stdtr, stdtrit
 from medresponse.core.estimand import Estimand
 from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
-from medresponse.families.base import Arrays, Family, Predictor
+from medresponse.families.base import Arrays, Family, Predictor, add_intercept
 from medresponse.families.companions import standardised
 from medresponse.families.outcome_scale import from_scale, to_scale
 from medresponse.priors import Gamma, HalfNormal, ScalePrior
@@ -97,11 +97,13 @@ class StudentT:
         import pymc as pm
         import pytensor.tensor as pt
 
-        alpha = pm.Normal("alpha", 0.0, 2.5)  # in spreads of the outcome, around its median
+        eta = predictor.eta
+        # In spreads of the outcome, around its median.
+        alpha = add_intercept("", eta, 2.5, unit=data["spread"])
         sigma = pm.Deterministic("sigma", data["spread"] * self.residual.sample("residual"))
         nu = pm.Deterministic("nu", _POWER[self.scale] + 1 + self.freedom.sample("freedom"))
         intercept = pm.Deterministic("intercept", data["center"] + data["spread"] * alpha)
-        squared = ((data["transformed"] - intercept - predictor.eta) / sigma) ** 2
+        squared = ((data["transformed"] - intercept - eta) / sigma) ** 2
         constant = pt.gammaln((nu + 1) / 2) - pt.gammaln(nu / 2) - 0.5 * pt.log(np.pi * nu) - pt.log(sigma)
         pm.Potential("likelihood", squared.size * constant - (nu + 1) / 2 * pt.log1p(squared / nu).sum())
 

@@ -169,6 +169,32 @@ class Layout:
             ]
         return np.concatenate(parts, axis=1)
 
+    def means(self, columns: np.ndarray, contrast: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the means of the columns of `matrix`, shape (coefficient,), without forming it.
+
+        Parameters
+        ----------
+        columns : numpy.ndarray
+            Shape (patient, column).
+        contrast : numpy.ndarray
+            Contrasts of each patient's treatment, shape (patient, contrast).
+        groups : sequence of numpy.ndarray
+            One a grouping, in their order: index of each patient's group, shape (patient,).
+        """
+        ones = np.column_stack([np.ones(len(columns)), contrast])
+        sums = ones.T @ columns
+        parts = [sums[0], ones[:, 1:].sum(axis=0), sums[1:, list(self.modifiers)].ravel()]
+        for grouping, own in zip(self.groupings, groups, strict=True):
+            n = len(grouping.labels)
+
+            def by_group(weights: np.ndarray, own: np.ndarray = own, n: int = n) -> np.ndarray:
+                return np.bincount(own, weights, minlength=n)
+
+            parts.append(by_group(ones[:, 0]))
+            parts += [by_group(columns[:, i]) for i in grouping.slopes]
+            parts += [by_group(weights) for weights in contrast.T]
+        return np.concatenate(parts) / len(columns)
+
     def linear_predictor(
         self,
         columns: np.ndarray,

@@ -22,13 +22,13 @@ _ROWS = (
     *_PRIORS, ("pointer", 1, "uint64"), ("index", 1, "uint64"), ("value", 1, "float64"), ("ways", 2, "float64"), ("columns", 3, "float64"),
     ("codes", 3, "int8"), ("held", 2, "float64"), ("starts", 1, "int64"), ("filled", 1, "int64"), ("cells", 3, "uint64"), ("events", 2, "float64"),
 )  # fmt: skip
-_BY_ROW = (*_ROWS, ("weight", 2, "float64"), ("scalars", 1, "float64"))
+_BY_ROW = (*_ROWS, ("weight", 2, "float64"), ("means", 1, "float64"), ("scalars", 1, "float64"))
 _BY_CATEGORY = (
     *_ROWS, ("weight", 2, "float64"), ("in_category", 1, "float64"), ("scalars", 1, "float64"),
 )  # fmt: skip
 _BY_INTERVAL = (
     *_ROWS, ("exposure", 3, "float64"), ("counts", 2, "float64"), ("walk", 2, "float64"), ("contrasts", 2, "float64"),
-    ("scalars", 1, "float64"),
+    ("means", 1, "float64"), ("levels", 1, "float64"), ("scalars", 1, "float64"),
 )  # fmt: skip
 
 
@@ -54,25 +54,25 @@ def _compressed() -> Parts:
 def _canonical() -> Parts:
     from medresponse.inference.written_rows import answer
 
-    return _parts(answer, _BY_ROW, size=0, beside=2)
+    return _parts(answer, _BY_ROW, size=0, beside=3)
 
 
 def _ordinal() -> Parts:
     from medresponse.inference.written_ordinal import answer
 
-    return _parts(answer, _BY_CATEGORY, size=0, beside=0, like="in_category")
+    return _parts(answer, _BY_CATEGORY, size=0, beside=0, like=("in_category",))
 
 
 def _weibull() -> Parts:
     from medresponse.inference.written_weibull import answer
 
-    return _parts(answer, _BY_ROW, size=0, beside=2)
+    return _parts(answer, _BY_ROW, size=0, beside=3)
 
 
 def _piecewise() -> Parts:
     from medresponse.inference.written_piecewise import answer
 
-    return _parts(answer, _BY_INTERVAL, size=0, beside=1, like="counts")
+    return _parts(answer, _BY_INTERVAL, size=0, beside=2, like=("counts", "levels"))
 
 
 _KINDS = {
@@ -85,14 +85,19 @@ _KINDS = {
 
 
 def _parts(
-    answer: object, inputs: tuple[tuple[str, int, str], ...], *, size: int, beside: int, like: str = ""
+    answer: object,
+    inputs: tuple[tuple[str, int, str], ...],
+    *,
+    size: int,
+    beside: int,
+    like: tuple[str, ...] = (),
 ) -> Parts:
     """Return a kernel's parts; its ``scalars[size]`` is the number of parameters.
 
-    `beside` numbers follow the coefficients, and as many as the input named `like` has.
+    `beside` numbers follow the coefficients, and as many as the inputs named `like` have.
     """
     at = {name: f"data_{i}" for i, (name, _, _) in enumerate(inputs)}
-    more = f" + {at[like]}.size" if like else ""
+    more = "".join(f" + {at[name]}.size" for name in like)
     body = (
         f"    size = int64({at['scalars']}[{size}])",
         f"    length = size if what == {DENSITY} else size + {at['table']}[len({at['table']}) - 1, 2] + {beside}{more}",

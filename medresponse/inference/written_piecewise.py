@@ -1,7 +1,7 @@
 """The density of models whose rows are `families.PiecewiseRows`; see `written_rows`. Only compiling imports this module.
 
-The family's parameters, in the model's order: alpha, the baseline's step and its standardised steps (or the levels of exchangeable
-intervals), the standardised steps of each contrast, and their step.
+The family's parameters, in the model's order: the mean, the baseline's step and its standardised steps (or the means of
+exchangeable intervals), the standardised steps of each contrast, and their step. Means hold the mean predictor over patients.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from medresponse.inference.row_kernels import piecewise
 from medresponse.inference.written_density import OWN, SPARE, THETA, TOWARDS, begun, kept
-from medresponse.inference.written_rows import ended, from_rows, normal, step, to_rows
+from medresponse.inference.written_rows import average, ended, from_rows, less_average, normal, step, to_rows
 
 _ALPHA_SD = 1.0
 _LOG_2 = math.log(2.0)
@@ -23,7 +23,7 @@ _LOG_2 = math.log(2.0)
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
     room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, exposure: Any, counts: Any, walk: Any,
-    contrasts: Any, scalars: Any,
+    contrasts: Any, means: Any, levels: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), table[len(table) - 1, 2]
@@ -32,8 +32,9 @@ def answer(
     density, jacobian = begun(x, room, table, numbers, informed, df, scalars[1])
     first, is_walk, sigmas = int(scalars[3]), scalars[4] > 0, scalars[5:]
     log_hazard, by_log_hazard = np.empty(counts.shape), np.empty(counts.shape)
+    shift = average(means, room[THETA])
     of_hazards, of_steps = hazards(
-        x[first:], own[first:], log_hazard, walk, contrasts, scalars[2], is_walk, sigmas
+        x[first:], own[first:], shift, log_hazard, walk, contrasts, scalars[2], is_walk, sigmas
     )
     density += of_hazards
     jacobian += of_steps
@@ -41,11 +42,11 @@ def answer(
     spread, by = ways[0], ways[1]
     to_rows(pointer, index, entries, room[THETA], spread)
     k, width = len(starts) - 1, columns.shape[1] + codes.shape[1]
-    levels, end = slice(k * width, k * width + k), k * width + k
+    of_arms, end = slice(k * width, k * width + k), k * width + k
     hazard = np.exp(log_hazard)
     likelihood = np.sum(counts * log_hazard) + piecewise(
-        columns, codes, held, starts, filled, cells, events, exposure, hazard, spread[: k * width].reshape((k, width)), spread[levels],
-        spread[end:], by_log_hazard, by[: k * width].reshape((k, width)), by[levels], by[end:],
+        columns, codes, held, starts, filled, cells, events, exposure, hazard, spread[: k * width].reshape((k, width)), spread[of_arms],
+        spread[end:], by_log_hazard, by[: k * width].reshape((k, width)), by[of_arms], by[end:],
     )  # fmt: skip
     prior = density - jacobian
     density += likelihood
@@ -53,33 +54,41 @@ def answer(
         from_rows(pointer, index, entries, by, room[TOWARDS, :p])
         by_log_hazard *= hazard
         by_log_hazard += counts
-        of_hazard_parameters(
-            x[first:], own[first:], gradient[first:], by_log_hazard, walk, contrasts, is_walk, sigmas
+        by_intercept = of_hazard_parameters(
+            x[first:], own[first:], shift, gradient[first:], by_log_hazard, walk, contrasts, is_walk, sigmas
         )
+        less_average(means, by_intercept, room[TOWARDS])
         return ended(x, value, gradient, room, table, numbers, informed, df, density)
     prior -= kept(out[:size], out[size : size + p], room, table, turn, turned, informed[1])
-    out[size + p : size + p + log_hazard.size] = log_hazard.ravel()
-    out[size + p + log_hazard.size] = prior
+    out[size + p] = x[first] - shift
+    made = size + p + 1 + len(levels)
+    for i in range(len(levels)):
+        out[size + p + 1 + i] = x[first + 2 + i] - shift
+    out[made : made + log_hazard.size] = log_hazard.ravel()
+    out[made + log_hazard.size] = prior
     return 0
 
 
 @step  # type: ignore[untyped-decorator]
 def hazards(
-    x: Any, own: Any, log_hazard: Any, walk: Any, contrasts: Any, centre: float, is_walk: bool, sigmas: Any
-) -> tuple[float, float]:
-    """Write the family's parameters and log hazards; return their log density with, and the Jacobian of their scales."""
+    x: Any, own: Any, shift: float, log_hazard: Any, walk: Any, contrasts: Any, centre: float, is_walk: bool, sigmas: Any
+) -> tuple[float, float]:  # fmt: skip
+    """Write the family's parameters and log hazards; return their log density with, and the Jacobian of their scales.
+
+    `shift` is the mean predictor over patients.
+    """
     n_intervals, n_contrasts = log_hazard.shape[1], contrasts.shape[1]
     drift = 2 + (n_intervals - 1 if is_walk else n_intervals)
     own[:] = x
     own[1] = math.exp(x[1])
-    density, jacobian = normal(x[0], 0.0, _ALPHA_SD) + half_normal(own[1], sigmas[0]) + x[1], x[1]
+    density, jacobian = normal(x[0] - shift, 0.0, _ALPHA_SD) + half_normal(own[1], sigmas[0]) + x[1], x[1]
     baseline = np.empty(n_intervals)
     if is_walk:
-        baseline[:] = x[0] + own[1] * np.dot(walk, x[2:drift])
+        baseline[:] = x[0] - shift + own[1] * np.dot(walk, x[2:drift])
         for i in range(2, drift):
             density += normal(x[i], 0.0, 1.0)
     else:
-        baseline[:] = x[2:drift]
+        baseline[:] = x[2:drift] - shift
         for i in range(2, drift):
             density += normal(x[i], x[0], own[1])
     for k in range(len(log_hazard)):
@@ -101,18 +110,22 @@ def hazards(
 
 @step  # type: ignore[untyped-decorator]
 def of_hazard_parameters(
-    x: Any, own: Any, gradient: Any, by_log_hazard: Any, walk: Any, contrasts: Any, is_walk: bool, sigmas: Any
-) -> None:
-    """Write the derivatives in the family's parameters, from those of the log-likelihood in log hazards."""
+    x: Any, own: Any, shift: float, gradient: Any, by_log_hazard: Any, walk: Any, contrasts: Any, is_walk: bool, sigmas: Any
+) -> float:  # fmt: skip
+    """Write the derivatives in the family's parameters, from those of the log-likelihood in log hazards.
+
+    Returns that in the intercept, with baselines that move with it.
+    """
     n_intervals, n_contrasts = by_log_hazard.shape[1], contrasts.shape[1]
     drift = 2 + (n_intervals - 1 if is_walk else n_intervals)
     by_baseline = np.zeros(n_intervals)
     for k in range(len(by_log_hazard)):
         by_baseline += by_log_hazard[k]
-    gradient[0] = -x[0] / _ALPHA_SD**2
+    gradient[0] = -(x[0] - shift) / _ALPHA_SD**2
+    by_intercept = gradient[0] + np.sum(by_baseline)
     gradient[1] = 1 - (own[1] / sigmas[0]) ** 2
     if is_walk:
-        gradient[0] += np.sum(by_baseline)
+        gradient[0] = by_intercept
         by_steps = own[1] * np.dot(by_baseline, walk)
         gradient[1] += np.dot(by_steps, x[2:drift])
         gradient[2:drift] = by_steps - x[2:drift]
@@ -132,6 +145,7 @@ def of_hazard_parameters(
             by_steps = own[last] * np.dot(by_change, walk)
             gradient[last] += np.dot(by_steps, x[here])
             gradient[here] = by_steps - x[here]
+    return by_intercept
 
 
 @step  # type: ignore[untyped-decorator]

@@ -23,7 +23,7 @@ step = njit(error_model="numpy")
 @step  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
-    room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, means: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), table[len(table) - 1, 2]
@@ -31,8 +31,9 @@ def answer(
     gradient = out if what == 0 else room[SPARE, :size]
     density, jacobian = begun(x, room, table, numbers, informed, df, scalars[1])
     own[size - 1] = x[size - 1]
-    intercept = scalars[2] + x[size - 1]
-    density += normal(x[size - 1], 0.0, _INTERCEPT_SD)
+    alpha = x[size - 1] - average(means, room[THETA])
+    intercept = scalars[2] + alpha
+    density += normal(alpha, 0.0, _INTERCEPT_SD)
 
     spread, by = ways[0], ways[1]
     to_rows(pointer, index, entries, room[THETA], spread)
@@ -46,13 +47,15 @@ def answer(
     density += likelihood
     if what == 0:
         from_rows(pointer, index, entries, by, room[TOWARDS, :p])
-        gradient[size - 1] = -x[size - 1] / _INTERCEPT_SD**2
+        gradient[size - 1] = -alpha / _INTERCEPT_SD**2
         for i in range(k * width, k * width + k):
             gradient[size - 1] += by[i]
+        less_average(means, gradient[size - 1], room[TOWARDS])
         return ended(x, value, gradient, room, table, numbers, informed, df, density)
     prior -= kept(out[:size], out[size : size + p], room, table, turn, turned, informed[1])
-    out[size + p] = intercept
-    out[size + p + 1] = prior
+    out[size + p] = alpha
+    out[size + p + 1] = intercept
+    out[size + p + 2] = prior
     return 0
 
 
@@ -60,6 +63,22 @@ def answer(
 def normal(x: float, mean: float, sd: float) -> float:
     """Return a normal log density."""
     return -0.5 * ((x - mean) / sd) ** 2 - math.log(sd) - _HALF_LOG_2PI
+
+
+@sums  # type: ignore[untyped-decorator]
+def average(means: Any, theta: Any) -> float:
+    """Return the mean predictor over patients, which the sampled ``mean`` holds beside the intercept (`families.base.add_intercept`)."""
+    total = 0.0
+    for k in range(len(means)):
+        total += means[k] * theta[k]
+    return total
+
+
+@step  # type: ignore[untyped-decorator]
+def less_average(means: Any, by_intercept: float, towards: Any) -> None:
+    """Take from derivatives in the coefficients what comes of the intercept being ``mean`` less the mean predictor."""
+    for k in range(len(means)):
+        towards[k] -= by_intercept * means[k]
 
 
 @sums  # type: ignore[untyped-decorator]

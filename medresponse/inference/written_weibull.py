@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 from medresponse.inference.written_density import OWN, SPARE, THETA, TOWARDS, begun, kept
-from medresponse.inference.written_rows import ended, from_rows, normal, over_rows, step, to_rows
+from medresponse.inference.written_rows import (
+    average,
+    ended,
+    from_rows,
+    less_average,
+    normal,
+    over_rows,
+    step,
+    to_rows,
+)
 
 _LEVEL_SD = 2.0
 
@@ -20,14 +29,14 @@ _LEVEL_SD = 2.0
 @step  # type: ignore[untyped-decorator]
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
-    room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, scalars: Any,
+    room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, weight: Any, means: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), table[len(table) - 1, 2]
     own = room[OWN, :size]
     gradient = out if what == 0 else room[SPARE, :size]
     density, jacobian = begun(x, room, table, numbers, informed, df, scalars[1])
-    log_shape, alpha = x[size - 2], x[size - 1]
+    log_shape, alpha = x[size - 2], x[size - 1] - average(means, room[THETA])
     shape, n_events, time, centre, sd = (
         math.exp(log_shape),
         scalars[4],
@@ -35,7 +44,7 @@ def answer(
         scalars[6],
         scalars[7],
     )
-    own[size - 2], own[size - 1] = shape, alpha
+    own[size - 2], own[size - 1] = shape, x[size - 1]
     density += normal(log_shape, centre, sd) + normal(alpha, 0.0, _LEVEL_SD)
     jacobian += log_shape
 
@@ -58,8 +67,10 @@ def answer(
         for i in range(k * width, k * width + k):
             gradient[size - 1] += by[i]
         from_rows(pointer, index, entries, by, room[TOWARDS, :p])
+        less_average(means, gradient[size - 1], room[TOWARDS])
         return ended(x, value, gradient, room, table, numbers, informed, df, density)
     prior -= kept(out[:size], out[size : size + p], room, table, turn, turned, informed[1])
-    out[size + p] = scalars[2] + alpha
-    out[size + p + 1] = prior
+    out[size + p] = alpha
+    out[size + p + 1] = scalars[2] + alpha
+    out[size + p + 2] = prior
     return 0

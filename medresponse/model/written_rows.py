@@ -57,20 +57,21 @@ def tail_of(rows: RowLikelihood, layout: Layout) -> Tail:
         return Tail("ordinal", (("share", (cuts,)),), (("cuts", (cuts,)),), start)
     if isinstance(rows, WeibullRows):
         median, sigma = rows.shape.mu, rows.shape.sigma
-        variables = (("shape", ()), ("alpha", ()))
-        return Tail("weibull", variables, (("log_scale", ()),), (median + sigma**2 / 2, 0.0))
-    return Tail("canonical", (("alpha", ()),), (("intercept", ()),), (0.0,))
+        variables = (("shape", ()), ("mean", ()))
+        return Tail("weibull", variables, (("alpha", ()), ("log_scale", ())), (median + sigma**2 / 2, 0.0))
+    return Tail("canonical", (("mean", ()),), (("alpha", ()), ("intercept", ())), (0.0,))
 
 
 def _piecewise_tail(rows: PiecewiseRows, layout: Layout) -> Tail:
     intervals, contrasts = rows.exposure.shape[1], layout.n_contrasts
-    level, size = ("steps", intervals - 1) if rows.walk else ("level", intervals)
-    variables = [("alpha", ()), ("baseline_step", ()), (f"baseline_{level}", (size,))]
+    what, size = ("steps", intervals - 1) if rows.walk else ("means", intervals)
+    variables = [("mean", ()), ("baseline_step", ()), (f"baseline_{what}", (size,))]
     start = [0.0, math.log(rows.baseline_sigma), *size * [0.0]]
     if rows.treatment_sigma and contrasts:
         variables += [("treatment_steps", (contrasts, intervals - 1)), ("treatment_step", ())]
         start += [*contrasts * (intervals - 1) * [0.0], math.log(rows.treatment_sigma)]
-    made = (("log_hazard", (len(layout.contrasts), intervals)),)
+    level = () if rows.walk else (("baseline_level", (size,)),)
+    made = (("alpha", ()), *level, ("log_hazard", (len(layout.contrasts), intervals)))
     return Tail("piecewise", tuple(variables), made, tuple(start))
 
 
@@ -122,6 +123,7 @@ class WrittenRows:
             ``codes``, the coarse columns, the same; ``held``, room for them and more; ``starts``: the first block of each treatment, and the number of blocks;
             ``filled``: rows of each block. ``cells``: places in the table, behind which come the cut points of an ordinal
             outcome, shape (block, grouping and cut point, row of the block). ``events``: shape (block, row of the block).
+            ``means`` over patients of what multiplies the sampled coefficients, shape (coefficient,); none of an ordinal outcome.
             ``scalars``: number of parameters and unit information; the rest, and more arrays, are those of `_own`.
         """
         layout, rows, before = self.layout, self._rows(data), 0
@@ -149,6 +151,9 @@ class WrittenRows:
         )
         table, numbers = table_of(self.parts)
         more = self._own(rows, number, treatment, blocks, coded)
+        if not isinstance(rows, OrdinalRows):
+            groups = [data[f"group_{grouping.stem}"] for grouping in layout.groupings]
+            more["means"] = layout.means(data["columns"], data["contrast"], groups) @ turn
         scalars = [len(self.start), float(data["unit_information_sd"]), *more["scalars"]]
         return {
             "table": table, "numbers": numbers, **entries(turn), **rooms(self.parts, len(self.start), estimate, error),
@@ -189,6 +194,7 @@ class WrittenRows:
         """Return what a piecewise-exponential likelihood reads, and the last of ``scalars``.
 
         ``exposure``: shape (block, interval, row of the block). ``counts`` of events: shape (treatment, interval). ``walk``: from steps to intervals.
+        ``levels``: as many as there are levels of exchangeable intervals to keep.
         ``contrasts``: shape (treatment, contrast). ``scalars``: centre, place of the first of the family's parameters, 1
         for a walk, scales of the priors of the two steps.
         """
@@ -201,6 +207,7 @@ class WrittenRows:
         scalars = [rows.centre, len(self.start) - len(self.tail.start), float(rows.walk), *sigmas]
         return {
             "exposure": blocks.of(exposure), "counts": counts, "walk": centred_walk(intervals - 1),
+            "levels": np.zeros(0 if rows.walk else intervals),
             "contrasts": layout.contrast_matrix, "scalars": np.array(scalars),
         }  # fmt: skip
 

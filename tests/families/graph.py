@@ -10,6 +10,8 @@ import numpy as np
 from medresponse.families import Arrays, Compressing, Family, Predictor
 from medresponse.features import treatment_contrasts
 
+HELD = {"alpha": "mean", "baseline_level": "baseline_means"}
+
 
 def likelihood_model(
     family: Family,
@@ -46,15 +48,26 @@ def linear(design: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def evaluate(family: Family, model: Any, point: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Log-likelihood and the family's parameters at one point (values of the unconstrained variables)."""
-    names = ["likelihood", *family.parameters]
+    """Log-likelihood and the family's parameters at one point (values of the unconstrained variables).
+
+    What is sampled together with the mean predictor (`HELD`) may be given without it, by its own name."""
+    held = {name: name.replace(own, HELD[own]) for name in point for own in HELD if name.endswith(own)}
+    names = ["likelihood", *family.parameters, *held]
     outputs = model.replace_rvs_by_values([model[name] for name in names])
     function = model.compile_fn(
         outputs, inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE"
     )
     values = {name: np.asarray(value, dtype=float) for name, value in point.items()}
+    values |= {sampled: values.pop(name) for name, sampled in held.items()}
     assert set(values) == {variable.name for variable in model.value_vars}, "set every variable by hand"
-    return dict(zip(names, (np.asarray(v) for v in function(values)), strict=True))
+
+    def found() -> dict[str, np.ndarray]:
+        return dict(zip(names, (np.asarray(v) for v in function(values)), strict=True))
+
+    first = found()
+    for name, sampled in held.items():
+        values[sampled] = values[sampled] + point[name] - first[name]
+    return found() if held else first
 
 
 def as_draws(parameters: Mapping[str, np.ndarray], family: Family) -> dict[str, np.ndarray]:

@@ -62,7 +62,7 @@ def test_features_that_separate_events_leave_a_density_with_a_summit() -> None:
     design, value = np.linspace(-1, 1, 20)[:, None], (np.arange(20) >= 10).astype(float)
     model = likelihood_model(FAMILY, design, {"value": value}, np.zeros(20, int), n_treatments=1)
     slope = model.compile_dlogp(vars=[model["b"]], mode="FAST_COMPILE")
-    assert slope({"b": np.zeros(1), "alpha": 0.0}) > 0 > slope({"b": np.full(1, 20.0), "alpha": 0.0})
+    assert slope({"b": np.zeros(1), "mean": 0.0}) > 0 > slope({"b": np.full(1, 20.0), "mean": 0.0})
 
 
 def test_nobody_with_the_event_and_everybody_mirror_each_other() -> None:

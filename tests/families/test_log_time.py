@@ -60,7 +60,7 @@ def test_gradients_stay_finite_far_out_in_both_tails(name: str) -> None:
     spread = f"{SPREAD[name]}_log__"
     for shift in (-5.0, 5.0):
         for log_spread in (-1.0, 1.0):
-            point = {"b": np.array([shift]), "alpha": np.array(0.0), spread: np.array(log_spread)}
+            point = {"b": np.array([shift]), "mean": np.array(shift), spread: np.array(log_spread)}
             assert np.isfinite(gradient(point)).all(), (shift, log_spread)
 
 

@@ -77,7 +77,10 @@ def test_the_matrix_gives_the_linear_predictor_of_the_formula(k: int) -> None:
             for r in range(layout.n_contrasts):
                 c = layout.contrasts[treatment[i]][r]
                 expected[i] += c * b[f"contrast {r + 1} x {grouping.column}={label}"]
-    np.testing.assert_allclose(layout.matrix(x, treatment, groups) @ vector, expected, rtol=1e-12, atol=1e-13)
+    matrix = layout.matrix(x, treatment, groups)
+    np.testing.assert_allclose(matrix @ vector, expected, rtol=1e-12, atol=1e-13)
+    contrast, indices = layout.contrast_matrix[treatment], [groups[g.column] for g in layout.groupings]
+    np.testing.assert_allclose(layout.means(x, contrast, indices), matrix.mean(axis=0), atol=1e-14)
 
 
 def test_a_group_that_training_never_saw_has_no_position() -> None:

@@ -38,7 +38,9 @@ SPECS = {
     ),
     "one arm": ModelSpec(family=Gaussian(scale="log"), blocks={"history": Normal(sigma=0.5)}),
     "binary": replace(flagship("bernoulli"), modifiers={"genomic": Normal(pooled=True)}),
-    "counts": ModelSpec(family=Poisson(), blocks={"genomic": Normal(), "history": Horseshoe(expected_nonzero=2)}),
+    "counts": ModelSpec(
+        family=Poisson(), blocks={"genomic": Normal(), "history": Horseshoe(expected_nonzero=2)}, pooling=("site",)
+    ),
     "coarse binary": ModelSpec(family=Bernoulli(), blocks={"genomic": Horseshoe(expected_nonzero=1)}),
     "coarse counts": ModelSpec(family=Poisson(), blocks={"genomic": Normal(pooled=True)}),
     "grades": replace(
@@ -52,7 +54,7 @@ SPECS = {
     ),
     "late intervals": ModelSpec(
         family=PiecewiseExponential(baseline="exchangeable", time_varying=False, cuts=(4.0, 9.0)),
-        blocks={"genomic": Normal(pooled=True)},
+        blocks={"genomic": Normal(pooled=True)}, pooling=("site",),
     ),
     "late entry": replace(
         flagship("weibull", horseshoe=False), family=Weibull(shape=LogNormal(mu=0.2, sigma=0.4))
@@ -137,7 +139,8 @@ def test_density_gradient_and_quantities_are_those_of_the_graph_for_any_data(
             x = rng.normal(scale=width, size=kernel.facts.n_parameters)
             value, slope, log_prior, *expected = function(x)
             density, gradient = kernel.log_density(data, x)
-            np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-8)
+            lost = 1e-14 * np.abs(slope).max()  # where terms of the largest size cancel
+            np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-8 + lost)
             found = kernel.quantities(data, x)
             assert list(found) == [*names, "log_prior"]
             for what, values in zip(names, expected, strict=True):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from medresponse.core.machine_code import compiled
-from medresponse.features.readings import KNOWN, Readings, truncated
+from medresponse.features.readings import KNOWN, Known, Readings, truncated
 
 BURN_IN = 100
 THINNING = 25
@@ -44,11 +44,11 @@ def fit_dense(
     size = (len(sampler.z), sampler.z.shape[1])
     sampler.start(rng.random(size))
     keep, q = readings.n_latents, sampler.z.shape[1]
-    mean, covariance = np.zeros(q), np.eye(q)
+    mean, covariance, known = np.zeros(q), np.eye(q), readings.known()
     means, covariances, draws = [], [], []
     for kept in range(imputations):
         steps = THINNING if kept else BURN_IN + THINNING
-        sampler.run(steps, mean, covariance, rng=rng, draws_parameters=True)
+        run_steps(rng, steps, sampler.z, known, mean, covariance)
         means.append(mean[:keep].copy())
         covariances.append(covariance[:keep, :keep].copy())
         spread = np.sqrt(np.diagonal(covariances[-1]))
@@ -142,6 +142,20 @@ def _rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.stack([(rows * column).sum(axis=-1) for column in matrix.T], axis=-1)
 
 
+def run_steps(
+    rng: np.random.Generator, steps: int, z: np.ndarray, known: Known, mean: np.ndarray, covariance: np.ndarray, *,
+    draws_parameters: bool = True, leaves_open: bool = False,
+) -> None:  # fmt: skip
+    """Draw mean and covariance, unless they stand, and then every latent in turn, `steps` times; all follow in place.
+
+    With `leaves_open`, latents of missing and of noisy values stand.
+    """
+    from medresponse.features.latent_steps import gibbs_steps  # which imports numba
+
+    run = compiled(gibbs_steps, "rng", "i8", "b1", "b1", "f8[2]", KNOWN, "f8[1]", "f8[2]")
+    run(rng, steps, draws_parameters, leaves_open, z, known, mean, covariance)
+
+
 def draw_parameters(z: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw (mean, covariance) given latents: flat prior on the mean, IW(q + 2, I) on the covariance."""
     from medresponse.features import latent_steps  # which imports numba
@@ -170,15 +184,6 @@ class Dense:
         for i in known.continuous:
             self.z[:, known.first[i]] = np.where(known.missing[:, i], 0.0, known.codes[:, i])
         self.sweep(np.zeros(q), np.eye(q), uniform)
-
-    def run(
-        self, steps: int, mean: np.ndarray, covariance: np.ndarray, *, rng: np.random.Generator, draws_parameters: bool
-    ) -> None:  # fmt: skip
-        """Draw mean and covariance, which follow, unless they stand, and then every latent in turn, `steps` times."""
-        from medresponse.features.latent_steps import gibbs_steps  # which imports numba
-
-        steps_of = compiled(gibbs_steps, "rng", "i8", "b1", "f8[2]", KNOWN, "f8[1]", "f8[2]")
-        steps_of(rng, steps, draws_parameters, self.z, self.readings.known(), mean, covariance)
 
     def sweep(self, mean: np.ndarray, precision: np.ndarray, uniform: np.ndarray) -> None:
         """Draw each feature's latents given all the others and their readings, in turn."""

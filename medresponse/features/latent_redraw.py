@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from medresponse.features.latent_dense import SWEEPS_NEW, Dense, draw_parameters
+from medresponse.features.latent_dense import SWEEPS_NEW, Dense, run_steps
 from medresponse.features.readings import Readings
 
 SWEEPS = 4
@@ -33,7 +33,7 @@ CANDIDATES = 100  # of each value, the present one among them; fewer where patie
 _FEWEST = 8
 _NUMBERS = 4_000_000  # codes of candidates held at once
 
-Likelihood = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Likelihood = Callable[[range, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Given:
     mean, covariance : numpy.ndarray
         Of the features' latents, given which those behind the completed codes are drawn first: shapes (imputation, latent) and
         (imputation, latent, latent).
-    likelihoods : sequence of callables
-        One an imputation: from positions of patients (row,) and codes (row, candidate, feature) to the log-likelihoods of their
-        outcomes, shape (row, candidate).
+    likelihood : callable
+        From numbers of imputations, positions of patients (row,) and codes (imputation, row, candidate, feature) to the
+        log-likelihoods of their outcomes, shape (imputation, row, candidate).
     arms : sequence of (numpy.ndarray, numpy.ndarray)
         Mean and covariance of each arm's own model, where arms have such, in the order of their numbers.
     """
@@ -57,7 +57,7 @@ class Given:
     completed: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
-    likelihoods: Sequence[Likelihood]
+    likelihood: Likelihood
     arms: Sequence[tuple[np.ndarray, np.ndarray]] = ()
 
     def of(self, own: np.ndarray, arm: int) -> Given:
@@ -65,10 +65,10 @@ class Given:
         position = np.flatnonzero(own)
         mean, covariance = self.arms[arm] if self.arms else (self.mean, self.covariance)
 
-        def among(likelihood: Likelihood) -> Likelihood:
-            return lambda rows, codes: likelihood(position[rows], codes)
+        def among(which: range, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+            return self.likelihood(which, position[rows], codes)
 
-        return Given(self.completed[:, own], mean, covariance, [among(one) for one in self.likelihoods])
+        return Given(self.completed[:, own], mean, covariance, among)
 
 
 def redraw_dense(
@@ -83,18 +83,21 @@ def redraw_dense(
 
     `companions` are treatments where arms have no models of their own; never outcomes.
     """
-    keep = readings.n_latents
-    means, covariances, completed = [], [], []
-    for m, likelihood in enumerate(given.likelihoods):
-        latents = latents_of(readings, given.completed[m], given.mean[m], given.covariance[m], shifts, rng)
-        chain = _Chain(readings, companions, latents, likelihood, shifts, rng)
+    keep, parts, held = readings.n_latents, [], _candidates(readings)
+    together = max(1, _NUMBERS // max(held * int(readings.drawn.any(axis=1).sum()) * len(readings.slices), 1))
+    for first in range(0, len(given.completed), together):
+        which = range(first, min(first + together, len(given.completed)))
+        chains = _Chains(readings, companions, given, which, shifts, rng)
         for _ in range(SWEEPS):
-            mean, covariance = draw_parameters(chain.state.z, rng)
-            chain.sweep(mean, covariance)
-        means.append(mean[:keep])
-        covariances.append(covariance[:keep, :keep])
-        completed.append(chain.codes)
-    return np.array(means), np.array(covariances), np.array(completed)
+            chains.sweep()
+        parts.append((chains.mean[:, :keep], chains.covariance[:, :keep, :keep], chains.codes))
+    mean, covariance, completed = map(np.concatenate, zip(*parts, strict=True))
+    return mean, covariance, completed
+
+
+def _candidates(readings: Readings) -> int:
+    most = int(readings.drawn.sum(axis=0).max(initial=1)) * len(readings.slices)
+    return min(CANDIDATES, max(_FEWEST, _NUMBERS // max(most, 1)))
 
 
 def latents_of(
@@ -112,8 +115,15 @@ def latents_of(
             unshifted[readings.missing[:, i], i] -= shift
     exact = Dense(Readings(readings.encoding, unshifted), np.empty((len(codes), 0)))
     exact.start(rng.random((len(codes), readings.n_latents)))
-    own = (np.require(value, float, ["C", "W"]) for value in (mean, covariance))
-    exact.run(SWEEPS_NEW, *own, rng=rng, draws_parameters=False)
+    run_steps(
+        rng,
+        SWEEPS_NEW,
+        exact.z,
+        exact.readings.known(),
+        mean.copy(),
+        covariance.copy(),
+        draws_parameters=False,
+    )
     for i, shift in shifts.items():
         if readings.encoding.features[i].type != "continuous":
             j = readings.first[i]
@@ -121,60 +131,83 @@ def latents_of(
     return exact.z
 
 
-class _Chain:
-    """Gibbs state of one imputation: latents, and the completed codes that are read off them."""
+class _Chains:
+    """Gibbs state of some imputations, side by side: latents, and the completed codes that are read off them.
+
+    Attributes
+    ----------
+    mean, covariance : numpy.ndarray
+        Drawn last, companions' too, shapes (imputation, latent) and (imputation, latent, latent).
+    codes : numpy.ndarray
+        Shape (imputation, patient, feature).
+    """
 
     def __init__(
-        self, readings: Readings, companions: np.ndarray, latents: np.ndarray, likelihood: Likelihood,
-        shifts: Mapping[int, float], rng: np.random.Generator,
+        self, readings: Readings, companions: np.ndarray, given: Given, which: range, shifts: Mapping[int, float],
+        rng: np.random.Generator,
     ) -> None:  # fmt: skip
-        self.readings, self.codes, self._likelihood, self._rng = readings, readings.codes, likelihood, rng
-        self._shifts = shifts
-        self.state = Dense(readings, companions)
-        self.state.z[:, : readings.n_latents] = latents
+        self._readings, self._known, self._shifts, self._rng = readings, readings.known(), shifts, rng
+        self._which, self._likelihood = which, given.likelihood
+        self.codes, keep = given.completed[which.start : which.stop], readings.n_latents
+        q = keep + companions.shape[1]
+        self._z = np.empty((len(which), len(companions), q))
+        for z, m in zip(self._z, which, strict=True):
+            z[:, :keep] = latents_of(
+                readings, given.completed[m], given.mean[m], given.covariance[m], shifts, rng
+            )
+            z[:, keep:] = companions
+        self.mean, self.covariance = np.zeros((len(which), q)), np.tile(np.eye(q), (len(which), 1, 1))
         self._open = [np.flatnonzero(readings.drawn[:, i]) for i in range(len(readings.slices))]
-        most = max((len(rows) for rows in self._open), default=1) * self.codes.shape[1]
-        self._candidates = min(CANDIDATES, max(_FEWEST, _NUMBERS // max(most, 1)))
+        self._candidates = _candidates(readings)
 
-    def sweep(self, mean: np.ndarray, covariance: np.ndarray) -> None:
-        """Draw each feature's latents given all the others, what is known, and the outcome."""
-        known, precision = self.readings, np.linalg.inv(covariance)
-        spread = np.sqrt(np.diagonal(covariance))
-        self.codes = known.completed(self.state.z, spread=spread, shifts=self._shifts)
-        for i, feature in enumerate(known.encoding.features):
-            discrete = feature.type != "continuous"
-            for j in range(known.slices[i].start, known.slices[i].stop):
-                present = self.state.z[self._open[i], j]
-                if discrete:
-                    self.state.draw_discrete(i, j, mean, precision, self._rng.random(len(self.codes)))
-                if len(present):
-                    self.state.z[self._open[i], j] = present
-                    self._choose(i, j, mean, precision, spread)
+    def sweep(self) -> None:
+        """Draw the features' parameters, latents behind known levels, and what is not known exactly given the outcome too."""
+        known = self._readings
+        for z, mean, covariance in zip(self._z, self.mean, self.covariance, strict=True):
+            run_steps(self._rng, 1, z, self._known, mean, covariance, leaves_open=True)
+        precision = np.linalg.inv(self.covariance)
+        spread = np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
+        self.codes = np.stack(
+            [known.completed(z, spread=s, shifts=self._shifts) for z, s in zip(self._z, spread, strict=True)]
+        )
+        for i, rows in enumerate(self._open):
+            for j in range(known.slices[i].start, known.slices[i].stop) if len(rows) else ():
+                self._choose(i, j, precision, spread)
 
-    def _choose(self, i: int, j: int, mean: np.ndarray, precision: np.ndarray, spread: np.ndarray) -> None:
+    def _choose(self, i: int, j: int, precision: np.ndarray, spread: np.ndarray) -> None:
         """Draw latent `j` of the patients whose feature `i` is not known exactly."""
-        known, rows, many = self.readings, self._open[i], self._candidates
-        location, sd = self.state.given_others(i, j, rows, mean, precision)
-        latents = np.repeat(self.state.z[rows][:, None, known.slices[i]], many, axis=1)
-        noise = ndtri(self._rng.random((len(rows), many - 1)))
-        latents[:, 1:, j - known.slices[i].start] = location[:, None] + sd[:, None] * noise
-        unit = spread[j] if known.encoding.features[i].type != "continuous" else 1.0
+        known, rows, many, own = self._readings, self._open[i], self._candidates, self._readings.slices[i]
+        location, sd = self._given_others(i, j, precision)
+        latents = np.repeat(self._z[:, rows, None, own], many, axis=2)
+        noise = ndtri(self._rng.random((*location.shape, many - 1)))
+        latents[:, :, 1:, j - own.start] = location[..., None] + sd[..., None] * noise
+        unit = spread[:, j, None] if known.encoding.features[i].type != "continuous" else 1.0
         shift = np.where(known.missing[rows, i], self._shifts.get(i, 0.0) * unit, 0.0)
-        values = known.code_of(i, latents + shift[:, None, None])
+        values = known.code_of(i, latents + np.broadcast_to(shift, location.shape)[..., None, None])
         log_weight = np.nan_to_num(self._log_likelihoods(i, rows, values), nan=-np.inf)
-        best = log_weight.max(axis=1, keepdims=True)
-        weight = np.exp(log_weight - np.where(np.isfinite(best), best, 0.0)).cumsum(axis=1)
-        chosen = (self._rng.random((len(rows), 1)) * weight[:, -1:] > weight).sum(axis=1)
-        each = np.arange(len(rows))
-        self.state.z[rows, j] = latents[each, chosen, j - known.slices[i].start]
-        self.codes[rows, i] = values[each, chosen]
+        best = log_weight.max(axis=2, keepdims=True)
+        weight = np.exp(log_weight - np.where(np.isfinite(best), best, 0.0)).cumsum(axis=2)
+        chosen = (self._rng.random((*location.shape, 1)) * weight[..., -1:] > weight).sum(axis=2)[..., None]
+        self._z[:, rows, j] = np.take_along_axis(latents[..., j - own.start], chosen, axis=2)[..., 0]
+        self.codes[:, rows, i] = np.take_along_axis(values, chosen, axis=2)[..., 0]
+
+    def _given_others(self, i: int, j: int, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and sd (imputation, row) of latent `j` given all the others and a noisy reading of feature `i`, if any."""
+        rows = self._open[i]
+        present, own = self._z[:, rows], precision[:, j, j, None]
+        pull = np.einsum("mrq,mq->mr", present - self.mean[:, None], precision[:, :, j])
+        location, information = present[..., j] - pull / own, self._readings.information[rows, i]
+        total = own + information
+        reading = np.where(information > 0, self._readings.codes[rows, i], 0.0)
+        return location + information / total * (reading - location), 1.0 / np.sqrt(total)
 
     def _log_likelihoods(self, i: int, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return log-likelihoods (row, candidate) of values of feature `i`, of so many patients at once as memory is meant for."""
-        found, size = np.empty(values.shape), max(1, _NUMBERS // (values.shape[1] * self.codes.shape[1]))
+        """Return log-likelihoods (imputation, row, candidate) of values of feature `i`, of as many rows at once as memory is meant for."""
+        found, features = np.empty(values.shape), self.codes.shape[2]
+        size = max(1, _NUMBERS // (len(values) * values.shape[2] * features))
         for start in range(0, len(rows), size):
             some = slice(start, start + size)
-            codes = np.repeat(self.codes[rows[some]][:, None, :], values.shape[1], axis=1)
-            codes[..., i] = values[some]
-            found[some] = self._likelihood(rows[some], codes)
+            codes = np.repeat(self.codes[:, rows[some], None], values.shape[2], axis=2)
+            codes[..., i] = values[:, some]
+            found[:, some] = self._likelihood(self._which, rows[some], codes)
         return found

@@ -15,8 +15,8 @@ from medresponse.features.readings import CATEGORICAL, CONTINUOUS, FARTHEST, ORD
 
 
 def gibbs_steps(
-    rng: Any, steps: int, draws_parameters: bool, z: Any, known: Any, mean: Any, covariance: Any
-) -> None:
+    rng: Any, steps: int, draws_parameters: bool, leaves_open: bool, z: Any, known: Any, mean: Any, covariance: Any
+) -> None:  # fmt: skip
     """Draw mean and covariance, unless they stand, and then every latent in turn, `steps` times.
 
     Parameters
@@ -24,6 +24,8 @@ def gibbs_steps(
     rng : numpy.random.Generator
     steps : int
     draws_parameters : bool
+    leaves_open : bool
+        Latents of what is not known exactly stand.
     z : array
         Latents, shape (row, latent), companions last; follow.
     known : Known
@@ -44,7 +46,7 @@ def gibbs_steps(
             for j in range(q):
                 uniform[j] = rng.random()
             for feature in range(known.codes.shape[1]):
-                _draw_feature(z[i], known, i, feature, mean, precision, uniform)
+                _draw_feature(z[i], known, i, feature, leaves_open, mean, precision, uniform)
 
 
 @register_jitable  # type: ignore[untyped-decorator]
@@ -135,14 +137,15 @@ def _crossed(lower: Any, product: Any) -> None:
 
 @register_jitable  # type: ignore[untyped-decorator]
 def _draw_feature(
-    z: Any, known: Any, row: int, feature: int, mean: Any, precision: Any, uniform: Any
-) -> None:
+    z: Any, known: Any, row: int, feature: int, leaves_open: bool, mean: Any, precision: Any, uniform: Any
+) -> None:  # fmt: skip
     """Draw a feature's latents of one row, each given all its others `z` and what is known of the feature."""
     code, kind = known.codes[row, feature], known.kind[feature]
     missing, information = math.isnan(code), 0.0
     if len(known.information) > 0:
         information = known.information[row, feature]
-    if kind == CONTINUOUS and not missing and information == 0:
+    exact = not missing and information == 0
+    if (leaves_open and not exact) or (kind == CONTINUOUS and exact):
         return
     first, last, level = known.first[feature], known.first[feature + 1], -1
     if kind == CATEGORICAL and not missing and code != known.baseline[feature]:

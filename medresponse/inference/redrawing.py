@@ -11,7 +11,7 @@ normal, the parameters of the first cycle and of every second are drawn without 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -118,11 +118,8 @@ def redraw(
             prepared = with_codes(spec, collapsed.prepared, cohort, observed, codes)
         else:
             parameters = _parameters(found, len(prepared.codes))
-        likelihoods = [
-            _OutcomeLikelihood(spec, prepared, observed, cohort.treatment_idx, groups, one)
-            for one in parameters
-        ]
-        prepared = redrawn(spec, prepared, cohort, observed, likelihoods, seed=own)
+        likelihood = _OutcomeLikelihood(spec, prepared, observed, cohort.treatment_idx, groups, parameters)
+        prepared = redrawn(spec, prepared, cohort, observed, likelihood, seed=own)
         log.info("imputed values redrawn given the outcome's own model, %d of %d", cycle, cycles)
     times = "once" if cycles == 1 else f"{cycles} times"
     first = ", parameters first drawn without the true values of noisy features" if collapsing else ""
@@ -153,35 +150,60 @@ def _parameters(found: Sampled, imputations: int) -> list[dict[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class _OutcomeLikelihood:
-    """Log-likelihoods of patients' outcomes at one draw of the parameters, for codes that may be theirs."""
+    """Log-likelihoods of patients' outcomes, at one draw of the parameters an imputation, for codes that may be theirs."""
 
     spec: ModelSpec
     prepared: Prepared
     observed: Arrays
     treatment_idx: np.ndarray
     groups: Mapping[str, np.ndarray]
-    parameters: Mapping[str, np.ndarray]
+    parameters: Sequence[Mapping[str, np.ndarray]]
 
-    def __call__(self, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Return log-likelihoods (row, candidate) for codes (row, candidate, feature)."""
-        n, candidates, _ = codes.shape
-        family, layout = self.spec.family, self.prepared.layout
-        columns = self.prepared.encoding.columns(codes.reshape(n * candidates, -1))
+    def __call__(self, which: range, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return log-likelihoods (imputation, row, candidate) for codes (imputation, row, candidate, feature)."""
+        imputations, n, candidates, _ = codes.shape
+        family, drawn = self.spec.family, [self.parameters[m] for m in which]
         each = np.repeat(rows, candidates)
-        groups = {name: index[each] for name, index in self.groups.items()}
-        coefficients, treatment_idx = self.parameters["coefficients"], self.treatment_idx[each]
+        columns = self.prepared.encoding.columns(codes.reshape(imputations * n * candidates, -1))
+        etas = np.stack(
+            [
+                self._predictors(each, own, parameters)
+                for own, parameters in zip(np.split(columns, imputations), drawn, strict=True)
+            ]
+        )
+        # As so many draws of a patient: candidates of the first imputation, of the second, ...
+        eta = np.moveaxis(etas.reshape(imputations, -1, n, candidates), 0, 2).reshape(
+            -1, n, imputations * candidates
+        )
+        every = {
+            name: np.repeat(np.concatenate([one[name] for one in drawn]), candidates, axis=0)
+            for name in family.parameters
+        }
+        observed = {name: value[rows] if np.ndim(value) else value for name, value in self.observed.items()}
+        found = family.log_likelihood(
+            eta[0] if len(eta) == 1 else eta,
+            observed,
+            self.treatment_idx[rows],
+            every,
+            self.prepared.constants,
+        )
+        return np.moveaxis(found.reshape(n, imputations, candidates), 1, 0)
+
+    def _predictors(
+        self, patients: np.ndarray, columns: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return every predictor of patients, who may be there several times, with these columns, shape (predictor, patient)."""
+        layout = self.prepared.layout
+        groups = {name: index[patients] for name, index in self.groups.items()}
+        coefficients, treatment_idx = parameters["coefficients"], self.treatment_idx[patients]
         every = [
             layout.linear_predictor(columns, treatment_idx, groups, own)[:, 0]
             for own in ([coefficients] if coefficients.ndim == 2 else np.moveaxis(coefficients, 2, 0))
         ]
         if self.spec.searches:
             prognosis, effects = forest_values(
-                self.spec, layout, lambda name: self.parameters[FOREST + name], columns
+                self.spec, layout, lambda name: parameters[FOREST + name], columns
             )
             contrast = layout.contrast_matrix[treatment_idx]
             every[0] = every[0] + prognosis[:, 0] + (contrast * effects[..., 0]).sum(axis=1)
-        own = {name: np.repeat(self.parameters[name], candidates, axis=0) for name in family.parameters}
-        observed = {name: value[rows] if np.ndim(value) else value for name, value in self.observed.items()}
-        etas = [eta.reshape(n, candidates) for eta in every]
-        eta = etas[0] if len(etas) == 1 else np.stack(etas)
-        return family.log_likelihood(eta, observed, self.treatment_idx[rows], own, self.prepared.constants)
+        return np.stack(every)

@@ -190,7 +190,7 @@ def with_outcome(
 
 
 def redrawn(
-    spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays, likelihoods: Sequence[Likelihood], *, seed: int
+    spec: ModelSpec, prepared: Prepared, cohort: Cohort, observed: Arrays, likelihood: Likelihood, *, seed: int
 ) -> Prepared:  # fmt: skip
     """Return what is fitted with imputed values redrawn given the outcome's own model.
 
@@ -200,12 +200,12 @@ def redrawn(
     ----------
     spec, prepared, cohort, observed
         As for `with_outcome`; `prepared` holds the imputations as they stand.
-    likelihoods : sequence of callables
-        One an imputation, as `features.Given` takes them.
+    likelihood : callable
+        As `features.Given` takes it.
     seed : int
     """
     mean, covariance = _dense(prepared.imputer)
-    given = Given(prepared.codes, mean, covariance, likelihoods, [_dense(arm) for arm in prepared.by_arm])
+    given = Given(prepared.codes, mean, covariance, likelihood, [_dense(arm) for arm in prepared.by_arm])
     nothing = np.empty((cohort.n, 0))
     imputer, by_arm, codes = _impute(
         spec, cohort, prepared.encoding, nothing, len(prepared.codes), seed, given

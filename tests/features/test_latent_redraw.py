@@ -37,11 +37,11 @@ def pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def gaussian(outcome: np.ndarray) -> Any:
-    return lambda rows, codes: norm.logpdf(outcome[rows][:, None], SLOPE * codes[..., 1], SIGMA)
+    return lambda which, rows, codes: norm.logpdf(outcome[rows][:, None], SLOPE * codes[..., 1], SIGMA)
 
 
-def nothing(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    return np.zeros(codes.shape[:2])
+def nothing(which: range, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    return np.zeros(codes.shape[:-1])
 
 
 def redrawn(
@@ -52,7 +52,7 @@ def redrawn(
     start = np.repeat(np.nan_to_num(codes)[None], times, axis=0)
     return fit_latent_normal(
         Encoding(features=features), codes, np.empty((len(codes), 0)), imputations=times, rng=np.random.default_rng(seed),
-        given=Given(start, *independent(features, times), [likelihood] * times), **options,
+        given=Given(start, *independent(features, times), likelihood), **options,
     )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def test_levels_have_their_share_times_the_likelihood(feature: FeatureEncoding) 
     codes = np.where(MISSING, np.nan, level)[:, None]
     odds = np.array([1.0, 3.0, 0.0])[: len(shares)]
 
-    def likelihood(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    def likelihood(which: range, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(odds)[codes[..., 0].astype(int)])
 
@@ -158,7 +158,7 @@ def test_rare_levels_of_correlated_features_keep_what_they_say_of_each_other(shi
     model, completed = fit_latent_normal(encoding, codes, none, rng=np.random.default_rng(1), **settings)
     joint = [completed[:, missing & own, 1].mean() for own in (carrier, ~carrier)]
     for cycle in range(3):
-        given = Given(completed, model.mean, model.covariance, [nothing] * times)
+        given = Given(completed, model.mean, model.covariance, nothing)
         model, completed = fit_latent_normal(
             encoding, codes, none, rng=np.random.default_rng(2 + cycle), given=given, **settings
         )
@@ -172,14 +172,14 @@ def test_many_patients_are_taken_by_parts_with_the_same_values(monkeypatch: pyte
     codes, asked = full.copy(), []
     codes[MISSING, 1] = np.nan
 
-    def likelihood(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    def likelihood(which: range, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
         asked.append(codes.size)
-        return np.asarray(gaussian(outcome)(rows, codes))
+        return np.asarray(gaussian(outcome)(which, rows, codes))
 
     monkeypatch.setattr(latent_redraw, "CANDIDATES", 8)  # the fewest, whatever the number held at once
-    _, whole = redrawn((X, Y), codes, likelihood, times=2)
+    _, whole = redrawn((X, Y), codes, likelihood, times=1)
     monkeypatch.setattr(latent_redraw, "_NUMBERS", 100)
-    _, parts = redrawn((X, Y), codes, likelihood, times=2)
+    _, parts = redrawn((X, Y), codes, likelihood, times=1)
     assert max(asked) > 1000 and asked[-1] <= 100
     np.testing.assert_array_equal(whole, parts)
 
@@ -191,15 +191,15 @@ def test_arms_have_models_of_their_own_and_their_own_patients_outcomes() -> None
     codes[MISSING, 1] = np.nan
     seen: list[np.ndarray] = []
 
-    def likelihood(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    def likelihood(which: range, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
         seen.append(rows)
-        return np.asarray(gaussian(outcome)(rows, codes))
+        return np.asarray(gaussian(outcome)(which, rows, codes))
 
     start = np.nan_to_num(codes)[None]
     kept = start.copy()
     settings: dict[str, Any] = {
         "imputations": 1,
-        "given": Given(start, *independent((X, Y), 1), [likelihood]),
+        "given": Given(start, *independent((X, Y), 1), likelihood),
     }
     encoding, none = Encoding(features=(X, Y)), np.empty((N, 0))
     first, again = (

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from medresponse.features import Encoding, fit_latent_normal
-from medresponse.features.latent_dense import Dense, draw_parameters
+from medresponse.features.latent_dense import Dense, draw_parameters, run_steps
 from medresponse.features.latent_steps import normal_cdf, normal_quantile
 from medresponse.features.readings import Readings
 from tests.features.test_latent_normal import continuous, discrete
@@ -36,7 +36,8 @@ def test_sweeps_are_those_of_numpy_however_far_levels_are_in_a_tail(far: float) 
     q = once.z.shape[1]
     root = np.random.default_rng(0).standard_normal((q, q)) / 3 + np.eye(q)
     mean, covariance = np.full(q, far), root @ root.T
-    once.run(3, mean, covariance, rng=np.random.default_rng(1), draws_parameters=False)
+    known = once.readings.known()
+    run_steps(np.random.default_rng(1), 3, once.z, known, mean, covariance, draws_parameters=False)
     rng, precision = np.random.default_rng(1), np.linalg.inv(covariance)
     for _ in range(3):
         again.sweep(mean, precision, rng.random(again.z.shape))
@@ -62,7 +63,7 @@ def test_each_step_draws_parameters_and_then_latents() -> None:
     once, again = chain(), chain()
     q = once.z.shape[1]
     mean, covariance = np.zeros(q), np.eye(q)
-    once.run(4, mean, covariance, rng=np.random.default_rng(3), draws_parameters=True)
+    run_steps(np.random.default_rng(3), 4, once.z, once.readings.known(), mean, covariance)
     rng = np.random.default_rng(3)
     for _ in range(4):
         last = draw_parameters(again.z, rng)
@@ -70,6 +71,28 @@ def test_each_step_draws_parameters_and_then_latents() -> None:
     np.testing.assert_allclose(once.z, again.z, rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(covariance, last[1], rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(mean, last[0], rtol=1e-8, atol=1e-10)
+
+
+def test_latents_of_what_is_not_known_exactly_may_be_left() -> None:
+    once, every = chain(), chain()
+    before, known, q = once.z.copy(), once.readings.known(), once.z.shape[1]
+    for sampler, leaves in ((once, True), (every, False)):
+        run_steps(
+            np.random.default_rng(5),
+            1,
+            sampler.z,
+            known,
+            np.zeros(q),
+            np.eye(q),
+            draws_parameters=False,
+            leaves_open=leaves,
+        )
+    open_ = np.repeat(once.readings.drawn, once.readings.widths, axis=1)
+    same = before[:, :-1] == once.z[:, :-1]
+    exact = np.zeros((1, q - 1), dtype=bool)
+    exact[0, :2] = True  # continuous features: a known value is its latent
+    assert (same == (open_ | exact)).all()
+    assert not (before[:, :-1] == every.z[:, :-1])[open_].any()
 
 
 def test_normal_distribution_function_and_quantile_keep_their_digits_in_the_tails() -> None:

@@ -1,14 +1,33 @@
-"""Fixtures for all tests: a made-up trial of twelve patients."""
+"""Fixtures for all tests: a made-up trial of twelve patients; machine code that compiles nothing but what it declares."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import wraps
 from typing import Any
 
 import polars as pl
 import pytest
 
 from medresponse.cohort import Cohort, Schema, cohort_from_frame
+from medresponse.core import machine_code
 from medresponse.core.codec import from_plain
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine_code_as_declared() -> Iterator[None]:
+    """Fail where machine code is called with arguments of other kinds than declared, for which users would wait."""
+    original = machine_code._compile
+
+    @wraps(original)
+    def once(*args: Any, **settings: Any) -> Any:
+        made: Any = original(*args, **settings)
+        made.disable_compile()
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine_code, "_compile", once)
+        yield
 
 
 @pytest.fixture

@@ -39,13 +39,13 @@ def compiled(function: FUNCTION, *kinds: Kind) -> FUNCTION:
         In the part of Python that numba knows; it releases the interpreter's lock.
     kinds : str
         Of each argument: ``f4[3]`` is an array of three dimensions in float32, ``f8`` a number, ``i8`` a whole one,
-        ``rng`` a numpy generator; a named tuple of these is such a tuple. Arrays are contiguous and can be written.
+        ``rng`` a numpy generator; a named tuple of these is such a tuple. Arrays are contiguous and can be written. For other
+        arguments the function is compiled once more, in seconds and perhaps with other last digits; the tests allow none.
 
     Raises
     ------
     SpecError
-        If the environment has numba compile nothing. The function itself raises TypeError for arguments of other kinds, for
-        which there is no machine code.
+        If the environment has numba compile nothing.
     """
     try:
         return _compile(function, kinds, keep=True)
@@ -94,7 +94,6 @@ def _compile(function: FUNCTION, kinds: tuple[Kind, ...], *, keep: bool) -> FUNC
     named = _named_by_sources(function) if keep else function
     made: Any = numba.njit(nogil=True, cache=keep, fastmath=set(_FAST), error_model=_DIVISION)(named)
     made.compile(tuple(numba.typeof(_example(kind)) for kind in kinds))
-    made.disable_compile()  # a call with other kinds would take seconds, and give other digits
     return made
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from experiments import sweep
 from experiments.sweep import Job, Runner, not_run, run_job
-from medresponse.core.cluster import LOCAL, TRIES, connected
+from medresponse.core.cluster import LOCAL, TRIES, connected, ready, require_alive
+from medresponse.core.errors import ClusterError
 
 
 def over_ray(
@@ -25,7 +26,7 @@ def over_ray(
     Raises
     ------
     ClusterError
-        If Ray is not installed or does not answer.
+        If Ray is not installed, does not answer or is lost.
     """
     with connected(address, workers=workers) as ray:
         ray.cloudpickle.register_pickle_by_value(sweep)  # a worker need not find `experiments`
@@ -33,14 +34,18 @@ def over_ray(
         running = {task.remote(job, folder): job for job in jobs}
         try:
             while running:
-                (ended, *_), _ = ray.wait(list(running))
+                (ended, *_) = ready(ray, list(running))
                 job = running.pop(ended)
                 try:
                     yield ray.get(ended)
                 except ray.exceptions.RayTaskError as error:
                     yield not_run(job, error.cause)
                 except ray.exceptions.RayError:  # the worker died each time
+                    require_alive(ray)
                     yield replace(job, state="killed")
+        except ClusterError:  # nobody is left to be stopped
+            running.clear()
+            raise
         finally:
             for left in running:
                 ray.cancel(left, force=True)  # its process waits for the run, deaf to anything milder

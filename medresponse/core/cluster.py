@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,11 @@ from medresponse.core.errors import ClusterError
 LOCAL = "local"
 TRIES = 3  # of a task whose worker dies under it
 _ANSWER_SECONDS = 10.0
+_LOOK_SECONDS = 1.0  # between two looks whether the cluster is there still
+_HEAD_SECONDS = 30.0  # a head may be started anew meanwhile; after 60 Ray ends the process
+_KEPT = "what is finished is kept on disk, and the same command goes on from there, in a new process"
+# Says its argument once the process that holds the other end of its input has ended without a word.
+_LAST_WORD = "import sys; sys.stdin.buffer.read(1) or sys.stderr.write(sys.argv[1])"
 _SETTINGS = {
     # What a local cluster does without: a start that waits for these fails on a busy machine.
     "RAY_enable_metrics_collection": "0",
@@ -45,7 +54,13 @@ def connected(address: str = LOCAL, *, workers: int) -> Iterator[Any]:
     Raises
     ------
     ClusterError
-        If Ray is not installed, or the cluster does not answer or start.
+        If Ray is not installed, the cluster does not answer or start, or it has been lost since.
+
+    Notes
+    -----
+    Where Ray's own process on this machine has died, Ray ends this one at the next call that needs it, by ``_exit`` of its
+    native code, which no handler sees. `ready` therefore looks before such calls; a second process says what has happened where
+    one is caught unawares all the same.
     """
     try:
         import ray
@@ -59,9 +74,11 @@ def connected(address: str = LOCAL, *, workers: int) -> Iterator[Any]:
             raise ClusterError(
                 f"this process is connected to another Ray cluster ({own}): ray.shutdown() first"
             )
+        require_alive(ray)
         yield ray
         return
     with ExitStack() as held:
+        held.enter_context(_last_word())
         local: dict[str, Any] = {}
         if address == LOCAL:
             folder = held.enter_context(_own_folder())
@@ -79,8 +96,88 @@ def connected(address: str = LOCAL, *, workers: int) -> Iterator[Any]:
             ray.shutdown()
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ClusterError(f"the Ray cluster ({address}) does not answer: {why}") from error
-        held.callback(ray.shutdown)
+        held.callback(_leave, ray)
         yield ray
+
+
+def ready(ray: Any, running: Sequence[Any], *, number: int = 1) -> list[Any]:
+    """Wait until so many results of tasks are there, and return references to them.
+
+    Raises
+    ------
+    ClusterError
+        If the cluster is lost meanwhile.
+    """
+    head_seen = time.monotonic()
+    while True:
+        done, _ = ray.wait(list(running), num_returns=number, timeout=_LOOK_SECONDS, fetch_local=False)
+        require_alive(ray, head=time.monotonic() - head_seen > _HEAD_SECONDS)
+        if len(done) >= number:
+            return list(done)
+        if _head_answers(ray):
+            head_seen = time.monotonic()
+
+
+def require_alive(ray: Any, *, head: bool = True) -> None:
+    """Refuse to go on with a cluster whose process on this machine, or whose head, has died.
+
+    Raises
+    ------
+    ClusterError
+        Saying which.
+    """
+    if not _node_answers(ray):
+        raise ClusterError(
+            f"Ray's own process on this machine (raylet) has died, and what its workers were doing is lost: {_KEPT}"
+        )
+    if head and not _head_answers(ray):
+        raise ClusterError(f"the head of the Ray cluster does not answer any more: {_KEPT}")
+
+
+def _node_answers(ray: Any) -> bool:
+    """Say whether Ray's process on this machine listens at its socket, where it has one of this kind."""
+    if not hasattr(socket, "AF_UNIX"):
+        return True
+    own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        own.connect(ray._private.worker.global_worker.node.raylet_socket_name)
+    except (ConnectionError, FileNotFoundError):
+        return False
+    finally:
+        own.close()
+    return True
+
+
+def _head_answers(ray: Any) -> bool:
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _leave(ray: Any) -> None:
+    """Disconnect; from a cluster that is lost without a farewell, over which Ray would end this process."""
+    if _node_answers(ray):
+        ray.shutdown()
+    else:
+        atexit.unregister(ray.shutdown)
+
+
+@contextmanager
+def _last_word() -> Iterator[None]:
+    """Have another process say what has happened if this one is ended within the block, by Ray or by a signal."""
+    words = f"error: this process was ended while it used a Ray cluster, as Ray does where its own process has died: {_KEPT}\n"
+    command = [sys.executable, "-I", "-S", "-c", _LAST_WORD, words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as waiting:
+        assert waiting.stdin is not None
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # it was killed
+                waiting.stdin.write(b".")
+                waiting.stdin.close()
 
 
 def _reach(address: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import get_args
 
@@ -15,6 +14,16 @@ from medresponse.response.scoring.predictors import Predictor
 _NAMES = get_args(LinkName)
 _IDENTITY, _LOG, _LOGIT, _PROBIT, _LOGLOG = range(len(_NAMES))
 _NONE = -1
+# Of the normal distribution function: exp(y^2 / 2) times its tail beyond y is `near` times this polynomial in `near`, where `near` is
+# 1 / (1 + 0.3 y). Fitted to scipy's `erfcx` for the least greatest relative error from 0 to 16, which is 3.5e-9; the form is that of
+# Shepherd & Laframboise (1981), Math Comp 36:249.
+_PACE = 0.3
+_MILLS = (
+    0.11968672282983345, 0.11957120258723797, 0.11024026376009168, 0.07836811141364243, 0.0962163672744908, -0.07952971961812451,
+    0.19190717072321753, -0.2283021261466894, 0.11247194748883624, -0.020629942046132072,
+)  # fmt: skip
+_FURTHEST = 15.0  # standard deviations; float32 has no number for the tail beyond
+_PER_TWO, _LOG_TWO = float(1 / np.log(2.0)), float(np.log(2.0))
 # Where a probability is 1/2.
 _MEDIAN = {"loglog": float(-np.log(np.log(2.0)))}
 
@@ -84,7 +93,9 @@ def _respond(
 ) -> None:  # fmt: skip
     """Replace deviations by responses, with the offset and scale of each patient."""
     one, zero = np.float32(1.0), np.float32(0.0)
-    half, root = np.float32(0.5), np.float32(np.sqrt(0.5))
+    half = np.float32(0.5)
+    m0, m1, m2, m3, m4, m5, m6, m7, m8, m9 = _MILLS
+    d2, d3, d4, d5, d6, d7 = 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040
     # exp(y) = 2^n exp(r): n whole, |r| <= log(2) / 2, log(2) in two parts, exp(r) by its series, 2^n by its bits.
     per_two, first, second = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
     low, high, infinite = np.float32(-87.0), np.float32(88.0), np.float32(np.inf)
@@ -121,7 +132,19 @@ def _respond(
                 continue
             if link == _PROBIT:
                 for s in range(n_draws):
-                    own[s] = sign * half * np.float32(math.erfc(-sign * root * (own[s] + (level[s] + shift))))
+                    # The tail beyond |y| is exp(-y^2 / 2) times a ratio smooth in `near`; in float64, as y^2 would lose digits.
+                    y = np.float64(sign * (own[s] + (level[s] + shift)))
+                    away = abs(y)
+                    near = 1.0 / (1.0 + _PACE * away)
+                    ratio = near * (m0 + near * (m1 + near * (m2 + near * (m3 + near * (m4 + near * (
+                        m5 + near * (m6 + near * (m7 + near * (m8 + near * m9)))))))))  # fmt: skip
+                    e = -0.5 * min(away, _FURTHEST) ** 2
+                    w = np.floor(e * _PER_TWO + 0.5)
+                    q = e - w * _LOG_TWO
+                    series = 1.0 + q * (1.0 + q * (d2 + q * (d3 + q * (d4 + q * (d5 + q * (d6 + q * d7))))))
+                    scaled = np.int64(np.int64(np.int32(w) + np.int32(1023)) << np.int64(52)).view(np.float64)
+                    tail = ratio * series * scaled
+                    own[s] = np.float32(sign) * np.float32(tail if y < 0.0 else 1.0 - tail)
                 continue
             turned = one if link == _LOG else (-sign if link == _LOGIT else -one)
             n_steps = 2 if link == _LOGLOG else 1  # exp(-x), then exp of minus that

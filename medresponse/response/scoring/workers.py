@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from medresponse import __version__
-from medresponse.core.cluster import TRIES, connected
+from medresponse.core.cluster import TRIES, connected, ready, require_alive
 from medresponse.core.errors import ClusterError
 from medresponse.core.machine import one_blas_thread
 from medresponse.response.predict import Patients
@@ -75,7 +75,7 @@ def cluster_workers(summaries: Summaries, address: str, *, workers: int) -> Iter
     Raises
     ------
     ClusterError
-        If the cluster does not answer, or a task's worker dies three times.
+        If the cluster does not answer or is lost, or a task's worker dies three times.
     """
     with connected(address, workers=workers) as ray:
         packed = ray.cloudpickle.dumps(summaries)
@@ -84,6 +84,7 @@ def cluster_workers(summaries: Summaries, address: str, *, workers: int) -> Iter
         n_workers = int(ray.cluster_resources().get("CPU", 1))
 
         def submit(patients: Patients) -> Callable[[], np.ndarray]:
+            require_alive(ray, head=False)
             n = len(patients.ids)
             chunks = [list(range(start, min(start + CHUNK, n))) for start in range(0, n, CHUNK)]
             running = [
@@ -93,10 +94,13 @@ def cluster_workers(summaries: Summaries, address: str, *, workers: int) -> Iter
 
             def wait() -> np.ndarray:
                 try:
+                    if running:
+                        ready(ray, running, number=len(running))
                     return np.concatenate([_empty(summaries, patients)[:0], *ray.get(running)])
                 except ray.exceptions.RayTaskError as error:  # raised by our own code in the worker
                     raise error.cause from error
                 except ray.exceptions.RayError as error:
+                    require_alive(ray)
                     raise ClusterError(
                         f"a worker of the cluster died {TRIES} times over the same patients ({type(error).__name__}; of memory?): "
                         "finished parts are kept, and the same call goes on from them"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from medresponse.core.links import INVERSE
 from medresponse.response.scoring.predictors import Predictor, ungrouped
@@ -98,3 +99,35 @@ def test_groups_add_their_levels_and_slopes_to_every_draw() -> None:
     values = values_at("logit", predictor())
     found = values.offset[:, None, None] + values.scale[:, None, None] * values.relative.astype(float)
     np.testing.assert_allclose(found, INVERSE["logit"](exact), atol=16 * UNIT * np.abs(exact).max())
+
+
+def test_the_normal_distribution_function_keeps_its_digits_in_either_tail() -> None:
+    """To 1e-7 of what is held (a probability, or its distance from one), which is a unit of float32, as far as that has numbers."""
+    x = np.linspace(0.0, 12.9, 200_001).astype(np.float32)
+    held = 0.0
+    for sign in (-1, 1):
+        centre = np.array(
+            [[np.float64(sign) * 20.0]]
+        )  # that of the patient, which says which of the two is held
+        draws = (sign * x - centre[0, 0]).astype(np.float32)
+        at = (draws + np.float32(centre[0, 0])).astype(np.float64)
+        values = values_at("probit", ungrouped(centre.copy(), draws[None, None].copy()))
+        assert values.offset[0] == (sign > 0)
+        tail = np.abs(values.relative[0, 0].astype(np.float64))
+        held = max(held, np.abs(tail / ndtr(-np.abs(at)) - 1).max())
+    assert held < 1e-7
+    beyond = np.array([[[15.0, 40.0, 1e30, np.inf]]], dtype=np.float32)
+    for sign in (-1, 1):
+        values = values_at("probit", ungrouped(np.array([[sign * 20.0]]), np.float32(sign) * beyond))
+        assert (values.offset[0], *values.relative.ravel()) == (sign > 0, 0.0, 0.0, 0.0, 0.0)
+
+
+def test_the_normal_distribution_function_on_the_other_side_of_a_half() -> None:
+    """A draw beyond the middle from the patient's centre: one less its tail."""
+    for sign in (-1, 1):
+        draws = np.linspace(0.1, 8.0, 1001).astype(np.float32) * np.float32(-sign)
+        centre = np.array([[sign * 1.0]])
+        values = values_at("probit", ungrouped(centre.copy(), draws[None, None].copy()))
+        found = values.offset[0] + values.relative[0, 0].astype(np.float64)
+        at = (draws + np.float32(centre[0, 0])).astype(np.float64)
+        np.testing.assert_allclose(found, ndtr(at), rtol=0, atol=1.2 * UNIT)

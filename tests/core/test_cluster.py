@@ -1,0 +1,108 @@
+"""What is said of a Ray cluster that is lost, without one: Ray's process and head are sockets here."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from medresponse.core import cluster
+from medresponse.core.errors import ClusterError
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX"), reason="Ray's process has no socket of this kind"
+)
+
+
+class Pretended:
+    """Stand-in for the module ``ray``: a process at a socket, a head at a port, and how many results are there at each look."""
+
+    def __init__(self, folder: Path, *results: int) -> None:
+        self.name, self.results = str(folder / "raylet"), list(results)
+        self.left = False
+        self._open = ExitStack()
+        self.process = self._open.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        self.process.bind(self.name)
+        self.process.listen()
+        self.head = self._open.enter_context(socket.create_server(("127.0.0.1", 0)))
+        address = f"127.0.0.1:{self.head.getsockname()[1]}"
+        node = SimpleNamespace(raylet_socket_name=self.name)
+        self._private = SimpleNamespace(worker=SimpleNamespace(global_worker=SimpleNamespace(node=node)))
+        self.get_runtime_context = lambda: SimpleNamespace(gcs_address=address)
+
+    def wait(self, running: list[Any], *, num_returns: int, timeout: float, fetch_local: bool) -> Any:
+        assert not fetch_local  # to fetch takes Ray's process
+        there = self.results.pop(0) if len(self.results) > 1 else self.results[0]
+        return running[:there], running[there:]
+
+    def shutdown(self) -> None:
+        self.left = True
+
+    def close(self) -> None:
+        self._open.close()
+
+
+@pytest.fixture
+def ray(tmp_path: Path) -> Iterator[Pretended]:
+    pretended = Pretended(tmp_path, 0, 1, 2)
+    yield pretended
+    pretended.close()
+
+
+def test_results_are_waited_for(ray: Pretended) -> None:
+    assert cluster.ready(ray, ["a", "b", "c"], number=2) == ["a", "b"]
+    assert not ray.results[1:]
+
+
+def test_a_node_that_dies_is_said_before_a_result_is_fetched_from_it(ray: Pretended) -> None:
+    cluster.require_alive(ray)
+    ray.process.close()
+    with pytest.raises(ClusterError, match=r"raylet.*has died.*kept on disk, and the same command goes on"):
+        cluster.ready(ray, ["a"])
+    cluster._leave(ray)
+    assert not ray.left  # Ray would end this process over a farewell
+
+
+def test_a_head_that_is_away_is_given_time_and_then_named(
+    ray: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray.head.close()
+    assert cluster.ready(ray, ["a"]) == ["a"]
+    monkeypatch.setattr(cluster, "_HEAD_SECONDS", 0.01)
+    ray.results = [0]
+    slept, inner = [], ray.wait
+
+    def wait(*arguments: Any, **options: Any) -> Any:
+        slept.append(time.sleep(0.02))
+        return inner(*arguments, **options)
+
+    monkeypatch.setattr(ray, "wait", wait)
+    with pytest.raises(ClusterError, match=r"head of the Ray cluster does not answer any more.*goes on"):
+        cluster.ready(ray, ["a"])
+    cluster._leave(ray)
+    assert ray.left
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "said"),
+    [("pass", 0, False), ("raise KeyError", 1, False), ("sys.exit(3)", 3, False), ("os._exit(1)", 1, True)],
+)
+def test_a_process_that_native_code_ends_has_the_last_word_said_for_it(
+    ending: str, code: int, said: bool
+) -> None:
+    program = (
+        f"import os, sys\nfrom medresponse.core.cluster import _last_word\nwith _last_word():\n    {ending}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == code
+    assert ("ended while it used a Ray cluster" in done.stderr) is said

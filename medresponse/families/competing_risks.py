@@ -97,16 +97,23 @@ class CompetingRisks:
         return standardised(np.column_stack(columns))
 
     def observe(self, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays) -> Arrays:
-        """Return exposure matrix (patient, interval), cause and interval of the events, and crude log hazards."""
+        """Return exposure matrix, cause and interval of the events, crude log hazards and causes' `hazards.WalkCoordinates`."""
         times, edges = event_times(outcome), constants["edges"]
         happened = np.flatnonzero(times.event)
         crude = np.log(np.maximum(_events(outcome), 0.5) / times.person_time)
+        exposure, cause = hazards.exposures(times, edges)[0], outcome["cause"][happened]
+        interval = hazards.interval_of(times.lower[happened], edges)
+        counts = [np.bincount(interval[cause == c], minlength=exposure.shape[1]) for c in range(len(crude))]
+        walks = [hazards.walk_coordinates(events, exposure.sum(axis=0)) for events in counts]
         return {
-            "exposure": hazards.exposures(times, edges)[0],
+            "exposure": exposure,
             "treatment_idx": treatment_idx.astype("int32"),
             "event_idx": happened.astype("int32"),
-            "event_cause_idx": outcome["cause"][happened].astype("int32"),
-            "event_interval_idx": hazards.interval_of(times.lower[happened], edges).astype("int32"),
+            "event_cause_idx": cause.astype("int32"),
+            "event_interval_idx": interval.astype("int32"),
+            "walk_directions": np.array([walk.directions for walk in walks]),
+            "walk_estimate": np.array([walk.estimate for walk in walks]),
+            "walk_error": np.array([walk.error for walk in walks]),
             "crude_log_hazard": crude[
                 None, :
             ],  # (1, cause), so that the graph is known by its number of causes
@@ -124,6 +131,9 @@ class CompetingRisks:
             hazards.graph_log_hazards(
                 data["crude_log_hazard"][0, c], eta[:, c], n_intervals, contrasts, stem=f"cause_{c + 1}_",
                 baseline=self.baseline, baseline_step=self.baseline_step,
+                coordinates=hazards.WalkCoordinates(
+                    data["walk_directions"][c], data["walk_estimate"][c], data["walk_error"][c]
+                ),
                 treatment_step=self.treatment_step if self.time_varying else None,
             )
             for c in range(n_causes)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from medresponse.families.canonical import CanonicalRows, canonical_estimates
+from medresponse.families.hazards import WalkCoordinates
 from medresponse.priors import LogNormal
 
 _ROUNDS = 4  # of coefficients given the shape or the baseline, and these given coefficients
@@ -82,8 +83,8 @@ class PiecewiseRows:
     happened, within : numpy.ndarray
         Patients with an event, and its interval, shape (event,).
     centre : float
-    walk : bool
-        Whether the baseline is a walk, or its intervals are exchangeable.
+    walk : WalkCoordinates, optional
+        Of a baseline that is a walk; None where its intervals are exchangeable.
     baseline_sigma, treatment_sigma : float
         Scales of the half-normal priors of steps, the latter 0 at proportional hazards.
     """
@@ -92,7 +93,7 @@ class PiecewiseRows:
     happened: np.ndarray
     within: np.ndarray
     centre: float
-    walk: bool
+    walk: WalkCoordinates | None
     baseline_sigma: float
     treatment_sigma: float
 

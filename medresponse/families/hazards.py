@@ -12,6 +12,7 @@ from medresponse.core.constant_hazards import ConstantHazards
 from medresponse.families.base import add_intercept, centred_walk
 from medresponse.families.censoring import EventTimes
 from medresponse.priors import ScalePrior
+from medresponse.priors.informed import informed
 
 Baseline = Literal["walk", "exchangeable"]
 
@@ -64,6 +65,38 @@ def interval_of(time: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.searchsorted(edges[1:-1], time, side="left")
 
 
+@dataclass(frozen=True)
+class WalkCoordinates:
+    """Directions along which events tell of a baseline's walk independently, and rough estimates along them.
+
+    Independent normal steps of one scale are the same along any orthonormal directions, so that these choose coordinates
+    (`priors.informed`) and no prior.
+
+    Parameters
+    ----------
+    directions : numpy.ndarray
+        Orthonormal, shape (step, step).
+    estimate, error : numpy.ndarray
+        Of the steps along each direction, shape (step,).
+    """
+
+    directions: Any
+    estimate: Any
+    error: Any
+
+
+def walk_coordinates(events: np.ndarray, at_risk: np.ndarray) -> WalkCoordinates:
+    """Return coordinates of a baseline's walk from numbers of events and time at risk, each of shape (interval,).
+
+    Half an event at the crude rate is added to each interval.
+    """
+    seen = events + 0.5
+    level = np.log(seen / (at_risk + 0.5 * at_risk.sum() / seen.sum()))
+    walk = centred_walk(len(events) - 1)
+    information, directions = np.linalg.eigh(walk.T @ (seen[:, None] * walk))
+    return WalkCoordinates(directions, directions.T @ np.diff(level), information**-0.5)
+
+
 def graph_log_hazards(
     crude: Any,
     eta: Any,
@@ -73,6 +106,7 @@ def graph_log_hazards(
     stem: str,
     baseline: Baseline,
     baseline_step: ScalePrior,
+    coordinates: WalkCoordinates,
     treatment_step: ScalePrior | None,
 ) -> Any:
     """Add one event's baseline and treatment walks to the current model and return log hazards.
@@ -90,6 +124,8 @@ def graph_log_hazards(
         Put before the names of the variables.
     baseline, baseline_step, treatment_step
         As `PiecewiseExponential` describes them; no `treatment_step` is proportional hazards.
+    coordinates : WalkCoordinates
+        Of tensors, for a walk.
 
     Returns
     -------
@@ -103,8 +139,17 @@ def graph_log_hazards(
     alpha = add_intercept(stem, eta, 1.0)
     step = baseline_step.sample(f"{stem}baseline_step")
     if baseline == "walk":
-        steps = pm.Normal(f"{stem}baseline_steps", 0.0, 1.0, shape=n_intervals - 1)
-        level = alpha + step * pt.dot(walk, steps)
+        # A mean of zero through which PyMC knows the data that the transform reads.
+        estimate, error = coordinates.estimate, coordinates.error
+        along = pm.Normal(
+            f"{stem}baseline_along",
+            0.0 * (estimate + error),
+            step,
+            default_transform=informed(estimate, error),
+        )
+        steps = pt.dot(coordinates.directions, along)
+        pm.Deterministic(f"{stem}baseline_steps", steps / step)
+        level = alpha + pt.dot(walk, steps)
     else:
         # Each interval's events pin its own level: centred, since the non-centred form mixes badly then. What they pin holds
         # the mean over patients, as that of `add_intercept` does.

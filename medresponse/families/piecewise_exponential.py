@@ -96,20 +96,29 @@ class PiecewiseExponential:
         return event_companions(outcome)
 
     def observe(self, outcome: Arrays, treatment_idx: np.ndarray, constants: Arrays) -> Arrays:
-        """Return exposure matrix (patient, interval), event interval and crude log hazard.
+        """Return exposure matrix (patient, interval), event interval, crude log hazard and `hazards.WalkCoordinates`.
 
         Where rows are interval-censored, also ``interval_idx`` and ``interval_exposure`` (row, interval).
         """
         times, edges = event_times(outcome), constants["edges"]
         happened = np.flatnonzero(times.exact)
         exposure, within = hazards.exposures(times, edges)
+        interval, crude = (
+            hazards.interval_of(times.lower[happened], edges),
+            np.log(times.n_events / times.person_time),
+        )
+        events = np.bincount(interval, minlength=exposure.shape[1])
+        walk = hazards.walk_coordinates(events, exposure.sum(axis=0))
         data = {
             "exposure": exposure,
             "treatment_idx": treatment_idx.astype("int32"),
             "event_idx": happened.astype("int32"),
-            "event_interval_idx": hazards.interval_of(times.lower[happened], edges).astype("int32"),
+            "event_interval_idx": interval.astype("int32"),
             "lateness": constants["lateness"],
-            "crude_log_hazard": np.asarray(np.log(times.n_events / times.person_time)),
+            "crude_log_hazard": np.asarray(crude),
+            "walk_directions": walk.directions,
+            "walk_estimate": walk.estimate,
+            "walk_error": walk.error,
         }
         if times.interval.any():
             data["interval_idx"] = np.flatnonzero(times.interval).astype("int32")
@@ -125,6 +134,7 @@ class PiecewiseExponential:
         by_treatment = hazards.graph_log_hazards(
             data["crude_log_hazard"], eta, data["exposure"].get_value(borrow=True).shape[1], contrasts, stem="",
             baseline=self.baseline, baseline_step=self.baseline_step,
+            coordinates=hazards.WalkCoordinates(data["walk_directions"], data["walk_estimate"], data["walk_error"]),
             treatment_step=self.treatment_step if self.time_varying else None,
         )  # fmt: skip
         pm.Deterministic("log_hazard", by_treatment)
@@ -164,7 +174,9 @@ class PiecewiseExponential:
             happened=data["event_idx"],
             within=data["event_interval_idx"],
             centre=float(data["crude_log_hazard"]),
-            walk=self.baseline == "walk",
+            walk=hazards.WalkCoordinates(data["walk_directions"], data["walk_estimate"], data["walk_error"])
+            if self.baseline == "walk"
+            else None,
             baseline_sigma=baseline.sigma,
             treatment_sigma=treatment.sigma
             if isinstance(treatment, HalfNormal) and self.time_varying

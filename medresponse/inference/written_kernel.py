@@ -28,7 +28,7 @@ _BY_CATEGORY = (
 )  # fmt: skip
 _BY_INTERVAL = (
     *_ROWS, ("exposure", 3, "float64"), ("counts", 2, "float64"), ("walk", 2, "float64"), ("contrasts", 2, "float64"),
-    ("means", 1, "float64"), ("levels", 1, "float64"), ("scalars", 1, "float64"),
+    ("means", 1, "float64"), ("directions", 2, "float64"), ("steps", 2, "float64"), ("scalars", 1, "float64"),
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def _canonical() -> Parts:
 def _ordinal() -> Parts:
     from medresponse.inference.written_ordinal import answer
 
-    return _parts(answer, _BY_CATEGORY, size=0, beside=0, like=("in_category",))
+    return _parts(answer, _BY_CATEGORY, size=0, beside=0, like=("in_category.size",))
 
 
 def _weibull() -> Parts:
@@ -72,7 +72,7 @@ def _weibull() -> Parts:
 def _piecewise() -> Parts:
     from medresponse.inference.written_piecewise import answer
 
-    return _parts(answer, _BY_INTERVAL, size=0, beside=2, like=("counts", "levels"))
+    return _parts(answer, _BY_INTERVAL, size=0, beside=2, like=("counts.size", "steps.shape[1]"))
 
 
 _KINDS = {
@@ -94,10 +94,10 @@ def _parts(
 ) -> Parts:
     """Return a kernel's parts; its ``scalars[size]`` is the number of parameters.
 
-    `beside` numbers follow the coefficients, and as many as the inputs named `like` have.
+    `beside` numbers follow the coefficients, and as many as the sizes of inputs `like` say.
     """
     at = {name: f"data_{i}" for i, (name, _, _) in enumerate(inputs)}
-    more = "".join(f" + {at[name]}.size" for name in like)
+    more = "".join(f" + {at[name]}.{what}" for name, _, what in (text.partition(".") for text in like))
     body = (
         f"    size = int64({at['scalars']}[{size}])",
         f"    length = size if what == {DENSITY} else size + {at['table']}[len({at['table']}) - 1, 2] + {beside}{more}",

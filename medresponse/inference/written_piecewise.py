@@ -1,6 +1,6 @@
 """The density of models whose rows are `families.PiecewiseRows`; see `written_rows`. Only compiling imports this module.
 
-The family's parameters, in the model's order: the mean, the baseline's step and its standardised steps (or the means of
+The family's parameters, in the model's order: the mean, the baseline's step and its steps along directions (or the means of
 exchangeable intervals), the standardised steps of each contrast, and their step. Means hold the mean predictor over patients.
 """
 
@@ -23,7 +23,7 @@ _LOG_2 = math.log(2.0)
 def answer(
     what: int, x: Any, value: Any, out: Any, table: Any, numbers: Any, turn: Any, turned: Any, informed: Any, df: Any,
     room: Any, pointer: Any, index: Any, entries: Any, ways: Any, columns: Any, codes: Any, held: Any, starts: Any, filled: Any, cells: Any, events: Any, exposure: Any, counts: Any, walk: Any,
-    contrasts: Any, means: Any, levels: Any, scalars: Any,
+    contrasts: Any, means: Any, directions: Any, steps: Any, scalars: Any,
 ) -> int:  # fmt: skip
     """Write value and gradient at `x` where `what` is 0, else the quantities to keep; return 0 if the density is finite."""
     size, p = len(x), table[len(table) - 1, 2]
@@ -34,7 +34,17 @@ def answer(
     log_hazard, by_log_hazard = np.empty(counts.shape), np.empty(counts.shape)
     shift = average(means, room[THETA])
     of_hazards, of_steps = hazards(
-        x[first:], own[first:], shift, log_hazard, walk, contrasts, scalars[2], is_walk, sigmas
+        x[first:],
+        own[first:],
+        shift,
+        log_hazard,
+        walk,
+        directions,
+        steps,
+        contrasts,
+        scalars[2],
+        is_walk,
+        sigmas,
     )
     density += of_hazards
     jacobian += of_steps
@@ -55,15 +65,28 @@ def answer(
         by_log_hazard *= hazard
         by_log_hazard += counts
         by_intercept = of_hazard_parameters(
-            x[first:], own[first:], shift, gradient[first:], by_log_hazard, walk, contrasts, is_walk, sigmas
+            x[first:],
+            own[first:],
+            shift,
+            gradient[first:],
+            by_log_hazard,
+            walk,
+            directions,
+            steps,
+            contrasts,
+            is_walk,
+            sigmas,
         )
         less_average(means, by_intercept, room[TOWARDS])
         return ended(x, value, gradient, room, table, numbers, informed, df, density)
     prior -= kept(out[:size], out[size : size + p], room, table, turn, turned, informed[1])
     out[size + p] = x[first] - shift
-    made = size + p + 1 + len(levels)
-    for i in range(len(levels)):
-        out[size + p + 1 + i] = x[first + 2 + i] - shift
+    made = size + p + 1 + steps.shape[1]
+    sampled = own[first + 2 : first + 2 + steps.shape[1]]
+    if is_walk:
+        out[size + p + 1 : made] = np.dot(directions, sampled) / own[first + 1]
+    else:
+        out[size + p + 1 : made] = sampled - shift
     out[made : made + log_hazard.size] = log_hazard.ravel()
     out[made + log_hazard.size] = prior
     return 0
@@ -71,22 +94,27 @@ def answer(
 
 @step  # type: ignore[untyped-decorator]
 def hazards(
-    x: Any, own: Any, shift: float, log_hazard: Any, walk: Any, contrasts: Any, centre: float, is_walk: bool, sigmas: Any
+    x: Any, own: Any, shift: float, log_hazard: Any, walk: Any, directions: Any, steps: Any, contrasts: Any, centre: float,
+    is_walk: bool, sigmas: Any,
 ) -> tuple[float, float]:  # fmt: skip
     """Write the family's parameters and log hazards; return their log density with, and the Jacobian of their scales.
 
     `shift` is the mean predictor over patients.
     """
     n_intervals, n_contrasts = log_hazard.shape[1], contrasts.shape[1]
-    drift = 2 + (n_intervals - 1 if is_walk else n_intervals)
+    drift = 2 + steps.shape[1]
     own[:] = x
     own[1] = math.exp(x[1])
     density, jacobian = normal(x[0] - shift, 0.0, _ALPHA_SD) + half_normal(own[1], sigmas[0]) + x[1], x[1]
     baseline = np.empty(n_intervals)
     if is_walk:
-        baseline[:] = x[0] - shift + own[1] * np.dot(walk, x[2:drift])
         for i in range(2, drift):
-            density += normal(x[i], 0.0, 1.0)
+            estimate, error = steps[0, i - 2], steps[1, i - 2]
+            share = own[1] / math.sqrt(own[1] ** 2 + error**2)
+            own[i] = share * (estimate * share + error * x[i])
+            density += normal(own[i], 0.0, own[1]) + math.log(error * share)
+            jacobian += math.log(error * share)
+        baseline[:] = x[0] - shift + np.dot(walk, np.dot(directions, own[2:drift]))
     else:
         baseline[:] = x[2:drift] - shift
         for i in range(2, drift):
@@ -99,10 +127,10 @@ def hazards(
         density += half_normal(own[last], sigmas[1]) + x[last]
         jacobian += x[last]
         for j in range(n_contrasts):
-            steps = x[drift + j * (n_intervals - 1) : drift + (j + 1) * (n_intervals - 1)]
-            for i in range(len(steps)):
-                density += normal(steps[i], 0.0, 1.0)
-            change = own[last] * np.dot(walk, steps)
+            changes = x[drift + j * (n_intervals - 1) : drift + (j + 1) * (n_intervals - 1)]
+            for i in range(len(changes)):
+                density += normal(changes[i], 0.0, 1.0)
+            change = own[last] * np.dot(walk, changes)
             for k in range(len(log_hazard)):
                 log_hazard[k] += contrasts[k, j] * change
     return density, jacobian
@@ -110,14 +138,15 @@ def hazards(
 
 @step  # type: ignore[untyped-decorator]
 def of_hazard_parameters(
-    x: Any, own: Any, shift: float, gradient: Any, by_log_hazard: Any, walk: Any, contrasts: Any, is_walk: bool, sigmas: Any
+    x: Any, own: Any, shift: float, gradient: Any, by_log_hazard: Any, walk: Any, directions: Any, steps: Any, contrasts: Any,
+    is_walk: bool, sigmas: Any,
 ) -> float:  # fmt: skip
     """Write the derivatives in the family's parameters, from those of the log-likelihood in log hazards.
 
     Returns that in the intercept, with baselines that move with it.
     """
     n_intervals, n_contrasts = by_log_hazard.shape[1], contrasts.shape[1]
-    drift = 2 + (n_intervals - 1 if is_walk else n_intervals)
+    drift = 2 + steps.shape[1]
     by_baseline = np.zeros(n_intervals)
     for k in range(len(by_log_hazard)):
         by_baseline += by_log_hazard[k]
@@ -126,9 +155,13 @@ def of_hazard_parameters(
     gradient[1] = 1 - (own[1] / sigmas[0]) ** 2
     if is_walk:
         gradient[0] = by_intercept
-        by_steps = own[1] * np.dot(by_baseline, walk)
-        gradient[1] += np.dot(by_steps, x[2:drift])
-        gradient[2:drift] = by_steps - x[2:drift]
+        towards = np.dot(np.dot(by_baseline, walk), directions) - own[2:drift] / own[1] ** 2
+        for i in range(2, drift):  # as `written_density` has it of coefficients
+            error = steps[1, i - 2]
+            share = own[1] / math.sqrt(own[1] ** 2 + error**2)
+            moved = (1 - share**2) * (own[i] - 0.5 * error * share * x[i])
+            gradient[1] += (own[i] / own[1]) ** 2 - share**2 + 2 * towards[i - 2] * moved
+            gradient[i] = towards[i - 2] * error * share
     else:
         away = (x[2:drift] - x[0]) / own[1]
         gradient[0] += np.sum(away) / own[1]

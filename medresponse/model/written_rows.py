@@ -64,14 +64,17 @@ def tail_of(rows: RowLikelihood, layout: Layout) -> Tail:
 
 def _piecewise_tail(rows: PiecewiseRows, layout: Layout) -> Tail:
     intervals, contrasts = rows.exposure.shape[1], layout.n_contrasts
-    what, size = ("steps", intervals - 1) if rows.walk else ("means", intervals)
+    what, made_of_it, size = ("along", "steps", intervals - 1) if rows.walk else ("means", "level", intervals)
     variables = [("mean", ()), ("baseline_step", ()), (f"baseline_{what}", (size,))]
     start = [0.0, math.log(rows.baseline_sigma), *size * [0.0]]
     if rows.treatment_sigma and contrasts:
         variables += [("treatment_steps", (contrasts, intervals - 1)), ("treatment_step", ())]
         start += [*contrasts * (intervals - 1) * [0.0], math.log(rows.treatment_sigma)]
-    level = () if rows.walk else (("baseline_level", (size,)),)
-    made = (("alpha", ()), *level, ("log_hazard", (len(layout.contrasts), intervals)))
+    made = (
+        ("alpha", ()),
+        (f"baseline_{made_of_it}", (size,)),
+        ("log_hazard", (len(layout.contrasts), intervals)),
+    )
     return Tail("piecewise", tuple(variables), made, tuple(start))
 
 
@@ -194,7 +197,8 @@ class WrittenRows:
         """Return what a piecewise-exponential likelihood reads, and the last of ``scalars``.
 
         ``exposure``: shape (block, interval, row of the block). ``counts`` of events: shape (treatment, interval). ``walk``: from steps to intervals.
-        ``levels``: as many as there are levels of exchangeable intervals to keep.
+        ``directions`` of the baseline's steps, shape (step, step), and ``steps``, estimates and errors along them, shape (2, step); of
+        exchangeable intervals shapes (0, 0) and, of nothing, (2, interval).
         ``contrasts``: shape (treatment, contrast). ``scalars``: centre, place of the first of the family's parameters, 1
         for a walk, scales of the priors of the two steps.
         """
@@ -204,10 +208,11 @@ class WrittenRows:
         np.add.at(exposure, number, rows.exposure)
         np.add.at(counts, (treatment[rows.happened], rows.within), 1.0)
         sigmas = rows.baseline_sigma, rows.treatment_sigma * (layout.n_contrasts > 0)
-        scalars = [rows.centre, len(self.start) - len(self.tail.start), float(rows.walk), *sigmas]
+        scalars = [rows.centre, len(self.start) - len(self.tail.start), float(rows.walk is not None), *sigmas]
         return {
             "exposure": blocks.of(exposure), "counts": counts, "walk": centred_walk(intervals - 1),
-            "levels": np.zeros(0 if rows.walk else intervals),
+            "directions": np.zeros((0, 0)) if rows.walk is None else rows.walk.directions,
+            "steps": np.zeros((2, intervals)) if rows.walk is None else np.array([rows.walk.estimate, rows.walk.error]),
             "contrasts": layout.contrast_matrix, "scalars": np.array(scalars),
         }  # fmt: skip
 

@@ -10,7 +10,8 @@ import numpy as np
 from medresponse.families import Arrays, Compressing, Family, Predictor
 from medresponse.features import treatment_contrasts
 
-HELD = {"alpha": "mean", "baseline_level": "baseline_means"}
+# Quantities that a point may hold in place of what is sampled, of which they are linear functions given all else.
+HELD = {"alpha": "mean", "baseline_level": "baseline_means", "baseline_steps": "baseline_along_informed__"}
 
 
 def likelihood_model(
@@ -50,7 +51,7 @@ def linear(design: np.ndarray, b: np.ndarray) -> np.ndarray:
 def evaluate(family: Family, model: Any, point: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Log-likelihood and the family's parameters at one point (values of the unconstrained variables).
 
-    What is sampled together with the mean predictor (`HELD`) may be given without it, by its own name."""
+    Quantities in `HELD` may be given in place of what is sampled."""
     held = {name: name.replace(own, HELD[own]) for name in point for own in HELD if name.endswith(own)}
     names = ["likelihood", *family.parameters, *held]
     outputs = model.replace_rvs_by_values([model[name] for name in names])
@@ -64,10 +65,18 @@ def evaluate(family: Family, model: Any, point: Mapping[str, Any]) -> dict[str, 
     def found() -> dict[str, np.ndarray]:
         return dict(zip(names, (np.asarray(v) for v in function(values)), strict=True))
 
-    first = found()
     for name, sampled in held.items():
-        values[sampled] = values[sampled] + point[name] - first[name]
-    return found() if held else first
+        shape = values[sampled].shape
+
+        def at(x: np.ndarray, name: str = name, sampled: str = sampled, shape: Any = shape) -> np.ndarray:
+            values[sampled] = x.reshape(shape)
+            return found()[name].ravel()
+
+        zero = np.zeros(values[sampled].size)
+        offset = at(zero)
+        slope = np.array([at(row) - offset for row in np.eye(len(zero))]).reshape(len(zero), len(zero))
+        values[sampled] = np.linalg.solve(slope.T, np.ravel(point[name]) - offset).reshape(shape)
+    return found()
 
 
 def as_draws(parameters: Mapping[str, np.ndarray], family: Family) -> dict[str, np.ndarray]:

@@ -15,8 +15,10 @@ from medresponse.families.hazards import (
     interval_of,
     learned_edges,
     passages,
+    walk_coordinates,
 )
 from tests.families.event_rows import ROWS
+from tests.families.forms import model_of
 
 EDGES = np.array([0.0, 2.0, 5.0, 9.0])
 
@@ -107,3 +109,25 @@ def test_first_times_invert_the_survival_curve() -> None:
     np.testing.assert_allclose(
         first_times(lambda j: rates[j], EDGES, uniform), [1.0, 2.0, 4.0, 5.0, 7.0], rtol=1e-12
     )
+
+
+def test_a_walks_coordinates_are_of_what_events_tell_independently() -> None:
+    rng = np.random.default_rng(3)
+    at_risk, steps = rng.uniform(2e5, 9e5, 6), rng.normal(size=5)
+    events = rng.poisson(at_risk * np.exp(-3 + centred_walk(5) @ steps))
+    found = walk_coordinates(events, at_risk)
+    np.testing.assert_allclose(found.directions.T @ found.directions, np.eye(5), atol=1e-12)
+    along = centred_walk(5) @ found.directions
+    information = along.T @ ((events + 0.5)[:, None] * along)
+    np.testing.assert_allclose(information, np.diag(found.error**-2), atol=1e-9 * information.max())
+    np.testing.assert_allclose(found.directions @ found.estimate, steps, atol=0.1)
+    nothing = walk_coordinates(np.zeros(3), np.ones(3))
+    assert np.isfinite(nothing.estimate).all() and (nothing.error > 0).all()
+
+
+def test_steps_of_a_baseline_are_standard_normal_a_priori() -> None:
+    import pymc as pm
+
+    steps = pm.draw(model_of("piecewise_exponential", "plain", 1)["baseline_steps"], 4_000, random_seed=1)
+    np.testing.assert_allclose(np.cov(steps.T), np.eye(steps.shape[1]), atol=0.12)
+    np.testing.assert_allclose(steps.mean(axis=0), 0.0, atol=0.08)

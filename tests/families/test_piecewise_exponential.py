@@ -251,6 +251,9 @@ def test_arrays_of_interval_censored_rows_are_made_only_where_there_are_some() -
             "event_interval_idx",
             "lateness",
             "crude_log_hazard",
+            "walk_directions",
+            "walk_estimate",
+            "walk_error",
         }
         assert set(data) - plain == extra
 

@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     score.set_defaults(run=commands.score_population)
 
     validate = verbs.add_parser("validate", help="hold refits against patients left out and write the record")
-    _scored(validate)
+    _scored(validate, data="CSV or Parquet file of patients with their outcomes")
     validate.add_argument("--worthwhile", type=float, help="smallest worthwhile benefit, as for report")
     validate.add_argument("--folds", type=int, default=5, help="default 5")
     validate.add_argument(
@@ -176,9 +176,11 @@ def _data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schema", type=Path, required=True, help="YAML file that declares every column")
 
 
-def _scored(parser: argparse.ArgumentParser) -> None:
+def _scored(
+    parser: argparse.ArgumentParser, data: str = "CSV or Parquet file of patients; no outcome is needed"
+) -> None:
     parser.add_argument("fit", type=Path, help="folder of a saved fit")
-    parser.add_argument("data", type=Path, help="CSV or Parquet file of patients; no outcome is needed")
+    parser.add_argument("data", type=Path, help=data)
     needing = ", ".join(kind for kind, meaning in ESTIMANDS.items() if meaning.horizon)
     parts = ", ".join(kind for kind, meaning in ESTIMANDS.items() if meaning.part)
     parser.add_argument("--horizon", type=float, help=f"up to when; needed for {needing}")

@@ -63,6 +63,8 @@ def test_without_a_validation_that_holds_there_is_no_report_unless_it_is_stamped
     text = render(made.document)
     assert "pilot on the ward" in text and text.count(NOT_VALIDATED) == 2  # at the top of page and appendix
     assert "@top-center" in text  # and on every printed page
+    assert ("no result was supplied" in text) == (record is None)
+    assert ("the validation in the appendix does not hold for this page" in text) == (record is not None)
 
 
 def test_another_worthwhile_difference_is_another_question(survival: Responses, trial: Cohort) -> None:

@@ -83,8 +83,10 @@ def _calibration(context: ReportContext) -> Point:
     """Say what the validation that the report rests on found of each option's mean response."""
     say, wording, record = context.say, context.wording, context.validation
     name = say("trust.calibration")
-    if record is None or context.provenance.override:
+    if record is None:
         return Point(name=name, text=say("trust.calibration.none"))
+    if context.provenance.override:
+        return Point(name=name, text=say("trust.calibration.fails"))
     texts, raw = [], []
     for gate in record.gates:
         if gate.name != "calibration_in_the_large":

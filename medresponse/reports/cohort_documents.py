@@ -185,7 +185,11 @@ def _document(kind: Kind, context: ReportContext, sections: Mapping[str, Section
     warnings = [say("cohort.expired", day=expires)] if expired else []
     if not expires:
         warnings.append(say("cohort.no_expiry"))
-    remark = say("cohort.until", day=expires) if expires and not expired else warnings[0]
+    stamps = context.provenance.stamps(context.language)
+    if context.provenance.override and not expired:
+        remark = stamps[0]  # a date ahead would say that the model may be used
+    else:
+        remark = warnings[0] if warnings else say("cohort.until", day=expires)
     if kind == "validation_report":
         gaps = getattr(sections["checklist"], "n_gaps")  # noqa: B009  (of the one section that has it)
         remark = say("cohort.gaps", n=gaps)
@@ -195,7 +199,7 @@ def _document(kind: Kind, context: ReportContext, sections: Mapping[str, Section
     return CohortDocument(
         kind=kind, language=context.language.code, title=say(title), lead=say(lead, what=context.wording.what),
         footer=say("cohort.footer", name=name, hash=context.provenance.model_hash[:12], produced=context.produced_utc[:10]),
-        stamps=context.provenance.stamps(context.language), warnings=tuple(warnings), remark=remark, expires=expires,
+        stamps=stamps, warnings=tuple(warnings), remark=remark, expires=expires,
         expired=expired, provenance=context.provenance, order=tuple(sections), sections=sections,
     )  # fmt: skip
 

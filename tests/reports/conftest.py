@@ -11,7 +11,9 @@ from medresponse.cohort import Cohort, cohort_from_frame
 from medresponse.reports import Evidence, Harm, Rate, Report
 from medresponse.response import Responses, respond
 from tests.reports import trials
+from tests.reports.accounts import Case
 from tests.reports.validated import report
+from tests.response_kinds import responses_of
 
 PRODUCED = "2026-01-02T10:20:30+00:00"
 
@@ -99,3 +101,34 @@ def spanish_report() -> Report:
         responses, cohort, patient="N-001", worthwhile=0.05, reference=trained, harms=harms, produced_utc=PRODUCED,
         language="es",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cases(
+    survival: Responses, trial: Cohort, dose: Responses, dosing: Cohort, newcomers: Cohort
+) -> dict[str, Case]:
+    """Reports of several kinds of outcome, with what they were made from."""
+    found = {
+        "survival": Case(survival, trial, "T-001", 0.05),
+        "months": Case(survival.at(horizon=300, kind="rmst"), trial, "T-002", 10.0),
+        "dose": Case(dose, dosing, "D-003", None),
+        "newcomer": Case(
+            respond(survival.fit, newcomers, horizon=300), newcomers, "N-001", 0.05, reference=trial
+        ),
+        "spanish": Case(survival, trial, "T-005", 0.05, language="es"),
+    }
+    for kind, question in (
+        ("ordinal", {"estimand": "at_least", "part": "SD"}), ("count", {"estimand": "rate"}),
+        ("competing_risks", {"estimand": "cumulative_incidence", "part": "relapse", "horizon": 6.0}),
+    ):  # fmt: skip
+        responses, cohort = responses_of(kind, arms=3 if kind == "ordinal" else 2, **question)
+        found[kind] = Case(responses, cohort, "P01", 0.05)
+    return found
+
+
+NAMES = ("survival", "months", "dose", "newcomer", "spanish", "ordinal", "count", "competing_risks")
+
+
+@pytest.fixture(params=NAMES)
+def case(request: pytest.FixtureRequest, cases: dict[str, Case]) -> Case:
+    return cases[request.param]

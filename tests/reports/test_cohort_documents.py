@@ -229,6 +229,16 @@ def test_the_earlier_date_expires_a_model_and_is_warned_of(
     assert ("EXPIRED on 2026-01-01" in card.render()) == expired and expires in card.remark
 
 
+def test_a_model_whose_validation_fails_is_not_called_valid_until_a_date(
+    survival: Responses, trial: Cohort
+) -> None:
+    good = record_of(survival, 0.05)
+    record = replace(good, gates=(*good.gates, judge("calibration_slope", 0.4, 0.3, 0.5, limit=(0.9, 1.1))))
+    card = made("model_card", survival, trial, validation=record)
+    assert card.remark == card.stamps[0] and "NOT VALIDATED" in card.remark
+    assert made("model_card", survival, trial, validation=good).remark == "valid until 2998-06-30"
+
+
 def test_a_given_time_of_production_does_not_bring_an_expired_model_back(
     survival: Responses, trial: Cohort
 ) -> None:

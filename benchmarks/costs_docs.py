@@ -6,22 +6,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.costs_law import size_of
 from medresponse.core.atomic import write_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
 BEGIN, END = "<!-- printed by benchmarks.costs -->", "<!-- end of what benchmarks.costs printed -->"
 PARTS = {
-    "prepare_s": "preparing, CPU s", "compile_s": "compiling, CPU s", "gradient_us": "one gradient, microseconds",
+    "prepare_s": "preparing, CPU s", "compile_s": "compiling, CPU s", "redraw_s": "redrawing imputed values, CPU s",
+    "gradient_us": "one gradient, microseconds",
     "finish_s": "diagnostics and influence, CPU s", "megabytes": "memory, MB",
 }  # fmt: skip
 WORDS = {
     "once": "{:.3g}", "coefficients": "{:.3g} x coefficients", "triangle": "{:.3g} x coefficients^2 (compressed)",
     "features": "{:.3g} x patients (2,000 where none lacks anything) x columns",
+    "imputations": "{:.3g} x imputations x patients x columns (where values are missing)",
+    "cycles": "{:.3g} x cycles x imputations", "latents": "{:.3g} x cycles x imputations x patients x columns",
+    "candidates": "{:.3g} x cycles x imputations x imputed values x candidates",
+    "candidates' columns": "{:.3g} x cycles x imputations x imputed values x candidates x columns x treatments",
     "compression": "{:.3g} x patients x coefficients^2 (compressed)", "kept": "{:.3g} x draws x coefficients",
     "influence": "{:.3g} x patients x draws, at most 1,000", "support": "{:.3g} x patients x columns^2",
     "arrays": "{:.3g} x MB of arrays, as counted",
 }  # fmt: skip
 
+CHECKED = ("CPU s without compiling", "CPU s of redrawing", "microseconds a gradient", "MB")
 OWN = {"once, ": "by family: {}", "design, ": "patients x columns x treatments x ({})"}
 
 
@@ -30,7 +37,7 @@ def write(rows: list[dict[str, Any]], law: Mapping[str, Any]) -> None:
     text = DOCS.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    tables = [_measured(rows), _law(law), _checks(law)]
+    tables = [_measured(rows), _when(rows), _law(law), _checks(law)]
     write_text(DOCS, "\n\n".join([head + BEGIN, *tables, END + tail]))
     DOCS.chmod(0o644)
 
@@ -42,20 +49,37 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 def _measured(rows: list[dict[str, Any]]) -> str:
     head = [
-        "family", "patients", "coefficients", "chains x (kept + discarded)", "preparing", "compiling", "sampling", "finishing",
-        "us a gradient", "MB",
+        "family", "patients", "coefficients", "imputed values", "chains x (kept + discarded)", "preparing", "compiling",
+        "redrawing", "sampling", "finishing", "us a gradient", "MB",
     ]  # fmt: skip
     body = []
-    for row in sorted(rows, key=lambda row: (row["family"], row["coefficients"], row["n"])):
-        kept, all_ = row["kept"] // 2, row["iterations"] // 2
+    for row in sorted(rows, key=lambda row: (row["family"], row["coefficients"], row["n"], row["imputed"])):
+        size = size_of(row)
+        chains, more = size.chains * size.imputations, f" + {size.redrawing:,}" if size.redrawing else ""
         body.append(
             [
-                row["family"], f"{row['n']:,}", str(row["coefficients"]), f"2 x ({kept} + {all_ - kept})",
-                *(f"{row[name]:.1f}" for name in ("prepare", "compile", "sample", "finish")), f"{row['gradient_us']:.0f}",
+                row["family"], f"{row['n']:,}", str(row["coefficients"]), f"{row['imputed']:,}",
+                f"{chains} x ({size.draws} + {size.tune}){more}",
+                *(f"{row[name]:.1f}" for name in ("prepare", "compile", "redraw", "sample", "finish")), f"{row['gradient_us']:.0f}",
                 f"{row['megabytes']:.0f}",
             ]
         )  # fmt: skip
     return _table(head, body)
+
+
+def _when(rows: list[dict[str, Any]]) -> str:
+    """Return in words how busy the machine was."""
+    loads = [row["load"] for row in rows if row["load"] is not None]
+    words = (
+        [f"Processes that wanted the machine meanwhile: {min(loads):.0f} to {max(loads):.0f}."]
+        if loads
+        else []
+    )
+    if len(loads) < len(rows):
+        words.append(
+            f"{len(rows) - len(loads)} rows are of days before that was noted, and some of slower kernels than today's."
+        )
+    return " ".join(words)
 
 
 def _law(law: Mapping[str, Any]) -> str:
@@ -81,13 +105,18 @@ def _law(law: Mapping[str, Any]) -> str:
 def _checks(law: Mapping[str, Any]) -> str:
     body = []
     for check in law["checks"]:
-        family, n, genomic, draws, _ = check["asked"]
-        pairs = [check[what] for what in ("CPU s without compiling", "microseconds a gradient", "MB")]
+        family, n, genomic, draws, _, share = check["asked"]
+        missing = f", {share:.0%} missing in ten" if share else ""
         body.append(
-            [f"{family}, {n:,} patients, {genomic + 10} features, {draws} draws"]
-            + [f"{pair['predicted']:.3g} / {pair['measured']:.3g}" for pair in pairs]
+            [f"{family}, {n:,} patients, {genomic + 10} features, {draws} draws{missing}"]
+            + [
+                f"{check[what]['predicted']:.3g} / {check[what]['measured']:.3g}" if what in check else "-"
+                for what in CHECKED
+            ]
         )
-    head = ["not used for the law: predicted / measured", "CPU s without compiling", "us a gradient", "MB"]
+    head = [
+        "not used for the law: predicted / measured", "CPU s without compiling", "of it redrawing", "us a gradient", "MB",
+    ]  # fmt: skip
     time, memory = (
         max(abs(check[what]["ratio"] - 1) for check in law["checks"])
         for what in ("CPU s without compiling", "MB")

@@ -13,7 +13,8 @@ from scipy.optimize import nnls
 from medresponse.inference.costs import Size, predict, terms
 
 MEASURED = {
-    "prepare_s": "prepare", "compile_s": "compile", "gradient_us": "gradient_us", "finish_s": "finish", "megabytes": "megabytes",
+    "prepare_s": "prepare", "compile_s": "compile", "redraw_s": "redraw", "gradient_us": "gradient_us", "finish_s": "finish",
+    "megabytes": "megabytes",
 }  # fmt: skip
 SCORES = Path(__file__).with_name("scale.json")
 COLD = 5.0  # seconds of compilation beyond which a kernel was not kept
@@ -23,14 +24,16 @@ def size_of(row: dict[str, Any]) -> Size:
     """Return a row's size."""
     return Size(
         family=row["family"], n=row["n"], columns=row["columns"], coefficients=row["coefficients"],
-        contrasts=row["contrasts"], compressed=row["compressed"], imputations=1, chains=2, draws=row["kept"] // 2,
-        tune=(row["iterations"] - row["kept"]) // 2,
+        contrasts=row["contrasts"], compressed=row["compressed"], imputations=row["imputations"], chains=2,
+        draws=row["kept"] // (2 * row["imputations"]),
+        tune=(row["iterations"] - row["redrawing"] - row["kept"]) // (2 * row["imputations"]), redrawing=row["redrawing"],
+        cycles=row["cycles"], imputed=row["imputed"], most_imputed=row["most_imputed"],
     )  # fmt: skip
 
 
 def fit_law(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the law, with what it predicts for the rows that check it."""
-    own = [row for row in rows if not row["asked"][-1]]
+    own = [row for row in rows if not row["check"]]
     law: dict[str, Any] = {part: _weights(own, part) for part in MEASURED}
     steps: dict[str, list[float]] = {}
     for row in own:
@@ -39,7 +42,7 @@ def fit_law(rows: list[dict[str, Any]]) -> dict[str, Any]:
     law["gradients_per_iteration"] = {family: statistics.median(values) for family, values in steps.items()}
     law["gradients_per_iteration_range"] = {family: [min(v), max(v)] for family, v in steps.items()}
     law["score_us"] = _score_weights()
-    law["checks"] = [_checked(row, law) for row in rows if row["asked"][-1]]
+    law["checks"] = [_checked(row, law) for row in rows if row["check"]]
     return law
 
 
@@ -47,6 +50,8 @@ def _weights(rows: list[dict[str, Any]], part: str) -> dict[str, float]:
     """Return non-negative weights by least squares of relative errors."""
     if part == "compile_s":
         rows = [row for row in rows if row["compile"] > COLD]
+    if part == "redraw_s":
+        rows = [row for row in rows if row["cycles"]]
     each = [terms(size_of(row))[part] for row in rows]
     names = sorted({name for one in each for name in one})
     measured = np.array([row[MEASURED[part]] for row in rows])
@@ -74,7 +79,7 @@ def _checked(row: dict[str, Any], law: dict[str, Any]) -> dict[str, Any]:
     pairs = {
         "CPU s without compiling": (
             cost.seconds - cost.compile,
-            row["prepare"] + row["sample"] + row["finish"],
+            row["prepare"] + row["redraw"] + row["sample"] + row["finish"],
         ),
         "microseconds a gradient": (
             sum(law["gradient_us"].get(k, 0.0) * v for k, v in terms(size_of(row))["gradient_us"].items()),
@@ -82,6 +87,8 @@ def _checked(row: dict[str, Any], law: dict[str, Any]) -> dict[str, Any]:
         ),
         "MB": (cost.megabytes, row["megabytes"]),
     }
+    if row["cycles"]:
+        pairs["CPU s of redrawing"] = (cost.redraw, row["redraw"])
     return {"asked": row["asked"]} | {
         what: {"predicted": predicted, "measured": measured, "ratio": predicted / measured}
         for what, (predicted, measured) in pairs.items()

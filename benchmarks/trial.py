@@ -64,6 +64,20 @@ def trial(n: int, *, family: str = "gaussian", genomic: int = 50, seed: int = 1)
     return cohort_from_frame(pl.DataFrame(columns), from_plain(type(schema), plain))
 
 
+def lacking(cohort: Any, share: float) -> Any:
+    """Return the cohort without a share of the values of ten features, five clinical and five genomic, chosen at random."""
+    import dataclasses
+
+    import polars as pl
+
+    rng = np.random.default_rng(3)
+    names = [f"{letter}{i}" for letter in "hg" for i in range(5)]
+    blank = [
+        pl.when(pl.Series(rng.random(cohort.n) >= share)).then(pl.col(name)).alias(name) for name in names
+    ]
+    return dataclasses.replace(cohort, table=cohort.table.with_columns(blank)) if share else cohort
+
+
 def _predictor(family: str, eta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the predictor with what the family supposes besides: rates that vary between patients, some who are cured."""
     if family == "negative_binomial":

@@ -96,8 +96,12 @@ def redraw_dense(
 
 
 def _candidates(readings: Readings) -> int:
-    most = int(readings.drawn.sum(axis=0).max(initial=1)) * len(readings.slices)
-    return min(CANDIDATES, max(_FEWEST, _NUMBERS // max(most, 1)))
+    return candidates_for(int(readings.drawn.sum(axis=0).max(initial=1)), len(readings.slices))
+
+
+def candidates_for(patients: int, features: int) -> int:
+    """Return how many candidates are weighed for a value where no feature is imputed in more than so many patients."""
+    return min(CANDIDATES, max(_FEWEST, _NUMBERS // max(patients * features, 1)))
 
 
 def latents_of(

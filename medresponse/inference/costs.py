@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from medresponse.features.latent_redraw import candidates_for
+
 _FILE = Path(__file__).with_name("costs.json")
 _INFLUENCE_DRAWS = 1000  # as in `fitting`
 _FEATURE_MODEL_PATIENTS = 2_000  # as in `model.prepare`
@@ -37,6 +39,12 @@ class Size:
         Chains for each imputation, iterations a chain.
     redrawing : int
         Iterations of the short chains between which imputed values are redrawn, in all.
+    cycles : int
+        How many times they are redrawn.
+    imputed : int
+        Values that are missing or read with error.
+    most_imputed : int
+        Of them, those of one feature, of one arm where arms have models of their own, at most.
     """
 
     family: str
@@ -50,6 +58,9 @@ class Size:
     draws: int
     tune: int
     redrawing: int = 0
+    cycles: int = 0
+    imputed: int = 0
+    most_imputed: int = 0
 
     @property
     def iterations(self) -> int:
@@ -66,15 +77,21 @@ def terms(size: Size) -> dict[str, dict[str, float]]:
     """Return what each part of the law is linear in, by part.
 
     Arrays are counted: three copies of the columns and as many in kernels as chains run, four of a design that is compressed, ten
-    numbers a coefficient and draw, two of the pointwise log-likelihood.
+    numbers a coefficient and draw, two of the pointwise log-likelihood. Where values are redrawn, each cycle sweeps over all
+    patients' latents, and weighs candidates for each imputed value by their likelihood.
     """
     n, columns, b = float(size.n), float(size.columns), float(size.coefficients)
     cells, design = size.imputations * n * columns, n * b * size.compressed
     influence = n * min(_INFLUENCE_DRAWS, size.chains * size.draws)
     learned = n if size.imputations > 1 else min(n, _FEATURE_MODEL_PATIENTS)
+    weighed = size.cycles * size.imputations * size.imputed * candidates_for(size.most_imputed, size.columns)
     arrays = 3 * cells + size.chains * n * columns + 4 * design + 10 * size.kept * b + 2 * influence
     return {
-        "prepare_s": {"once": 1.0, "features": learned * columns, "compression": design * b},
+        "prepare_s": {"once": 1.0, "features": learned * columns, "imputations": cells * (size.imputed > 0), "compression": design * b},
+        "redraw_s": {
+            "cycles": size.cycles * size.imputations, "latents": size.cycles * cells, "candidates": weighed,
+            "candidates' columns": weighed * columns * (1 + size.contrasts),
+        },
         "compile_s": {f"once, {size.family}": 1.0},
         "gradient_us": {
             "once": 1.0, "coefficients": b, "triangle": b**2 * size.compressed,
@@ -89,11 +106,13 @@ def terms(size: Size) -> dict[str, dict[str, float]]:
 class Cost:
     """What a fit is predicted to take: CPU seconds by part, and megabytes beyond a process that has imported everything.
 
+    `redraw` is what imputed values take between the short chains, which count as sampling.
     `unmeasured` where the family's own cost was never measured, and the dearest family's is taken.
     """
 
     prepare: float
     compile: float
+    redraw: float
     sample: float
     finish: float
     megabytes: float
@@ -102,7 +121,7 @@ class Cost:
     @property
     def seconds(self) -> float:
         """CPU seconds in all."""
-        return self.prepare + self.compile + self.sample + self.finish
+        return self.prepare + self.compile + self.redraw + self.sample + self.finish
 
     @property
     def bytes(self) -> int:
@@ -137,6 +156,6 @@ def predict(size: Size, law: Mapping[str, Any] | None = None) -> Cost:
 
     steps = each[size.family] if known else max(each.values())
     return Cost(
-        prepare=part("prepare_s"), compile=part("compile_s"), sample=1e-6 * part("gradient_us") * steps * size.iterations,
+        prepare=part("prepare_s"), compile=part("compile_s"), redraw=part("redraw_s"), sample=1e-6 * part("gradient_us") * steps * size.iterations,
         finish=part("finish_s"), megabytes=part("megabytes"), unmeasured=not known,
     )  # fmt: skip

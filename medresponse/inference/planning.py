@@ -12,13 +12,13 @@ from medresponse.core.errors import MemoryLimitError, SpecError
 from medresponse.core.machine import available_cores, available_memory
 from medresponse.core.registry import name_of
 from medresponse.families import Compressing
-from medresponse.features import fit_encoding
+from medresponse.features import Encoding, arms_suffice, fit_encoding
 from medresponse.inference.collapsing import CANDIDATES, collapses
 from medresponse.inference.costs import Cost, Size, predict, recorded
 from medresponse.inference.engines import ChainEngine, Engine
 from medresponse.inference.redrawing import APART, TUNE, can_redraw
 from medresponse.model import ModelSpec
-from medresponse.model.prepare import make_layout
+from medresponse.model.prepare import complete_suffice, imputed_cells, make_layout
 
 _MEGABYTE = 1e6
 _FEWEST_DRAWS = 100  # a chain: fewer are no advice
@@ -69,8 +69,9 @@ class Plan:
         lines = [
             f"{size.n:,} patients, {size.columns} columns, {size.coefficients} coefficients, {size.imputations} imputation(s) x "
             f"{size.chains} chains x ({size.draws} + {size.tune}): about {self.wall_seconds:,.0f} s on an idle machine",
-            f"CPU s: preparing {cost.prepare:,.1f}, compiling {cost.compile:,.1f} (once), sampling {cost.sample:,.1f}, "
-            f"finishing {cost.finish:,.1f}",
+            f"CPU s: preparing {cost.prepare:,.1f}, compiling {cost.compile:,.1f} (once), "
+            + (f"redrawing imputed values {cost.redraw:,.1f}, " if size.cycles else "")
+            + f"sampling {cost.sample:,.1f}, finishing {cost.finish:,.1f}",
             f"memory: {cost.megabytes:,.0f} MB"
             + ("" if self.free is None else f" of {self.free / _MEGABYTE:,.0f} MB free"),
             f"scoring: {self.score_us:,.0f} CPU microseconds a patient",
@@ -116,7 +117,10 @@ def plan(
         raise SpecError("nothing was measured of fits with trees or hinges; time a few draws", code="plan")
     size = size_of(spec, cohort, outcome or only_outcome(cohort), sampler)
     if patients is not None:
-        size = replace(size, n=patients, compressed=_is_compressed(spec, patients, size.coefficients))
+        size = replace(
+            size, n=patients, compressed=_is_compressed(spec, patients, size.coefficients),
+            imputed=round(size.imputed * patients / size.n), most_imputed=round(size.most_imputed * patients / size.n),
+        )  # fmt: skip
     return planned(size, sampler)
 
 
@@ -125,10 +129,6 @@ def planned(size: Size, engine: ChainEngine) -> Plan:
     cost, free, notes = predict(size), available_memory(), []
     if cost.unmeasured:
         notes.append(f"{size.family} was not measured: the dearest of the measured families is taken")
-    if size.redrawing:
-        notes.append(
-            f"of redrawing imputed values, {size.redrawing:,} iterations of short chains are counted; the values' own draws, not measured, come on top"
-        )
     if name_of(type(engine)) != "nuts":
         notes.append(f"times are those of Nuts, not of {type(engine).__name__}")
     score = recorded()["score_us"]
@@ -165,14 +165,10 @@ def size_of(spec: ModelSpec, cohort: Cohort, outcome: str, engine: ChainEngine) 
     encoding = fit_encoding(
         cohort, blocks=spec.used_blocks, leave_out=spec.leave_out, interactions=spec.interactions
     )
-    errors = encoding.errors(cohort)
-    lacking = bool(np.isnan(encoding.codes(cohort)).any()) or errors is not None
+    errors, imputed = encoding.errors(cohort), imputed_cells(encoding, cohort)
+    lacking = bool(imputed.any()) or errors is not None
     layout = make_layout(spec, cohort, encoding)
     cycles = spec.missing.cycles if lacking and can_redraw(encoding) else 0
-    without = (
-        (cycles + 1) // 2 if cycles and collapses(spec, encoding, errors) else 0
-    )  # at most: curves are not known yet
-    short = cycles * (min(engine.tune, TUNE) + APART) + without * (CANDIDATES - APART)
     return Size(
         family=name_of(type(spec.family)) or "",
         n=cohort.n,
@@ -185,8 +181,35 @@ def size_of(spec: ModelSpec, cohort: Cohort, outcome: str, engine: ChainEngine) 
         chains=engine.chains,
         draws=engine.draws,
         tune=engine.tune,
-        redrawing=spec.missing.imputations * short,
+        redrawing=_short_iterations(spec, encoding, cohort, cycles, layout.n_coefficients, engine),
+        cycles=cycles,
+        imputed=int(imputed.sum()),
+        most_imputed=most_imputed(encoding, cohort),
     )
+
+
+def most_imputed(encoding: Encoding, cohort: Cohort) -> int:
+    """Return how many values of one feature are imputed, at most: of one arm, where arms have models of their own."""
+    imputed, treatment_idx = imputed_cells(encoding, cohort), cohort.treatment_idx
+    if not arms_suffice(encoding, treatment_idx):
+        return int(imputed.sum(axis=0).max(initial=0))
+    return max(int(imputed[treatment_idx == k].sum(axis=0).max(initial=0)) for k in np.unique(treatment_idx))
+
+
+def _short_iterations(
+    spec: ModelSpec, encoding: Encoding, cohort: Cohort, cycles: int, coefficients: int, engine: ChainEngine
+) -> int:
+    """Return the iterations of the short chains of all cycles, as `redrawing.redraw` runs them; curves are not known yet."""
+    if not cycles:
+        return 0
+    m, tune = spec.missing.imputations, min(engine.tune, TUNE)
+    whole = ~imputed_cells(encoding, cohort).any(axis=1)
+    alone = complete_suffice(whole, cohort.treatment_idx, coefficients)  # one chain for all imputations
+    without = collapses(spec, encoding, encoding.errors(cohort))
+    each = [CANDIDATES if without and cycle % 2 else APART for cycle in range(1, cycles + 1)]
+    if alone:
+        return tune + m * APART + sum(m * (tune + draws) for draws in each[1:])
+    return sum(m * (tune + draws) for draws in each)
 
 
 def _is_compressed(spec: ModelSpec, n: int, coefficients: int) -> bool:

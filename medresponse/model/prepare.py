@@ -277,18 +277,26 @@ def complete_patients(
     A start and no more: where values are missing depending on the outcome, parameters of these patients alone are not those of
     all, and it takes the fits of all that follow to forget it.
     """
-    whole = ~np.isnan(prepared.encoding.codes(cohort)).any(axis=1)
-    errors = prepared.encoding.errors(cohort)
-    if errors is not None:
-        whole &= ~(np.nan_to_num(errors) > 0).any(axis=1)
-    arms = [whole[cohort.treatment_idx == arm] for arm in np.unique(cohort.treatment_idx)]
-    if min(arm.mean() for arm in arms) < 0.5 or whole.sum() <= 2 * prepared.layout.n_coefficients:
+    whole = ~imputed_cells(prepared.encoding, cohort).any(axis=1)
+    if not complete_suffice(whole, cohort.treatment_idx, prepared.layout.n_coefficients):
         return None
     own = cohort.where(whole)
     outcomes = {name: value[whole] if np.ndim(value) else value for name, value in observed.items()}
     codes, groups = prepared.codes[:1, whole], group_indices(prepared.layout, own)
     data = _data(spec, prepared, codes, own.treatment_idx, outcomes, groups)
     return replace(prepared, codes=codes, data=data), own, outcomes
+
+
+def imputed_cells(encoding: Encoding, cohort: Cohort) -> np.ndarray:
+    """Return which codes are missing or read with error, shape (patient, feature)."""
+    errors, missing = encoding.errors(cohort), np.isnan(encoding.codes(cohort))
+    return missing if errors is None else missing | (np.nan_to_num(errors) > 0)
+
+
+def complete_suffice(whole: np.ndarray, treatment_idx: np.ndarray, coefficients: int) -> bool:
+    """Say whether the patients with `whole` features are enough to learn the model from."""
+    arms = [whole[treatment_idx == arm] for arm in np.unique(treatment_idx)]
+    return bool(min(arm.mean() for arm in arms) >= 0.5 and whole.sum() > 2 * coefficients)
 
 
 def _data(

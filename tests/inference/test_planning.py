@@ -33,6 +33,7 @@ SPEC = ModelSpec(
     family=Weibull(), blocks={"history": Horseshoe(expected_nonzero=1)}, pooling=("site",),
     missing=MultipleImputation(imputations=3),
 )  # fmt: skip
+REDRAWN = replace(SIZE, redrawing=3200, cycles=2, imputed=20_000, most_imputed=1_000)
 LARGER = ("n", "columns", "coefficients", "imputations", "chains", "draws", "tune")
 
 
@@ -56,7 +57,11 @@ def test_the_size_is_that_of_what_is_then_prepared(cohort: Cohort) -> None:
     )
     assert (found.family, found.n, found.imputations, found.draws) == ("weibull", 90, len(prepared.data), 7)
     assert not found.compressed and found.kept == 3 * 4 * 7
-    assert found.iterations == 3 * 4 * 1007 + 2 * 3 * 320  # two short chains of each imputation before
+    # Before: a short chain of the patients who lack nothing, for all imputations, then one of each imputation.
+    assert found.iterations == 3 * 4 * 1007 + (TUNE + 3 * APART) + 3 * (TUNE + APART)
+    lack = cohort.table["age"].is_null().to_numpy()
+    most = max(int(lack[cohort.treatment_idx == k].sum()) for k in range(3))  # arms have models of their own
+    assert (found.cycles, found.imputed, found.most_imputed) == (2, 9, most) and most < 9
     joint = replace(SPEC, missing=MultipleImputation(imputations=3, cycles=0))
     assert size_of(joint, cohort, "os", Nuts(draws=7)).iterations == 3 * 4 * 1007
     gaussian = replace(SPEC, family=Gaussian())
@@ -64,6 +69,8 @@ def test_the_size_is_that_of_what_is_then_prepared(cohort: Cohort) -> None:
     whole = trial_of(90, arms=("A", "B", "C"))
     assert size_of(SPEC, whole, "os", Nuts()).imputations == 1
     # Two cycles of three imputations; the first draws as many candidates.
+    lacking = trial_of(90, arms=("A", "B", "C"), missing={"age": 60})  # too few who lack nothing
+    assert size_of(SPEC, lacking, "os", Nuts()).redrawing == 2 * 3 * (TUNE + APART)
     noisy = size_of(replace(gaussian, pooling=()), read_with_error(60), "score", Nuts(draws=7))
     assert noisy.redrawing == 3 * (TUNE + CANDIDATES + TUNE + APART)
 
@@ -73,6 +80,13 @@ def test_nothing_larger_is_cheaper(more: str) -> None:
     one, other = predict(SIZE), predict(replace(SIZE, **{more: 2 * getattr(SIZE, more)}))
     assert other.seconds >= one.seconds and other.megabytes >= one.megabytes
     assert other.seconds > one.seconds or other.megabytes > one.megabytes
+
+
+@pytest.mark.parametrize("more", ["n", "columns", "imputations", "cycles", "contrasts"])
+def test_redrawing_costs_more_the_more_there_is_to_redraw(more: str) -> None:
+    other = predict(replace(REDRAWN, **{more: 2 * getattr(REDRAWN, more)}))
+    assert predict(SIZE).redraw == 0 < predict(REDRAWN).redraw < other.redraw
+    assert predict(replace(REDRAWN, imputed=100)).redraw < predict(REDRAWN).redraw
 
 
 def test_a_compressed_gradient_costs_the_same_whatever_the_patients() -> None:
@@ -86,7 +100,7 @@ def test_a_family_that_was_not_measured_costs_as_the_dearest_and_it_is_said() ->
     assert predict(other).sample >= predict(SIZE).sample
     assert "gamma was not measured" in repr(planned(other, Nuts()))
     assert "not of PymcNuts" in repr(planned(SIZE, PymcNuts()))
-    assert "redrawing" in repr(planned(replace(SIZE, redrawing=640), Nuts()))
+    assert "redrawing" in repr(planned(replace(SIZE, redrawing=640, cycles=2, imputed=900), Nuts()))
     assert "redrawing" not in repr(planned(SIZE, Nuts()))
 
 
@@ -141,8 +155,9 @@ def test_specs_with_trees_have_no_plan(cohort: Cohort) -> None:
 
 def test_the_law_is_found_again_from_what_it_says() -> None:
     law: dict[str, Any] = {
-        "prepare_s": {"once": 0.5, "features": 1e-6, "compression": 0.0},
+        "prepare_s": {"once": 0.5, "features": 1e-6, "imputations": 1e-6, "compression": 0.0},
         "compile_s": {"once, bernoulli": 8.0},
+        "redraw_s": {"cycles": 0.05, "latents": 2e-6, "candidates": 1e-7, "candidates' columns": 1e-9},
         "gradient_us": {"once": 2.0, "coefficients": 0.02, "triangle": 0.0, "design, bernoulli": 1e-3},
         "finish_s": {"once": 0.2, "kept": 1e-7, "influence": 1e-7, "support": 0.0},
         "megabytes": {"once, bernoulli": 90.0, "arrays": 1.4},
@@ -150,15 +165,18 @@ def test_the_law_is_found_again_from_what_it_says() -> None:
     }
     rows = []
     rng = np.random.default_rng(1)
-    for _ in range(20):
+    for i in range(40):
+        m = 1 + 4 * (i % 2)  # every second lacks values
         n, columns, kept = (
             int(rng.integers(500, 20_000)),
             int(rng.integers(10, 300)),
-            2 * int(rng.integers(100, 2000)),
+            m * 2 * int(rng.integers(100, 2000)),
         )
         row: dict[str, Any] = {
-            "asked": ["bernoulli", n, 0, 0, False], "family": "bernoulli", "n": n, "columns": columns,
-            "coefficients": int(rng.integers(20, 900)), "contrasts": 2, "compressed": False, "kept": kept, "iterations": kept + 400,
+            "asked": ["bernoulli", n, 0, 0, False, 0.0], "check": False, "family": "bernoulli", "n": n, "columns": columns,
+            "coefficients": int(rng.integers(20, 900)), "contrasts": 2, "compressed": False, "kept": kept, "iterations": kept + 400 * m,
+            "imputations": m, "cycles": 2 * (m > 1), "redrawing": 0, "imputed": int(rng.integers(100, 2 * n)) * (m > 1),
+            "most_imputed": int(rng.integers(10, 500)) * (m > 1),
         }  # fmt: skip
         each = terms(costs_law.size_of(row))
         row |= {
@@ -166,14 +184,14 @@ def test_the_law_is_found_again_from_what_it_says() -> None:
             for part, name in MEASURED.items()
         }
         rows.append(row | {"sample": 1e-6 * row["gradient_us"] * 40.0 * row["iterations"]})
-    rows[-1]["asked"] = ["bernoulli", 1, 0, 0, True]
+    rows[-1]["check"] = True
     found = fit_law(rows)
     assert found["gradients_per_iteration"]["bernoulli"] == pytest.approx(40.0)
     for part in MEASURED:
         for term, value in law[part].items():
             assert found[part][term] == pytest.approx(value, rel=1e-3, abs=1e-12)
     (check,) = found["checks"]
-    assert check["MB"]["ratio"] == pytest.approx(1.0, rel=1e-3)
+    assert check["MB"]["ratio"] == check["CPU s of redrawing"]["ratio"] == pytest.approx(1.0, rel=1e-3)
 
 
 def test_the_recorded_law_is_of_this_shape_and_its_checks_are_within_a_factor() -> None:

@@ -153,3 +153,8 @@ def event_companions(outcome: Arrays) -> np.ndarray:
     spent = nelson_aalen(stop, stop, times.event, times.entry)
     spent = spent - nelson_aalen(times.entry, stop, times.event, times.entry)
     return standardised(np.column_stack([times.event.astype(float), spent]))
+
+
+def event_information_sd(outcome: Arrays) -> float:
+    """Return 1 / sqrt(events): the standard error of a log hazard, or about that of a log time, if all events spoke of it alone."""
+    return float(1.0 / np.sqrt(max(outcome["event"].sum(), 1)))

@@ -13,7 +13,7 @@ from medresponse.core.estimand import Estimand
 from medresponse.core.registry import register
 from medresponse.families import log_time
 from medresponse.families.base import Arrays, Family, Predictor, add_intercept, checked_horizon
-from medresponse.families.censoring import event_companions, event_times, nelson_aalen
+from medresponse.families.censoring import event_companions, event_information_sd, event_times, nelson_aalen
 from medresponse.priors import LogNormal, ScalePrior
 
 _SURELY_OPEN = (0.05, 0.95)
@@ -71,7 +71,7 @@ class Cure:
 
     def unit_information_sd(self, outcome: Arrays) -> float:
         """Return 1 / sqrt(events), that of the latency; incidence has less information, at most n / 4."""
-        return float(1.0 / np.sqrt(max(outcome["event"].sum(), 1)))
+        return event_information_sd(outcome)
 
     def latent_sd(self, outcome: Arrays) -> float:
         """Return the latency's sd of log time at shape 1, for both predictors; that of a logit is pi / sqrt(3)."""

@@ -13,7 +13,7 @@ from medresponse.core.links import Link
 from medresponse.core.registry import register
 from medresponse.families import log_time
 from medresponse.families.base import Arrays, Family, Predictor, add_intercept
-from medresponse.families.censoring import event_companions
+from medresponse.families.censoring import event_companions, event_information_sd
 from medresponse.priors import LogNormal, ScalePrior
 
 
@@ -48,7 +48,7 @@ class Loglogistic:
 
     def unit_information_sd(self, outcome: Arrays) -> float:
         """Return 1 / sqrt(events), at shape 1."""
-        return float(1.0 / np.sqrt(max(outcome["event"].sum(), 1)))
+        return event_information_sd(outcome)
 
     def latent_sd(self, outcome: Arrays) -> float:
         """Return the sd of log time given the predictor at shape 1, pi / sqrt(3)."""

@@ -15,7 +15,7 @@ from medresponse.core.registry import register
 from medresponse.families import log_time
 from medresponse.families.augmented import truncated_normal
 from medresponse.families.base import Arrays, Family, Predictor, add_intercept
-from medresponse.families.censoring import event_companions, event_times
+from medresponse.families.censoring import event_companions, event_information_sd, event_times
 from medresponse.priors import LogNormal, ScalePrior
 
 
@@ -50,7 +50,7 @@ class Lognormal:
 
     def unit_information_sd(self, outcome: Arrays) -> float:
         """Return 1 / sqrt(events), at sigma 1."""
-        return float(1.0 / np.sqrt(max(outcome["event"].sum(), 1)))
+        return event_information_sd(outcome)
 
     def latent_sd(self, outcome: Arrays) -> float:
         """Return the sd of log observed times, 1 where they are all the same; censored times count as they stand."""

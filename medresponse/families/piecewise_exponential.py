@@ -14,7 +14,7 @@ from medresponse.core.links import Link, linked
 from medresponse.core.registry import register
 from medresponse.families import hazards
 from medresponse.families.base import Arrays, Family, Predictor, checked_horizon
-from medresponse.families.censoring import combine, event_companions, event_times
+from medresponse.families.censoring import combine, event_companions, event_information_sd, event_times
 from medresponse.families.event_rows import PiecewiseRows
 from medresponse.priors import HalfNormal, ScalePrior
 
@@ -85,7 +85,7 @@ class PiecewiseExponential:
 
     def unit_information_sd(self, outcome: Arrays) -> float:
         """Return 1 / sqrt(events), the information of a log hazard ratio."""
-        return float(1.0 / np.sqrt(max(outcome["event"].sum(), 1)))
+        return event_information_sd(outcome)
 
     def latent_sd(self, outcome: Arrays) -> float:
         """Return pi / sqrt(6), the sd of the log of the cumulative hazard at which the event falls."""

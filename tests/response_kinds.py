@@ -30,7 +30,7 @@ FAMILIES: dict[str, Family] = {
 def cohort_of(kind: str, *, arms: int = 2, **changes: Any) -> Cohort:
     """The made-up trial with one outcome, its patients dealt out over `arms` arms."""
     plain = plain_of("time_to_event" if kind == "cured" else kind, **changes)
-    names = ("A", "B", "C", "D", "E")[:arms]
+    names = tuple("ABCDEFGH")[:arms]
     plain["treatment"]["levels"] = {name: {"label": f"Option {name}"} for name in names}
     schema = from_plain(Schema, plain)
     frame = frame_of(schema)

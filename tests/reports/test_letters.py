@@ -78,7 +78,7 @@ def test_the_measure_finds_sizes_of_text_and_of_what_stands_in_figures() -> None
 
 @pytest.mark.parametrize(
     ("kind", "arms", "letters", "language"),
-    [("survival", 2, 8, "en"), ("time_lost", 3, 40, "es"), ("at_least", 4, 8, "en"), ("survival", 5, 40, "en"), ("rate", 5, 40, "es")],
+    [("survival", 2, 8, "en"), ("time_lost", 3, 40, "es"), ("at_least", 4, 8, "en"), ("survival", 7, 20, "en"), ("rate", 5, 40, "es")],
 )  # fmt: skip
 def test_no_letter_of_a_crowded_page_is_too_small(kind: str, arms: int, letters: int, language: str) -> None:
     document = crowded(kind, arms=arms, letters=letters, language=language)

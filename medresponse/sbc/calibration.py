@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,12 +22,11 @@ from medresponse.inference.prior import prior_fit
 from medresponse.model import ModelSpec, Prepared, drawn_features, prepare
 from medresponse.response import Responses, respond
 from medresponse.sbc.figure import ecdf_figure
-from medresponse.sbc.quantities import imputed_means, one_each, quantities
+from medresponse.sbc.quantities import between_imputations, imputed_means, one_each, quantities
 from medresponse.sbc.replicates import Replicate, no_stats, refitted, simulated_outcomes, with_truth
-from medresponse.sbc.uniformity import uniformity
+from medresponse.sbc.uniformity import ONE_EACH, judged, uniformity
 
 _RHAT = 1.05  # a chain of a replicate is short; worse is no posterior
-_EACH = "log likelihood, one draw an imputation"
 _AROUND = "calibration around the posterior"
 
 
@@ -48,6 +47,9 @@ class Calibration:
         In all replicates.
     alpha : float
         Chance that a calibrated model fails.
+    between : mapping
+        Quantity -> share of its posterior variance that lies between imputations, in the mean over replicates; empty where
+        nothing is imputed, or `draws` are not two an imputation.
     """
 
     ranks: pl.DataFrame
@@ -55,37 +57,29 @@ class Calibration:
     unmixed: tuple[int, ...]
     divergences: int
     alpha: float = 0.01
+    between: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def table(self) -> pl.DataFrame:
         """Return ``quantity, p, holm, mean_rank, spread, verdict``, the least uniform first.
 
-        `p` is that of `uniformity`; `holm` is corrected for the number of quantities. `mean_rank` is 0.5 and `spread` 1 if
+        `p` is that of `uniformity`, `holm` and `verdict` are those of `judged`. `mean_rank` is 0.5 and `spread` 1 if
         calibrated: a mean above says that posteriors are too low, a spread (the ranks' standard deviation over that of
         uniform ones) above 1 that they are too narrow.
         """
         names = [name for name in self.ranks.columns if name != "replicate"]
+        ranks = {name: self.ranks[name].to_numpy() for name in names}
+        p = {name: uniformity(values, self.draws) for name, values in ranks.items()}
         uniform_sd = np.sqrt(((self.draws + 1) ** 2 - 1) / 12)
-        rows = []
-        for name in names:
-            ranks = self.ranks[name].to_numpy()
-            rows.append(
-                (
-                    name,
-                    uniformity(ranks, self.draws),
-                    float(ranks.mean() / self.draws),
-                    float(ranks.std() / uniform_sd),
-                )
-            )
-        table = pl.DataFrame(rows, schema=["quantity", "p", "mean_rank", "spread"], orient="row").sort(
-            "p", "quantity"
-        )
-        remaining = len(names) - np.arange(len(names))
-        holm = np.minimum(np.maximum.accumulate(table["p"].to_numpy() * remaining), 1.0)
-        verdict = np.where(holm < self.alpha, "off", "uniform")
-        return table.with_columns(holm=holm, verdict=verdict).select(
-            "quantity", "p", "holm", "mean_rank", "spread", "verdict"
-        )
+        rows = [
+            (name, p[name], holm, float(ranks[name].mean() / self.draws), float(ranks[name].std() / uniform_sd), verdict)
+            for name, holm, verdict in judged(p, alpha=self.alpha, between=self.between)
+        ]  # fmt: skip
+        schema = {
+            "quantity": pl.String, "p": pl.Float64, "holm": pl.Float64, "mean_rank": pl.Float64, "spread": pl.Float64,
+            "verdict": pl.String,
+        }  # fmt: skip
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -133,12 +127,12 @@ def sbc(
     *Missing and noisy features.* What the cohort knows of its features stays as it is. In each replicate the missing values,
     and the true ones behind noisy readings, are drawn from the joint model of the features given what is known (without any
     outcome, a stated shift added); outcomes are drawn from the completed features, and the replicate is fitted through the
-    same imputations as any data would be. Were the imputations drawn from the exact posterior, and as many as the draws,
-    ranks would be uniform: what they are not is what multiple imputation costs. Benefits are those of the patients as
-    completed once; the log-likelihood takes each imputation's own features; and for each feature that is imputed, the mean
-    of what is imputed is ranked among the imputations. So is the log-likelihood, of one draw an imputation: ranks among
-    independent draws are uniform if draws come from the posterior, however few, while those of one imputation share its
-    features (for dependent draws they are not: Talts et al., section 5.1).
+    same imputations as any data would be. Benefits are those of the patients as completed once; the log-likelihood takes each
+    imputation's own features; and for each feature that is imputed, the mean of what is imputed is ranked among the imputations.
+
+    *Ranks with few imputations.* The log-likelihood is ranked among one draw an imputation as well: these ranks are uniform if each
+    draw is one of the posterior, and are judged in the place of those among all draws where much of its variance lies between
+    imputations (`uniformity.judged` says why). All else is judged by ranks among all draws, which is what a fit reports.
 
     *Around the data* (``truth="posterior"``). The parameters are draws of the posterior given the cohort's outcomes; new
     outcomes are drawn for the same patients and fitted together with the first ones. Ranks are uniform if inference is right
@@ -230,7 +224,7 @@ def ranked(
     alpha: float,
 ) -> Calibration:  # fmt: skip
     """Rank the true values of replicates, whose parameters are the draws of the responses' fit, among posterior draws."""
-    rows, unmixed, divergences = [], [], 0
+    rows, shares, unmixed, divergences = [], [], [], 0
     for run in runs:
         divergences += sum(int(chain.stats["diverging"].sum()) for chain in run.chains)
         if _largest_rhat(run.chains) > _RHAT:
@@ -241,14 +235,18 @@ def ranked(
         ranks = {q: rank(v[:-1], v[-1], rng) for q, v in found.items()}
         few = imputed_means(cohort, responses, run)
         if len(run.completed) > 1:
-            few[_EACH] = one_each(found["log likelihood"], both.fit.draw_imputation, rng)
+            imputation = both.fit.draw_imputation
+            few[f"log likelihood{ONE_EACH}"] = one_each(found["log likelihood"], imputation, rng)
+            if draws >= 2 * len(run.completed):
+                shares.append({q: between_imputations(v[:-1], imputation[:-1]) for q, v in found.items()})
         for quantity, values in few.items():
             share = (rank(values[:-1], values[-1], rng) + rng.random()) / len(values)
             ranks[quantity] = int(share * (draws + 1))  # among few: a uniform rank stays uniform
         rows.append({"replicate": run.number} | ranks)
     return Calibration(
-        ranks=pl.DataFrame(rows), draws=draws, unmixed=tuple(unmixed), divergences=divergences, alpha=alpha
-    )
+        ranks=pl.DataFrame(rows), draws=draws, unmixed=tuple(unmixed), divergences=divergences, alpha=alpha,
+        between={q: float(np.mean([one[q] for one in shares])) for q in (shares[0] if shares else ())},
+    )  # fmt: skip
 
 
 def rank(posterior: np.ndarray, truth: float, rng: np.random.Generator) -> int:

@@ -69,6 +69,23 @@ def one_each(values: np.ndarray, imputation: np.ndarray, rng: np.random.Generato
     return np.asarray(np.append(values[chosen], values[imputation == -1]))
 
 
+def between_imputations(values: np.ndarray, imputation: np.ndarray) -> float:
+    """Return the share of draws' variance that lies between imputations, by the moments of a one-way layout.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (draw,).
+    imputation : numpy.ndarray
+        Whose draw it is, shape (draw,); each has two draws or more.
+    """
+    own = [values[imputation == m] for m in np.unique(imputation)]
+    within = float(np.mean([one.var(ddof=1) for one in own]))
+    error = within * float(np.mean([1 / len(one) for one in own]))
+    between = max(float(np.var([one.mean() for one in own], ddof=1)) - error, 0.0)
+    return between / (between + within) if between else 0.0
+
+
 def imputed_means(cohort: Cohort, responses: Responses, replicate: Replicate) -> dict[str, np.ndarray]:
     """Return mean codes over the patients whose value is not known exactly, each imputation's and last the true one."""
     fit = responses.fit

@@ -8,6 +8,7 @@ every departure; what a model most often does wrong, to be off to one side, a te
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,12 @@ from scipy import stats
 
 _SIMULATIONS = 20_000  # resolves the probabilities that Holm's correction asks of some dozens of quantities
 _SEED = 20
+ONE_EACH = ", one draw an imputation"
+"""Ends the name of a quantity whose ranks are those among one draw of each imputation."""
+POOLED = "pooled"
+"""In the place of a verdict on ranks among all draws where those among one draw an imputation are judged."""
+APART = 0.3
+"""Share of a variance between imputations from which on pooled ranks are not judged."""
 
 
 def uniformity(ranks: np.ndarray, draws: int) -> float:
@@ -33,6 +40,37 @@ def uniformity(ranks: np.ndarray, draws: int) -> float:
         If a rank is out of range.
     """
     return min(1.0, 2 * min(ecdf_p(ranks, draws), mean_rank_p(ranks, draws)))
+
+
+def judged(
+    p: Mapping[str, float], *, alpha: float, between: Mapping[str, float]
+) -> list[tuple[str, float | None, str]]:
+    """Return quantities with p after Holm's correction and verdict, the least uniform first and those without verdict last.
+
+    With finitely many imputations the truth is exchangeable with one draw of each imputation, and not with all their draws, of
+    which those of one imputation share its features: pooled ranks are not uniform even if every draw is one of the exact posterior
+    (Talts et al. 2018, section 5.1, for dependent draws; Zhou & Reiter 2010, Am Stat 64:159, for pooled imputations). How far
+    depends on the share of a quantity's variance that lies between imputations: up to a fifth hardly, and from `APART` on, ranks
+    pooled over five imputations of an exact posterior are called wrong ten times as often as they should (`docs/calibration.md`).
+    So where that much lies between imputations, ranks among one draw an imputation (`ONE_EACH`) are judged in their place.
+
+    Parameters
+    ----------
+    p : mapping
+        Quantity -> p of `uniformity`.
+    alpha : float
+        Chance that a calibrated model has a verdict of ``off``.
+    between : mapping
+        Quantity -> share of its variance between imputations, where that is known.
+    """
+    pooled = [name for name in p if name + ONE_EACH in p and between.get(name, 0.0) >= APART]
+    tested = sorted((value, name) for name, value in p.items() if name not in pooled)
+    rows: list[tuple[str, float | None, str]] = []
+    least = 0.0
+    for place, (value, name) in enumerate(tested):
+        least = max(least, min(1.0, value * (len(tested) - place)))
+        rows.append((name, least, "off" if least < alpha else "uniform"))
+    return rows + [(name, None, POOLED) for name in sorted(pooled)]
 
 
 def mean_rank_p(ranks: np.ndarray, draws: int) -> float:

@@ -1,9 +1,22 @@
 import json
+from itertools import product
 
 import pytest
 
-from benchmarks.sbc import DATA, DESIGN, FAMILIES, FILE, PAGE, PRIORS, REPLICATES, SEARCHES, WHAT
-from benchmarks.sbc_page import TESTED, page
+from benchmarks.sbc import (
+    ALPHA,
+    DATA,
+    DESIGN,
+    FAMILIES,
+    FILE,
+    PAGE,
+    PRIORS,
+    PRODUCT,
+    REPLICATES,
+    SEARCHES,
+    WHAT,
+)
+from benchmarks.sbc_page import TESTED, page, rejudged
 from medresponse.model import MultipleImputation
 from tests.sbc.test_calibration import CI_SIZE
 
@@ -20,17 +33,44 @@ def test_recorded_calibrations_are_of_the_full_size(cell):
     assert found["passed"] == (not found["failures"]) == (found["least_holm"] >= KEPT["alpha"])
 
 
+def test_recorded_verdicts_are_those_of_today():
+    for cell, found in CELLS.items():
+        assert rejudged(found, ALPHA, KEPT["between"].get(cell, {})) == found
+
+
+def test_one_draw_an_imputation_is_judged_where_much_lies_between_imputations():
+    rows = [("sigma", 0.2), ("log likelihood", 1e-5), ("log likelihood, one draw an imputation", 0.4)]
+    table = [
+        {"quantity": name, "p": p, "holm": 0.0, "mean_rank": 0.5, "spread": 1.0, "verdict": "off"}
+        for name, p in rows
+    ]
+    strict = rejudged({"table": table}, 0.01, {"log likelihood": 0.2})
+    assert strict["failures"] == ["log likelihood"] and strict["quantities"] == 3
+    found = rejudged({"table": table}, 0.01, {"log likelihood": 0.4})
+    assert (
+        found["passed"]
+        and found["failures"] == []
+        and found["quantities"] == 2
+        and found["least_holm"] == 0.4
+    )
+    assert [row["verdict"] for row in found["table"]] == ["uniform", "uniform", "pooled"]
+    old = {"table": table[:2], "failures": ["log likelihood"]}
+    assert rejudged(old, 0.01, {"log likelihood": 0.4}) == old
+
+
 def test_the_page_says_what_the_file_holds():
     assert TESTED == CI_SIZE
-    assert PAGE.read_text(encoding="utf-8") == page(KEPT, WHAT)
+    assert PAGE.read_text(encoding="utf-8") == page(KEPT, WHAT, PRODUCT)
     assert KEPT["not_run"] == [cell for cell in DESIGN if cell not in CELLS]
 
 
 def test_the_design_covers_families_priors_and_data():
     cells = [cell.split("/") for cell in DESIGN]
-    for family in FAMILIES:
-        priors = {prior for own, prior, data in cells if own == family and data == "complete"}
-        assert "normal" in priors and priors & {"horseshoe", "r2d2", "student_t"}
+    assert len(set(DESIGN)) == len(DESIGN) and set(PRODUCT.priors) == set(PRIORS) - {"grouped"}
+    for data in ("complete", "missing"):
+        assert {tuple(cell[:2]) for cell in cells if cell[2] == data} >= set(
+            product(FAMILIES, PRODUCT.priors)
+        )
     for data in ("missing", "missing_20", "shifted", "noisy"):
         assert len({FAMILIES[own][1] for own, _, name in cells if name == data}) >= 3
 

@@ -12,8 +12,9 @@ from medresponse.families import Gaussian
 from medresponse.model import MultipleImputation, drawn_features, prepare, with_outcome
 from medresponse.priors import LogNormal, Normal
 from medresponse.sbc import Calibration, calibration, sbc
-from medresponse.sbc.quantities import one_each
+from medresponse.sbc.quantities import between_imputations, one_each
 from medresponse.sbc.replicates import Replicate
+from medresponse.sbc.uniformity import APART
 from tests.sbc.cohorts import template
 
 # The residual standard deviation is all but known, so that the posterior given complete features is a normal law.
@@ -59,6 +60,10 @@ def test_missing_features_are_imputed_anew_in_each_replicate(monkeypatch: pytest
     each = "log likelihood, one draw an imputation"
     assert {"imputed mean, age", "log likelihood", each, "mean benefit, new"} <= set(found.ranks.columns)
     assert "imputed mean, sex" not in found.ranks.columns
+    verdicts = dict(found.table.select("quantity", "verdict").iter_rows())
+    assert (verdicts["log likelihood"] == "pooled") == (found.between["log likelihood"] >= APART)
+    assert "pooled" not in {verdicts[each], verdicts["sigma"]}
+    assert all(0 <= share < 1 for share in found.between.values()) and "sigma" in found.between
     unknown = np.isnan(prepare(SPEC, cohort, outcome="outcome", seed=1).encoding.codes(cohort))
     first, second, _ = kept
     assert first.completed.shape == (2, *unknown.shape) and len(first.chains) == 4
@@ -74,6 +79,13 @@ def test_one_draw_of_each_imputation_stands_beside_the_truth() -> None:
     rng = np.random.default_rng(1)
     found = np.array([one_each(values, imputation, rng) for _ in range(60)])
     assert (found[:, 2] == 5).all() and set(found[:, 0]) == {0, 1, 2} and set(found[:, 1]) == {3, 4}
+
+
+def test_share_of_variance_between_imputations_is_that_of_the_draws() -> None:
+    rng, imputation = np.random.default_rng(3), np.repeat(np.arange(500), 20)
+    values = 2.0 * rng.standard_normal(500)[imputation] + rng.standard_normal(10_000)
+    assert between_imputations(values, imputation) == pytest.approx(0.8, abs=0.04)
+    assert between_imputations(rng.standard_normal(10_000), imputation) < 0.01
 
 
 def test_data_around_the_posterior_are_fitted_together_with_the_first() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from medresponse.sbc import ecdf_band, uniformity
-from medresponse.sbc.uniformity import ecdf_p, mean_rank_p
+from medresponse.sbc.uniformity import ecdf_p, judged, mean_rank_p
 
 DRAWS = 99
 
@@ -66,3 +66,17 @@ def test_the_band_holds_at_all_ranks_at_once() -> None:
 def test_a_rank_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match="between 0 and 9"):
         uniformity(np.array([3, 10]), 9)
+
+
+def test_ranks_among_one_draw_an_imputation_are_judged_in_the_place_of_pooled_ones() -> None:
+    p = {"a": 0.3, "b": 0.001, "b, one draw an imputation": 0.002, "c": 0.5}
+    assert judged(p, alpha=0.01, between={"b": 0.2})[0] == ("b", pytest.approx(0.004), "off")
+    rows = judged(p, alpha=0.01, between={"a": 0.9, "b": 0.4})
+    assert [name for name, *_ in rows] == ["b, one draw an imputation", "a", "c", "b"]
+    assert [holm for _, holm, _ in rows] == [
+        pytest.approx(0.006),
+        pytest.approx(0.6),
+        pytest.approx(0.6),
+        None,
+    ]
+    assert [verdict for *_, verdict in rows] == ["off", "uniform", "uniform", "pooled"]

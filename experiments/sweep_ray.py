@@ -11,7 +11,7 @@ from pathlib import Path
 
 from experiments import sweep
 from experiments.sweep import Job, Runner, not_run, run_job
-from medresponse.core.cluster import LOCAL, TRIES, connected, ready, require_alive
+from medresponse.core.cluster import LOCAL, TRIES, Watch, connected
 from medresponse.core.errors import ClusterError
 
 
@@ -31,17 +31,18 @@ def over_ray(
     with connected(address, workers=workers) as ray:
         ray.cloudpickle.register_pickle_by_value(sweep)  # a worker need not find `experiments`
         task = ray.remote(num_cpus=1, max_retries=TRIES - 1)(run)
+        watch = Watch(ray)
         running = {task.remote(job, folder): job for job in jobs}
         try:
             while running:
-                (ended, *_) = ready(ray, list(running))
+                (ended, *_) = watch.ready(list(running))
                 job = running.pop(ended)
                 try:
                     yield ray.get(ended)
                 except ray.exceptions.RayTaskError as error:
                     yield not_run(job, error.cause)
                 except ray.exceptions.RayError:  # the worker died each time
-                    require_alive(ray)
+                    watch.require_alive()
                     yield replace(job, state="killed")
         except ClusterError:  # nobody is left to be stopped
             running.clear()

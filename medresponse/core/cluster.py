@@ -59,7 +59,7 @@ def connected(address: str = LOCAL, *, workers: int) -> Iterator[Any]:
     Notes
     -----
     Where Ray's own process on this machine has died, Ray ends this one at the next call that needs it, by ``_exit`` of its
-    native code, which no handler sees. `ready` therefore looks before such calls; a second process says what has happened where
+    native code, which no handler sees. A `Watch` therefore looks before such calls; a second process says what has happened where
     one is caught unawares all the same.
     """
     try:
@@ -74,7 +74,7 @@ def connected(address: str = LOCAL, *, workers: int) -> Iterator[Any]:
             raise ClusterError(
                 f"this process is connected to another Ray cluster ({own}): ray.shutdown() first"
             )
-        require_alive(ray)
+        Watch(ray).require_alive()
         yield ray
         return
     with ExitStack() as held:
@@ -100,38 +100,50 @@ def connected(address: str = LOCAL, *, workers: int) -> Iterator[Any]:
         yield ray
 
 
-def ready(ray: Any, running: Sequence[Any], *, number: int = 1) -> list[Any]:
-    """Wait until so many results of tasks are there, and return references to them.
+class Watch:
+    """Looks whether a cluster is there still, before calls over which Ray would end this process if it were not."""
 
-    Raises
-    ------
-    ClusterError
-        If the cluster is lost meanwhile.
-    """
-    head_seen = time.monotonic()
-    while True:
-        done, _ = ray.wait(list(running), num_returns=number, timeout=_LOOK_SECONDS, fetch_local=False)
-        require_alive(ray, head=time.monotonic() - head_seen > _HEAD_SECONDS)
-        if len(done) >= number:
-            return list(done)
-        if _head_answers(ray):
-            head_seen = time.monotonic()
+    def __init__(self, ray: Any) -> None:
+        self._ray, self._looked = ray, time.monotonic()
+        self._away_since: float | None = None
 
+    def ready(self, running: Sequence[Any], *, number: int = 1) -> list[Any]:
+        """Wait until so many results of tasks are there, and return references to them.
 
-def require_alive(ray: Any, *, head: bool = True) -> None:
-    """Refuse to go on with a cluster whose process on this machine, or whose head, has died.
+        Raises
+        ------
+        ClusterError
+            If the cluster is lost meanwhile.
+        """
+        while True:
+            done, _ = self._ray.wait(
+                list(running), num_returns=number, timeout=_LOOK_SECONDS, fetch_local=False
+            )
+            self.require_alive()
+            if len(done) >= number:
+                return list(done)
 
-    Raises
-    ------
-    ClusterError
-        Saying which.
-    """
-    if not _node_answers(ray):
-        raise ClusterError(
-            f"Ray's own process on this machine (raylet) has died, and what its workers were doing is lost: {_KEPT}"
-        )
-    if head and not _head_answers(ray):
-        raise ClusterError(f"the head of the Ray cluster does not answer any more: {_KEPT}")
+    def require_alive(self) -> None:
+        """Refuse to go on with a cluster whose process on this machine has died, or whose head has been away for too long.
+
+        Raises
+        ------
+        ClusterError
+            Saying which.
+        """
+        if not _node_answers(self._ray):
+            raise ClusterError(
+                f"Ray's own process on this machine (raylet) has died, and what its workers were doing is lost: {_KEPT}"
+            )
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            if _head_answers(self._ray):
+                self._away_since = None
+            elif self._away_since is None:
+                self._away_since = now
+        if self._away_since is not None and now - self._away_since > _HEAD_SECONDS:
+            raise ClusterError(f"the head of the Ray cluster does not answer any more: {_KEPT}")
 
 
 def _node_answers(ray: Any) -> bool:
@@ -159,7 +171,7 @@ def _head_answers(ray: Any) -> bool:
 
 def _leave(ray: Any) -> None:
     """Disconnect; from a cluster that is lost without a farewell, over which Ray would end this process."""
-    if _node_answers(ray):
+    if _node_answers(ray) and _head_answers(ray):
         ray.shutdown()
     else:
         atexit.unregister(ray.shutdown)

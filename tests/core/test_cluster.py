@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -58,15 +57,16 @@ def ray(tmp_path: Path) -> Iterator[Pretended]:
 
 
 def test_results_are_waited_for(ray: Pretended) -> None:
-    assert cluster.ready(ray, ["a", "b", "c"], number=2) == ["a", "b"]
+    assert cluster.Watch(ray).ready(["a", "b", "c"], number=2) == ["a", "b"]
     assert not ray.results[1:]
 
 
 def test_a_node_that_dies_is_said_before_a_result_is_fetched_from_it(ray: Pretended) -> None:
-    cluster.require_alive(ray)
+    watch = cluster.Watch(ray)
+    watch.require_alive()
     ray.process.close()
     with pytest.raises(ClusterError, match=r"raylet.*has died.*kept on disk, and the same command goes on"):
-        cluster.ready(ray, ["a"])
+        watch.ready(["a"])
     cluster._leave(ray)
     assert not ray.left  # Ray would end this process over a farewell
 
@@ -74,19 +74,27 @@ def test_a_node_that_dies_is_said_before_a_result_is_fetched_from_it(ray: Preten
 def test_a_head_that_is_away_is_given_time_and_then_named(
     ray: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = iter((100.0, 101.5, 120.0, 131.0, 132.0))
+    monkeypatch.setattr(cluster.time, "monotonic", lambda: next(clock))
+    watch = cluster.Watch(ray)
     ray.head.close()
-    assert cluster.ready(ray, ["a"]) == ["a"]
-    monkeypatch.setattr(cluster, "_HEAD_SECONDS", 0.01)
-    ray.results = [0]
-    slept, inner = [], ray.wait
-
-    def wait(*arguments: Any, **options: Any) -> Any:
-        slept.append(time.sleep(0.02))
-        return inner(*arguments, **options)
-
-    monkeypatch.setattr(ray, "wait", wait)
+    ray.results = [1]
+    for _ in range(3):  # of calls that follow each other, too
+        assert watch.ready(["a"]) == ["a"]
     with pytest.raises(ClusterError, match=r"head of the Ray cluster does not answer any more.*goes on"):
-        cluster.ready(ray, ["a"])
+        watch.ready(["a"])
+    cluster._leave(ray)
+    assert not ray.left
+
+
+def test_a_head_that_comes_back_is_gone_on_with(ray: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, there = iter((100.0, 110.0, 120.0, 145.0, 170.0)), iter((False, True, False, False))
+    monkeypatch.setattr(cluster.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(cluster, "_head_answers", lambda ray: next(there))
+    watch = cluster.Watch(ray)
+    for _ in range(4):
+        watch.require_alive()
+    monkeypatch.undo()
     cluster._leave(ray)
     assert ray.left
 

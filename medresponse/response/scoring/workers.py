@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from medresponse import __version__
-from medresponse.core.cluster import TRIES, connected, ready, require_alive
+from medresponse.core.cluster import TRIES, Watch, connected
 from medresponse.core.errors import ClusterError
 from medresponse.core.machine import one_blas_thread
 from medresponse.response.predict import Patients
@@ -81,10 +81,11 @@ def cluster_workers(summaries: Summaries, address: str, *, workers: int) -> Iter
         packed = ray.cloudpickle.dumps(summaries)
         question, held = hashlib.sha256(packed).hexdigest(), ray.put(packed)
         task = ray.remote(num_cpus=1, max_retries=TRIES - 1)(score_chunk)
+        watch = Watch(ray)
         n_workers = int(ray.cluster_resources().get("CPU", 1))
 
         def submit(patients: Patients) -> Callable[[], np.ndarray]:
-            require_alive(ray, head=False)
+            watch.require_alive()
             n = len(patients.ids)
             chunks = [list(range(start, min(start + CHUNK, n))) for start in range(0, n, CHUNK)]
             running = [
@@ -95,12 +96,12 @@ def cluster_workers(summaries: Summaries, address: str, *, workers: int) -> Iter
             def wait() -> np.ndarray:
                 try:
                     if running:
-                        ready(ray, running, number=len(running))
+                        watch.ready(running, number=len(running))
                     return np.concatenate([_empty(summaries, patients)[:0], *ray.get(running)])
                 except ray.exceptions.RayTaskError as error:  # raised by our own code in the worker
                     raise error.cause from error
                 except ray.exceptions.RayError as error:
-                    require_alive(ray)
+                    watch.require_alive()
                     raise ClusterError(
                         f"a worker of the cluster died {TRIES} times over the same patients ({type(error).__name__}; of memory?): "
                         "finished parts are kept, and the same call goes on from them"

@@ -131,7 +131,7 @@ def page(kept: Mapping[str, Any], what: Mapping[str, str], product: Product) -> 
     red = [cell for cell, found in cells.items() if not found["passed"]]
     parts = [_head(kept), f"## What was found\n\n{_summary(cells, red)}"]
     for name, words in what.items():
-        own = {cell: found for cell, found in cells.items() if cell.endswith(f"/{name}")}
+        own = {cell: cells[cell] for cell in _ordered(cells, product) if cell.endswith(f"/{name}")}
         if own:
             over = f"{_matrix(cells, name, product, kept['alpha'])}\n\n" if name in product.data else ""
             parts.append(f"### {words[0].upper()}{words[1:]} (`{name}`)\n\n{over}{_table(own)}")
@@ -215,6 +215,17 @@ runs each; Monte Carlo error at most {error:.3f}), for the test of the empirical
 the one in force, and for the first alone. The tests of this package take {tested} replicates: they see a bias of 0.3 posterior
 standard deviations of a single quantity in {bias:.0%} of runs, posteriors a fifth too narrow in {narrow:.0%} ({fewer} replicates: {fewer_bias:.0%}
 and {fewer_narrow:.0%}). A bias of several quantities is seen more often."""
+
+
+def _ordered(cells: Mapping[str, Any], product: Product) -> list[str]:
+    """Return cells by prior, those that the product lacks last, and of each by family."""
+    places = [list(product.families), list(product.priors)]
+
+    def place(cell: str) -> tuple[int, int]:
+        family, prior, _ = cell.split("/")
+        return (places[1].index(prior) if prior in places[1] else len(places[1]), places[0].index(family))
+
+    return sorted(cells, key=place)
 
 
 def _head(kept: Mapping[str, Any]) -> str:

@@ -196,7 +196,9 @@ def add_intercept(stem: str, eta: Any, sd: float, *, unit: Any = 1.0) -> Any:
     import pymc as pm
 
     average = eta.mean() / unit
-    return pm.Deterministic(f"{stem}alpha", pm.Normal(f"{stem}mean", average, sd) - average)
+    # Chains start where no data are read: a start is kept with the machine code, which serves other data too.
+    mean = pm.Normal(f"{stem}mean", average, sd, initval=0.0)
+    return pm.Deterministic(f"{stem}alpha", mean - average)
 
 
 def centred_walk(steps: int) -> np.ndarray:

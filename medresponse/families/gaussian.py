@@ -115,7 +115,7 @@ class Gaussian:
             # are the columns' means.
             first = data["triangle"][0]
             shift = pt.dot(first[1:], predictor.coefficients) / first[0] / data["spread"]
-            alpha = pm.Normal("mean", shift, 2.5) - shift
+            alpha = pm.Normal("mean", shift, 2.5, initval=0.0) - shift
         else:
             eta = predictor.eta
             alpha = add_intercept("", eta, 2.5, unit=data["spread"])

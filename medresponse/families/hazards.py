@@ -154,7 +154,8 @@ def graph_log_hazards(
         # Each interval's events pin its own level: centred, since the non-centred form mixes badly then. What they pin holds
         # the mean over patients, as that of `add_intercept` does.
         average = eta.mean()
-        means = pm.Normal(f"{stem}baseline_means", alpha + average, step, shape=n_intervals)
+        start = np.zeros(n_intervals)  # where no data are read, as in `add_intercept`
+        means = pm.Normal(f"{stem}baseline_means", alpha + average, step, shape=n_intervals, initval=start)
         level = pm.Deterministic(f"{stem}baseline_level", means - average)
     log_hazard = crude + level
     n_treatments, n_contrasts = contrasts.shape

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytest
 from scipy import stats
 
+from medresponse.families import Gaussian, Predictor
+from medresponse.families.hazards import graph_log_hazards
+from medresponse.inference.graphs import start_of
+from medresponse.priors import HalfNormal
 from tests.families.forms import design, model_of
 
 # Form -> standard deviation of its intercepts' prior and what is before their names.
@@ -52,3 +57,28 @@ def test_levels_of_exchangeable_intervals_vary_around_the_intercept() -> None:
     )
     alpha, level, step, density = function(point)
     np.testing.assert_allclose(density, stats.norm.logpdf(level, alpha, step), rtol=1e-9)
+
+
+def test_chains_start_where_no_data_are_read() -> None:
+    """A start is kept with the machine code: were it of the data, draws would depend on which data were fitted first."""
+    x, rng = np.linspace(0.0, 1.0, 7), np.random.default_rng(3)
+    with pm.Model() as hazard:
+        eta = x * pm.HalfNormal("b", 1.0)
+        nothing: Any = None
+        graph_log_hazards(
+            0.0, eta, 3, np.zeros((1, 0)), stem="", baseline="exchangeable", baseline_step=HalfNormal(), coordinates=nothing,
+            treatment_step=None,
+        )  # fmt: skip
+    family, outcome = Gaussian(), {"value": rng.normal(size=7)}
+    arms, constants = np.zeros(7, dtype=int), family.learn(outcome)
+    with pm.Model() as normal:
+        data = {
+            name: pm.Data(name, v) for name, v in family.compress(x[:, None], outcome, arms, constants).items()
+        }
+        family.likelihood(
+            Predictor(pm.HalfNormal("b", 1.0, shape=1), lambda: None), data, contrasts=np.zeros((1, 0))
+        )
+    for model, names in ((hazard, ("mean", "baseline_means")), (normal, ("mean",))):
+        start = start_of(model)
+        for name in names:
+            np.testing.assert_array_equal(start[name], np.zeros_like(start[name]))

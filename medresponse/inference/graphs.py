@@ -52,8 +52,10 @@ def flatten(model: Any) -> Flat:
     )
     gradient = pt.concatenate([part.ravel() for part in pt.grad(density, values)])
     kept = [*free, *model.deterministics]
-    *quantities, jacobians = model.replace_rvs_by_values([*kept, pt.as_tensor(_jacobians(model))])
-    log_prior = density - likelihood - jacobians  # in the units of the parameters
+    *quantities, jacobians, units = model.replace_rvs_by_values(
+        [*kept, pt.as_tensor(_jacobians(model)), log_units(model)]
+    )
+    log_prior = density - likelihood - jacobians + units
     shapes = model.compile_fn(
         [quantity.shape for quantity in quantities], inputs=values, on_unused_input="ignore", mode="FAST_COMPILE",
     )({value.name: point[value.name] for value in values})  # fmt: skip
@@ -104,8 +106,25 @@ def start_of(model: Any) -> dict[str, np.ndarray]:
 
 
 def log_prior_of(model: Any) -> Any:
-    """Return the log density of the priors, in the units of the parameters, as an expression in the unconstrained ones."""
-    return model.logp(vars=model.free_RVs, jacobian=False)
+    """Return the log density of the priors, in the units of `log_units`, as an expression in the unconstrained parameters."""
+    (units,) = model.replace_rvs_by_values([log_units(model)])
+    return model.logp(vars=model.free_RVs, jacobian=False) + units
+
+
+def log_units(model: Any) -> Any:
+    """Return what turns the priors' log density in the parameters' own units into that of standardised ones.
+
+    A normal parameter whose standard deviation is a parameter too is measured in it, however it is sampled; see `power_scaling`.
+    """
+    import pytensor.tensor as pt
+    from pytensor.graph.traversal import ancestors
+    from pytensor.tensor.random.basic import NormalRV
+
+    free, terms = set(model.free_RVs), [pt.zeros(1)]
+    for variable in model.free_RVs:
+        if isinstance(variable.owner.op, NormalRV) and free & set(ancestors([variable.owner.inputs[-1]])):
+            terms.append((pt.log(variable.owner.inputs[-1]) + pt.zeros_like(variable)).ravel())
+    return pt.concatenate(terms).sum()
 
 
 def _jacobians(model: Any) -> Any:

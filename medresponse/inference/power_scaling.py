@@ -2,8 +2,9 @@
 
 A posterior under priors raised to the power alpha is ``p(theta | y) p(theta)^(alpha - 1)`` up to a constant, so that draws of the
 one, weighted by ``p(theta)^(alpha - 1)``, stand for the other (Kallioinen, Paananen, Buerkner & Vehtari 2024, Stat Comput 34:57,
-eq. 6, with alpha 0.8 and 1.25 as there). All priors are scaled together, as densities of what is sampled: of standardised
-coefficients and of their scales where those are sampled.
+eq. 6, with alpha 0.8 and 1.25 as there). All priors are scaled together, as densities of standardised coefficients and of their
+scales, in whatever coordinates they are sampled. As densities of the coefficients themselves, those of k coefficients of one scale s
+would leave a factor ``s^(k (1 - alpha))`` to the prior of s: no law at all for stronger priors of a few coefficients.
 """
 
 from __future__ import annotations

@@ -88,10 +88,16 @@ def begun(
 def kept(
     variables: Any, coefficients: Any, room: Any, table: Any, turn: Any, turned: Any, error: Any
 ) -> float:
-    """Write all variables and the layout's coefficients; return the log Jacobian of the coefficients' coordinates."""
+    """Write all variables and the layout's coefficients; return the log Jacobian of the coefficients' coordinates.
+
+    Coefficients whose scale is a parameter are measured in it (`graphs.log_units`).
+    """
     own, theta, jacobian = room[OWN], room[THETA], 0.0
     for row in range(len(table)):
         kind, at, first, m, half = table[row]
+        if kind != FIXED:
+            for i in range(first, first + m):
+                jacobian -= 0.5 * math.log(room[VARIANCE, i])
         if kind == HORSESHOE:
             copy(room[SCALE, half : half + 1 + m], own[at:])
         copy(theta[first : first + m], own[place(table, row) :])

@@ -99,7 +99,7 @@ def hazards(
 ) -> tuple[float, float]:  # fmt: skip
     """Write the family's parameters and log hazards; return their log density with, and the Jacobian of their scales.
 
-    `shift` is the mean predictor over patients.
+    Steps and means are measured in the baseline's step (`graphs.log_units`). `shift` is the mean predictor over patients.
     """
     n_intervals, n_contrasts = log_hazard.shape[1], contrasts.shape[1]
     drift = 2 + steps.shape[1]
@@ -113,12 +113,13 @@ def hazards(
             share = own[1] / math.sqrt(own[1] ** 2 + error**2)
             own[i] = share * (estimate * share + error * x[i])
             density += normal(own[i], 0.0, own[1]) + math.log(error * share)
-            jacobian += math.log(error * share)
+            jacobian += math.log(error * share) - x[1]
         baseline[:] = x[0] - shift + np.dot(walk, np.dot(directions, own[2:drift]))
     else:
         baseline[:] = x[2:drift] - shift
         for i in range(2, drift):
             density += normal(x[i], x[0], own[1])
+            jacobian -= x[1]
     for k in range(len(log_hazard)):
         log_hazard[k] = centre + baseline
     if sigmas[1] > 0:

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.stats import norm
+from scipy.stats import halfnorm, norm
 
+from medresponse.inference.graphs import flatten, log_prior_of
 from medresponse.inference.power_scaling import LOG_PRIOR, POWERS, power_scaled
+from medresponse.priors import Scales
+from medresponse.priors.base import scaled_normal
 
 DRAWS = 4000
 
@@ -35,6 +38,40 @@ def test_each_imputation_keeps_its_share():
     scaled, _ = power_scaled(stats(log_prior, imputation=(0, 1)))
     for name in POWERS:
         np.testing.assert_allclose(np.exp(scaled[name].values).sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("coordinates", ["multiples of the scale", "informed", "themselves"])
+def test_the_priors_density_is_that_of_standardised_coefficients_in_whatever_coordinates(coordinates):
+    import pymc as pm
+    import pytensor
+
+    b, s, size = np.array([0.3, -1.2, 0.1]), 0.4, 3
+    known = {"estimate": np.array([0.5, -1.0, 0.0]), "error": np.array([0.1, 0.2, 3.0])}
+    with pm.Model() as model:
+        scale = pm.HalfNormal("scale", 2.0)
+        if coordinates == "themselves":
+            pm.Normal("b", 0.0, scale, shape=size)
+        else:
+            scales = Scales(
+                unit_information_sd=1.0, latent_sd=1.0, column_sd=np.ones(size),
+                **(known if coordinates == "informed" else {}),
+            )  # fmt: skip
+            scaled_normal("b", scale, size=size, dims=None, scales=scales)
+    width = np.hypot(s, known["error"])
+    own = {
+        "b": b, "b_raw": b / s,
+        "b_informed__": (b - known["estimate"] * (s / width) ** 2) * width / (s * known["error"]),
+    }  # fmt: skip
+    point = {"scale_log__": np.log(s)} | {
+        value.name: own[value.name] for value in model.value_vars if value.name != "scale_log__"
+    }
+    expected = halfnorm.logpdf(s, scale=2.0) + norm.logpdf(b / s).sum()
+    by_pymc = model.compile_fn(log_prior_of(model), inputs=model.value_vars, mode="FAST_COMPILE")(point)
+    assert float(by_pymc) == pytest.approx(expected, rel=1e-7)  # PyMC rounds constants in the ninth digit
+    flat = flatten(model)
+    x = np.concatenate([np.ravel(point[value.name]) for value in model.value_vars])
+    kept = pytensor.function([flat.x], flat.everything, mode="FAST_COMPILE")(x)
+    assert kept[-1] == pytest.approx(expected, rel=1e-7)
 
 
 def test_priors_that_a_few_draws_dominate_are_found_out():

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.trial import flagship, trial
 from medresponse.families import Bernoulli, Gaussian, Ordinal, PiecewiseExponential, Poisson, Weibull
 from medresponse.inference import Nuts, compiled
-from medresponse.inference.graphs import start_of
+from medresponse.inference.graphs import log_units, start_of
 from medresponse.inference.kernels import Kernel
 from medresponse.inference.written_density import log_of_product
 from medresponse.inference.written_kernel import written_kernel
@@ -110,8 +110,8 @@ def in_one_vector(model: Any, names: list[str]) -> Callable[[np.ndarray], list[A
     values = [model.rvs_to_values[variable] for variable in model.free_RVs]
     density = joined(model.logp(sum=False))
     gradient = pt.concatenate([part.ravel() for part in pt.grad(density, values)])
-    prior = joined(model.logp(vars=model.free_RVs, jacobian=False, sum=False))
-    quantities = model.replace_rvs_by_values([model[name] for name in names])
+    units, *quantities = model.replace_rvs_by_values([log_units(model), *(model[name] for name in names)])
+    prior = joined(model.logp(vars=model.free_RVs, jacobian=False, sum=False)) + units
     outputs = [density, gradient, prior, *quantities]
     function = model.compile_fn(outputs, inputs=values, on_unused_input="ignore", mode="FAST_COMPILE")
     start = start_of(model)

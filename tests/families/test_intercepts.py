@@ -73,7 +73,8 @@ def test_chains_start_where_no_data_are_read() -> None:
     arms, constants = np.zeros(7, dtype=int), family.learn(outcome)
     with pm.Model() as normal:
         data = {
-            name: pm.Data(name, v) for name, v in family.compress(x[:, None], outcome, arms, constants).items()
+            name: pm.Data(name, v)
+            for name, v in family.compress(x[:, None], outcome, arms, constants).items()
         }
         family.likelihood(
             Predictor(pm.HalfNormal("b", 1.0, shape=1), lambda: None), data, contrasts=np.zeros((1, 0))

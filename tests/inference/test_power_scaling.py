@@ -74,6 +74,31 @@ def test_the_priors_density_is_that_of_standardised_coefficients_in_whatever_coo
     assert kept[-1] == pytest.approx(expected, rel=1e-7)
 
 
+def test_a_small_scale_of_many_coefficients_moves_as_under_the_scaled_priors():
+    # y_j ~ N(b_j, e^2), b_j = s z_j. Under priors to the power a, z_j ~ N(0, 1 / a), and p(s)^a.
+    rng, e, draws = np.random.default_rng(1), 0.3, 8000
+    y, s = rng.normal(scale=0.4, size=9), np.exp(np.linspace(-9.0, 3.0, 3000))
+
+    def chances(power):
+        log = power * halfnorm.logpdf(s) + np.log(s)
+        log += norm.logpdf(y[:, None], 0.0, np.hypot(e, s / np.sqrt(power))).sum(axis=0)
+        return np.exp(log - log.max()) / np.exp(log - log.max()).sum()
+
+    scale = rng.choice(s, draws, p=chances(1.0))
+    mean, sd = (scale / np.hypot(scale, e)) ** 2, scale * e / np.hypot(scale, e)
+    b = mean[:, None] * y + sd[:, None] * rng.normal(size=(draws, len(y)))
+    standardised = halfnorm.logpdf(scale) + norm.logpdf(b / scale[:, None]).sum(axis=1)
+    scaled, k = power_scaled(stats(standardised))
+    assert k < 0.5
+    for name, power in POWERS.items():
+        weights = np.exp(scaled[name].values.ravel())
+        found, wanted = (weights * scale).sum(), (chances(power) * s).sum()
+        error = np.sqrt((weights**2 * (scale - found) ** 2).sum())
+        assert abs(found - wanted) < 4 * error < abs(wanted - scale.mean())
+    themselves = halfnorm.logpdf(scale) + norm.logpdf(b, 0.0, scale[:, None]).sum(axis=1)
+    assert power_scaled(stats(themselves))[1] > 1.0  # of which no more than this can be said
+
+
 def test_priors_that_a_few_draws_dominate_are_found_out():
     # Under the power 0.8 the weights are p^-0.2: Pareto of shape 0.9 where -log p / 4.5 is exponential.
     heavy = -4.5 * np.random.default_rng(3).exponential(size=DRAWS)

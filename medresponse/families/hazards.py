@@ -88,10 +88,12 @@ class WalkCoordinates:
 def walk_coordinates(events: np.ndarray, at_risk: np.ndarray) -> WalkCoordinates:
     """Return coordinates of a baseline's walk from numbers of events and time at risk, each of shape (interval,).
 
-    Half an event at the crude rate is added to each interval.
+    Half an event at the crude rate is added to each interval. Where nobody is known to have been at risk, as every event is
+    left-censored, intervals count as equally long.
     """
     seen = events + 0.5
-    level = np.log(seen / (at_risk + 0.5 * at_risk.sum() / seen.sum()))
+    spent = at_risk + 0.5 * at_risk.sum() / seen.sum()
+    level = np.log(seen) - np.log(np.maximum(spent, np.finfo(float).tiny))
     walk = centred_walk(len(events) - 1)
     information, directions = np.linalg.eigh(walk.T @ (seen[:, None] * walk))
     return WalkCoordinates(directions, directions.T @ np.diff(level), information**-0.5)

@@ -121,8 +121,17 @@ def test_a_walks_coordinates_are_of_what_events_tell_independently() -> None:
     information = along.T @ ((events + 0.5)[:, None] * along)
     np.testing.assert_allclose(information, np.diag(found.error**-2), atol=1e-9 * information.max())
     np.testing.assert_allclose(found.directions @ found.estimate, steps, atol=0.1)
-    nothing = walk_coordinates(np.zeros(3), np.ones(3))
-    assert np.isfinite(nothing.estimate).all() and (nothing.error > 0).all()
+    for nothing in (walk_coordinates(np.zeros(3), np.ones(3)), walk_coordinates(np.zeros(3), np.zeros(3))):
+        assert np.isfinite(nothing.estimate).all() and (nothing.error > 0).all()
+
+
+def test_left_censored_events_alone_leave_a_finite_start() -> None:
+    upper = np.linspace(1.0, 5.0, 12)
+    outcome = {"time": upper, "event": np.ones(12, dtype=bool), "lower": np.zeros(12), "upper": upper}
+    family = PiecewiseExponential(intervals=3)
+    data = family.observe(outcome, np.zeros(12, dtype=int), family.learn(outcome))
+    for value in data.values():
+        assert np.isfinite(value).all()
 
 
 def test_steps_of_a_baseline_are_standard_normal_a_priori() -> None:

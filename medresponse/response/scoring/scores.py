@@ -79,7 +79,7 @@ class Unfinished:
         self.out, self.folder = out, out.with_name(f".{out.name}.unfinished")
         question = question | {"made_by": {"medresponse": own_version(), "numerics": NUMERICS}}
         stated, text = self.folder / QUESTION, json.dumps(question, indent=1, sort_keys=True) + "\n"
-        if stated.exists() and stated.read_text(encoding="utf-8") != text:
+        if self.folder.exists() and not self._answers(stated, text):
             if not overwrite:
                 raise OutputExistsError(_difference(self.folder.name, stated, question["made_by"]))
             shutil.rmtree(self.folder)
@@ -87,6 +87,12 @@ class Unfinished:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_text(stated, text)
         self._question = question
+
+    def _answers(self, stated: Path, text: str) -> bool:
+        """Say whether the folder is of this question; parts that no question stands beside, of a folder half removed, are not."""
+        if stated.exists():
+            return stated.read_bytes() == text.encode()
+        return not any(self.folder.glob("part-*.parquet"))
 
     @property
     def scratch(self) -> Path:
@@ -141,9 +147,15 @@ class Unfinished:
 def _difference(name: str, stated: Path, own: dict[str, Any]) -> str:
     """Return why finished parts are not gone on with: another version made them, or they answer another question."""
     try:
-        maker = json.loads(stated.read_text(encoding="utf-8")).get("made_by", {})
-    except ValueError:
-        maker = own  # damaged: neither the question nor the version can be told
+        found = json.loads(stated.read_bytes())
+    except (FileNotFoundError, ValueError):
+        found = None
+    maker = found.get("made_by", {}) if isinstance(found, dict) else None
+    if not isinstance(maker, dict):
+        return (
+            f"{name} holds finished parts, and its {QUESTION} is missing or damaged: neither their question nor their version can be "
+            "told; give another name, or say overwrite to discard them"
+        )
     if maker != own:
         return (
             f"{name} holds finished parts made by {_version(maker)}; this is {_version(own)}, and parts of two versions do not "

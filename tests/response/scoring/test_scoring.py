@@ -278,6 +278,26 @@ def test_parts_of_another_version_are_not_gone_on_with(
     assert json.loads((out / "scores.json").read_text())["made_by"]["numerics"] == NUMERICS
 
 
+@pytest.mark.parametrize("stated", [None, b"", b"[1]", b"null", b"\xff\xfe", b'{"made_by": "x"}'])
+def test_parts_of_which_nothing_says_what_they_answer_are_not_gone_on_with(
+    linear: Fit, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: bytes | None
+) -> None:
+    """As they are left where a folder is being removed, or its statement is damaged: rows alone do not tell the question."""
+    out, question = tmp_path / "scores", tmp_path / ".scores.unfinished" / "scores.json"
+    with monkeypatch.context() as patched:
+        stop_at(2, patched, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            score(linear, file, out)
+    if stated is None:
+        question.unlink()
+    else:
+        question.write_bytes(stated)
+    with pytest.raises(OutputExistsError, match=r"scores\.json is missing or damaged.*overwrite"):
+        score(linear, file, out, level=0.8)
+    found = score(linear, file, out, level=0.8, overwrite=True).scan().collect()
+    assert found.equals(score(linear, file, tmp_path / "anew", level=0.8).scan().collect())
+
+
 def test_arrays_hold_what_the_tables_hold(linear: Fit, file: Path, tmp_path: Path) -> None:
     table = score(linear, file, tmp_path / "tables").scan().collect()
     found = score(linear, file, tmp_path / "arrays", layout="zarr")

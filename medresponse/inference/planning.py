@@ -108,10 +108,12 @@ def plan(
     Raises
     ------
     SpecError
-        For specs with trees or hinges, of which nothing was measured.
+        For specs with trees or hinges, of which nothing was measured, and for fewer `patients` than one.
     """
     from medresponse.inference.fitting import engine_for, only_outcome
 
+    if patients is not None and not patients >= 1:
+        raise SpecError(f"patients must be 1 or more, and {patients} were asked for", code="plan")
     sampler = engine_for(spec, engine)
     if not isinstance(sampler, ChainEngine):
         raise SpecError("nothing was measured of fits with trees or hinges; time a few draws", code="plan")

@@ -146,6 +146,12 @@ def test_chains_side_by_side_take_less_time_and_no_less_work() -> None:
     assert one.wall_seconds - four.wall_seconds == pytest.approx(0.75 * one.cost.sample)
 
 
+@pytest.mark.parametrize("patients", [0, -5, float("nan")])
+def test_no_plan_is_made_for_no_patients(cohort: Cohort, patients: Any) -> None:
+    with pytest.raises(SpecError, match="patients must be 1 or more"):
+        mr.plan(SPEC, cohort, outcome="os", patients=patients)
+
+
 def test_specs_with_trees_have_no_plan(cohort: Cohort) -> None:
     spec = ModelSpec(family=Gaussian(), blocks={}, trees=Trees(blocks=("history",), prognostic=SumOfTrees()))
     with pytest.raises(SpecError, match="trees or hinges"):

@@ -22,8 +22,15 @@ def machine_code_as_declared() -> Iterator[None]:
     @wraps(original)
     def once(*args: Any, **settings: Any) -> Any:
         made: Any = original(*args, **settings)
-        made.disable_compile()
+        made._compile_for_args = (
+            refuse  # `disable_compile` would turn numbers of other kinds into those declared, in silence
+        )
         return made
+
+    def refuse(*given: Any, **named: Any) -> None:
+        raise TypeError(
+            f"No matching definition for arguments of types {[type(one).__name__ for one in given]}"
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine_code, "_compile", once)

@@ -114,6 +114,19 @@ def test_other_kinds_than_declared_are_compiled_for_users_and_fail_the_tests(
     assert other.flat[0] == 0.5
 
 
+@pytest.mark.parametrize("other", [2, True, np.float32(2.0)])
+def test_numbers_of_other_kinds_than_declared_fail_the_tests_as_well(
+    other: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "put.py").write_text("def put(out, number):\n    out[0] = number\n")
+    load("medresponse.made_up_put", tmp_path / "put.py", monkeypatch)
+    put, out = machine_code.compiled(sys.modules["medresponse.made_up_put"].put, "f8[1]", "f8"), np.zeros(1)
+    with pytest.raises(TypeError, match="No matching definition"):
+        put(out, other)
+    put(out, 2.0)
+    assert out[0] == 2.0
+
+
 @pytest.mark.parametrize("kept", ["nbi", "nbc"])
 def test_damaged_machine_code_is_made_again(
     kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

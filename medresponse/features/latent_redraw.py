@@ -114,24 +114,24 @@ def latents_of(
     back over dozens of sweeps.
     """
     unshifted = codes.copy()
+    discrete: list[int] = []
     for i, shift in shifts.items():
         if readings.encoding.features[i].type == "continuous":
             unshifted[readings.missing[:, i], i] -= shift
+        else:
+            discrete.append(i)
     exact = Dense(Readings(readings.encoding, unshifted), np.empty((len(codes), 0)))
     exact.start(rng.random((len(codes), readings.n_latents)))
-    run_steps(
-        rng,
-        SWEEPS_NEW,
-        exact.z,
-        exact.readings.known(),
-        mean.copy(),
-        covariance.copy(),
-        draws_parameters=False,
-    )
-    for i, shift in shifts.items():
-        if readings.encoding.features[i].type != "continuous":
-            j = readings.first[i]
-            exact.z[readings.missing[:, i], j] -= shift * np.sqrt(covariance[j, j])
+    known, unit = exact.readings.known(), np.sqrt(np.diagonal(covariance))
+    # A level that was read off a shifted latent holds the unshifted one between cut points that are shifted the other way.
+    lower = np.array([shifts[i] * unit[readings.first[i]] for i in discrete])
+    lacking = readings.missing[:, discrete]
+    for pattern in np.unique(lacking, axis=0):
+        rows, edges = np.flatnonzero((lacking == pattern).all(axis=1)), known.edges.copy()
+        edges[discrete] -= np.where(pattern, lower, 0.0)[:, None]
+        z, own = exact.z[rows], known._replace(codes=known.codes[rows], edges=edges)
+        run_steps(rng, SWEEPS_NEW, z, own, mean.copy(), covariance.copy(), draws_parameters=False)
+        exact.z[rows] = z
     return exact.z
 
 

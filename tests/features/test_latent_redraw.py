@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import kstest, norm
 
 from medresponse.features import (
     Encoding,
@@ -18,6 +18,8 @@ from medresponse.features import (
     fit_latent_normal,
     latent_redraw,
 )
+from medresponse.features.latent_redraw import latents_of
+from medresponse.features.readings import Readings
 
 SLOPE, SIGMA, RHO, N = 1.5, 0.5, 0.6, 400
 X = FeatureEncoding(name="x", block="history", type="continuous")
@@ -167,6 +169,22 @@ def test_rare_levels_of_correlated_features_keep_what_they_say_of_each_other(shi
     assert found[0] > found[1] + 0.3
 
 
+@pytest.mark.parametrize("shift", [0.8, -1.5])
+def test_a_shifted_level_holds_the_unshifted_latent_between_shifted_cut_points(shift: float) -> None:
+    """Latents of standard deviation 2 whose levels were read off after a shift by its multiple have the normal law again."""
+    rng, n, cut = np.random.default_rng(0), 4000, norm.ppf(0.7)
+    codes = np.full((n, 2), np.nan)
+    codes[: n // 2, 0] = 1.0
+    known = ~np.isnan(codes[:, 0])
+    level = np.where(known, 1.0, rng.standard_normal(n) + shift > cut / 2)
+    readings = Readings(Encoding(features=(FLAG, X)), codes)
+    completed = np.column_stack([level, np.zeros(n)])
+    z = latents_of(readings, completed, np.zeros(2), np.diag([4.0, 1.0]), {0: shift, 1: 0.5}, rng)
+    assert kstest(z[~known, 0] / 2, norm.cdf).pvalue > 0.01
+    assert ((z[~known, 0] + 2 * shift > cut) == level[~known]).all() and (z[known, 0] > cut).all()
+    np.testing.assert_array_equal(z[:, 1], -0.5)
+
+
 def test_many_patients_are_taken_by_parts_with_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
     full, outcome = pair(np.random.default_rng(1))
     codes, asked = full.copy(), []
@@ -182,6 +200,21 @@ def test_many_patients_are_taken_by_parts_with_the_same_values(monkeypatch: pyte
     _, parts = redrawn((X, Y), codes, likelihood, times=1)
     assert max(asked) > 1000 and asked[-1] <= 100
     np.testing.assert_array_equal(whole, parts)
+
+
+def test_every_imputation_is_redrawn_by_its_own_likelihood_and_no_other_s() -> None:
+    """Each of eight outcomes' models wants another value."""
+    full, _ = pair(np.random.default_rng(1))
+    codes = full.copy()
+    codes[MISSING, 1] = np.nan
+    wanted = np.linspace(-1.0, 1.0, 8)
+
+    def likelihood(which: range, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        return np.asarray(norm.logpdf(codes[..., 1], wanted[which, None, None], 0.1))
+
+    _, completed = redrawn((X, Y), codes, likelihood, times=8)
+    np.testing.assert_allclose(completed[:, MISSING, 1].mean(axis=1), wanted, atol=0.1)
+    np.testing.assert_array_equal(completed[:, ~MISSING], np.tile(codes[~MISSING], (8, 1, 1)))
 
 
 def test_arms_have_models_of_their_own_and_their_own_patients_outcomes() -> None:

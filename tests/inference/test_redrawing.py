@@ -13,6 +13,7 @@ import pytest
 from medresponse.cohort import Cohort
 from medresponse.core.errors import FitError
 from medresponse.families import Arrays, Cure, Family, Gaussian, Weibull
+from medresponse.features import group_indices
 from medresponse.inference import ChainRun, Engine, Gibbs, Nuts, fit, redrawing
 from medresponse.inference.collapsing import CANDIDATES
 from medresponse.inference.engines import Sampled
@@ -157,6 +158,35 @@ def test_the_same_seed_gives_the_same_bytes_and_another_other_values(incomplete:
 def test_other_families_redraw_too(incomplete: Cohort, family: Family, outcome: str) -> None:
     found = redrawn(replace(SPEC, family=family), incomplete, Sampler(), outcome=outcome)
     assert np.isfinite(found.prepared.codes).all() and "2 times" in found.note
+
+
+@pytest.mark.parametrize("family", [Weibull(), Cure()], ids=["one predictor", "two predictors"])
+def test_imputations_weighed_together_have_the_likelihoods_that_each_has_alone(
+    incomplete: Cohort, family: Family
+) -> None:
+    spec, rng = replace(SPEC, family=family), np.random.default_rng(0)
+    prepared, observed = prepare(spec, incomplete, outcome="os", seed=1), incomplete.outcome("os")
+    names = {name: rng.normal(1.0, 0.1, (3, 1)) for name in family.parameters}
+    predictors = (len(prepared.predictors),) if len(prepared.predictors) > 1 else ()
+    parameters = [
+        {
+            "coefficients": rng.standard_normal((1, prepared.layout.n_coefficients, *predictors)),
+            **{name: values[m] for name, values in names.items()},
+        }
+        for m in range(3)
+    ]
+    groups = group_indices(prepared.layout, incomplete)
+    likelihood = redrawing._OutcomeLikelihood(
+        spec, prepared, observed, incomplete.treatment_idx, groups, parameters
+    )
+    rows = np.array([40, 3, 7])
+    codes = rng.integers(0, 2, (3, 3, 4, prepared.codes.shape[2])).astype(float)
+    codes[..., prepared.encoding.names.index("age")] = rng.standard_normal(codes.shape[:-1])
+    together = likelihood(range(3), rows, codes)
+    assert together.shape == (3, 3, 4) and np.unique(together).size == together.size
+    for m, i, k in np.ndindex(together.shape):
+        alone = likelihood(range(m, m + 1), rows[[i]], codes[m : m + 1, i : i + 1, k : k + 1])
+        np.testing.assert_allclose(together[m, i, k], alone[0, 0, 0], rtol=1e-12)
 
 
 def test_nothing_is_redrawn_without_cycles_or_without_missing_values(incomplete: Cohort) -> None:

@@ -13,11 +13,26 @@ from medresponse.features.latent_redraw import Given
 PATIENTS_PER_LATENT = 5
 
 
-def arms_suffice(encoding: Encoding, treatment_idx: np.ndarray) -> bool:
-    """Say whether every arm has five patients or more a latent variable, so that its own model can be learned."""
-    sizes = np.unique(treatment_idx, return_counts=True)[1]
+def arms_suffice(encoding: Encoding, codes: np.ndarray, treatment_idx: np.ndarray) -> bool:
+    """Say whether every arm has five patients or more a latent variable, so that its own model can be learned.
+
+    Each feature must be known of five patients or more for each of its own latents, too: without any, its mean in that arm has a
+    flat prior and nothing else, and the chain would wander for ever.
+
+    Parameters
+    ----------
+    encoding : Encoding
+    codes : numpy.ndarray
+        Shape (patient, feature), NaN where missing.
+    treatment_idx : numpy.ndarray
+        Shape (patient,).
+    """
+    arms, sizes = np.unique(treatment_idx, return_counts=True)
     latents = max(len(encoding.main_labels), 1)
-    return len(sizes) > 1 and latents <= DENSE_LATENTS and int(sizes.min()) >= PATIENTS_PER_LATENT * latents
+    if len(arms) < 2 or latents > DENSE_LATENTS or sizes.min() < PATIENTS_PER_LATENT * latents:
+        return False
+    known, own = ~np.isnan(codes), np.array([len(f.column_labels) for f in encoding.features], dtype=int)
+    return all((known[treatment_idx == arm].sum(axis=0) >= PATIENTS_PER_LATENT * own).all() for arm in arms)
 
 
 def fit_by_arm(

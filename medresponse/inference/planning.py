@@ -193,7 +193,7 @@ def size_of(spec: ModelSpec, cohort: Cohort, outcome: str, engine: ChainEngine) 
 def most_imputed(encoding: Encoding, cohort: Cohort) -> int:
     """Return how many values of one feature are imputed, at most: of one arm, where arms have models of their own."""
     imputed, treatment_idx = imputed_cells(encoding, cohort), cohort.treatment_idx
-    if not arms_suffice(encoding, treatment_idx):
+    if not arms_suffice(encoding, encoding.codes(cohort), treatment_idx):
         return int(imputed.sum(axis=0).max(initial=0))
     return max(int(imputed[treatment_idx == k].sum(axis=0).max(initial=0)) for k in np.unique(treatment_idx))
 

@@ -350,7 +350,7 @@ def _impute(
         "rng": stream(seed, "imputation"),
         "given": given,
     }
-    if not whole and arms_suffice(encoding, treatment_idx):
+    if not whole and arms_suffice(encoding, codes, treatment_idx):
         models, completed = fit_by_arm(encoding, codes, outcome, treatment_idx, **settings)
         return over_arms(models, treatment_idx), models, completed
     contrasts = treatment_contrasts(max(len(cohort.treatments), 1))[treatment_idx]

@@ -16,7 +16,7 @@ from medresponse.decisions import AbstentionRules, Verdict
 from medresponse.decisions.harms import Harm
 from medresponse.reports.facts import ModelFacts
 from medresponse.reports.format import Formatter
-from medresponse.reports.language import Language
+from medresponse.reports.language import Language, isolated
 from medresponse.reports.wording import Wording, wording_of
 from medresponse.response import Applicability, Responses, Studied
 
@@ -161,7 +161,7 @@ class ReportContext:
         """Words for each treatment, in fixed order."""
         treatment = self.responses.fit.schema.treatment
         return (
-            tuple(treatment.label(t) for t in self.responses.treatments)
+            tuple(isolated(treatment.label(t)) for t in self.responses.treatments)
             if treatment
             else (self.say("option.only"),)
         )

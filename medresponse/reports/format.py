@@ -7,6 +7,7 @@ interval supports.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +18,15 @@ import numpy as np
 
 from medresponse.core.errors import MedresponseError
 from medresponse.core.small_cells import FLOOR, SMALL, WITHHELD, Totals, is_small, suppress
-from medresponse.reports.language import Language
+from medresponse.reports.language import ISOLATE, POP, Language, turns
 
 _COUNTED = ("day", "week", "month", "year", "decade")  # units that are spelled out, with a plural
 _DIMENSIONLESS = ("1", "count")
 _SUM_ERROR = 1e-6  # of probabilities that add up to 1
 _EXACT = 2.0**53  # the whole numbers below are exact in floating point
 _LARGEST_WRITTEN_OUT, _SMALLEST_WRITTEN_OUT = 1e15, 1e-6
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_ISOLATED = re.compile(f"({ISOLATE}[^{ISOLATE}{POP}]*{POP})")
 _SUPERSCRIPTS = str.maketrans(
     "-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
 )
@@ -250,12 +253,21 @@ class Formatter:
 def clean(text: str) -> str:
     """Return text in which control and direction-changing characters are visible as U+FFFD.
 
-    Text from data can otherwise reorder or hide what stands next to it.
+    Text from data can otherwise reorder or hide what stands next to it. Isolates stay where they do the opposite: in pairs, around
+    letters that run from right to left (`language.isolated`).
     """
     if text.isprintable():  # then it has none of them; nearly all texts, in a hundredth of the time
         return text
-    hidden = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c for c in text)
+    return "".join(
+        f"{ISOLATE}{_visible(part[1:-1])}{POP}"
+        if _ISOLATED.fullmatch(part) and turns(part)
+        else _visible(part)
+        for part in _ISOLATED.split(text)
+    )
+
+
+def _visible(text: str) -> str:
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _HIDDEN else c for c in text)
 
 
 def capital(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ from markupsafe import Markup, escape
 from medresponse.reports import svg
 from medresponse.reports.document import PatientReport
 from medresponse.reports.format import Formatter, clean
-from medresponse.reports.language import language
+from medresponse.reports.language import language, turns
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FONTS = Path(__file__).parent / "fonts"
+_LONG = 20  # letters of a word
 
 
 def render(document: PatientReport) -> str:
@@ -74,6 +74,7 @@ def environment() -> Environment:
     for figure in (svg.expected, svg.density, svg.curves, svg.shares, svg.calibration):
         made.globals[figure.__name__] = functools.partial(_drawn, figure)
     made.globals["in_rows"] = svg.in_rows
+    made.globals["long_word"] = _long_word
     made.filters["css_string"] = css_string
     made.globals["style"] = Markup(stylesheet())  # ours, not data
     return made
@@ -94,8 +95,7 @@ def _say(plain: Mapping[str, Any], *path: str | int) -> Markup:
 def _say_bare(plain: Mapping[str, Any], *path: str | int) -> Markup:
     """Return the entry at `path` as text; in a span, which isolates it, only if a letter runs from right to left."""
     text = str(_entry(plain, path))
-    turns = not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
-    return Markup(f'<span data-path="">{escape(text)}</span>') if turns else escape(text)
+    return Markup(f'<span data-path="">{escape(text)}</span>') if turns(text) else escape(text)
 
 
 def _entry(plain: Mapping[str, Any], path: Sequence[str | int]) -> str | int:
@@ -105,6 +105,11 @@ def _entry(plain: Mapping[str, Any], path: Sequence[str | int]) -> str | int:
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise TypeError(f"{'.'.join(map(str, path))} is no text")
     return value
+
+
+def _long_word(texts: Sequence[str]) -> bool:
+    """Say whether a word is so long that a table of as many columns as it takes would leave the page."""
+    return any(len(word) > _LONG for text in texts for word in text.split())
 
 
 def _drawn(figure: Any, *arguments: Any, **options: Any) -> Markup:

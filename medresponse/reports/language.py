@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import string
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
@@ -20,6 +21,7 @@ from medresponse.core.registry import did_you_mean
 from medresponse.core.strict_yaml import read_yaml
 
 MINUS = "\N{MINUS SIGN}"
+ISOLATE, POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _EVERY_DIGIT = Context(prec=1000)
 CATALOGUE = Path(__file__).parent / "catalogue"
 
@@ -72,8 +74,8 @@ class Language:
         ----------
         key : str
         **parts
-            A text or a number for each placeholder; numbers are written as the language writes them. An entry
-            with plural forms needs `n`, which chooses the form and may be printed or not.
+            A text or a number for each placeholder; numbers are written as the language writes them, and texts that run
+            from right to left are `isolated`. An entry with plural forms needs `n`, which chooses the form and may be printed or not.
 
         Raises
         ------
@@ -92,7 +94,7 @@ class Language:
         if given != placeholders(entry):
             wanted = ", ".join(sorted(placeholders(entry))) or "none"
             raise ValueError(f"{key} takes the parts {wanted}; given: {', '.join(sorted(given)) or 'none'}")
-        texts = {name: p if isinstance(p, str) else self.number(p) for name, p in parts.items()}
+        texts = {name: isolated(p) if isinstance(p, str) else self.number(p) for name, p in parts.items()}
         return entry.format_map(texts)
 
     def number(self, value: int | Decimal) -> str:
@@ -134,6 +136,19 @@ def language(code: str) -> Language:
             f"no reports in language {code!r}; {did_you_mean(code, languages())}", code="language"
         )
     return Language(code, read_yaml(CATALOGUE / f"{code}.yaml", what="catalogue"))
+
+
+def turns(text: str) -> bool:
+    """Say whether a letter of a text runs from right to left."""
+    return not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
+
+
+def isolated(text: str) -> str:
+    """Return a text that holds letters from right to left between Unicode's isolates, and any other as it is.
+
+    Numbers beside it would change places with its own otherwise: a dose at the end of a name with a result behind it.
+    """
+    return f"{ISOLATE}{text}{POP}" if turns(text) and ISOLATE not in text else text
 
 
 @functools.cache

@@ -7,6 +7,7 @@ and no ids: each element costs time in the PDF, and the same id twice on a page 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -19,6 +20,7 @@ _LETTER = 5.9  # width of a digit of the first size
 _WIDTH = 360
 _EDGE = 14  # beside an axis, for half of the text of its last mark
 _ROOM = 56  # characters on a line of that width
+_ROOM_BESIDE = 48  # beside the sample of a line
 
 _Plain = Mapping[str, Any]
 
@@ -103,12 +105,11 @@ def density(section: _Plain, comparison: _Plain, *, colour: int) -> str:
     parts.append(_lines([(mean, base - 5, mean, base + 3)], _colour(colour), 3.0))
     below = 16.0
     if footed:
-        apart = 0 if len(section["left"]) + len(section["right"]) <= _ROOM else 12
-        parts += [
-            _text(_EDGE, base + 26, section["left"], anchor="start"),
-            _text(_WIDTH - _EDGE, base + 26 + apart, section["right"], anchor="end"),
-        ]
-        below = 30.0 + apart
+        left, right = _wrapped(section["left"], _ROOM), _wrapped(section["right"], _ROOM)
+        apart = 0 if len(section["left"]) + len(section["right"]) <= _ROOM else 12 * len(left)
+        parts += _block(_EDGE, base + 26, left, anchor="start")
+        parts += _block(_WIDTH - _EDGE, base + 26 + apart, right, anchor="end")
+        below = 30.0 + apart + 12 * (len(right) - 1)
     return _figure(_WIDTH, base + below, parts, alt=comparison["alt"], css="density")
 
 
@@ -160,15 +161,18 @@ def curves(section: _Plain) -> str:
     parts += [_text(26, y(tick["at"]) + 3, tick["text"], anchor="end") for tick in ticks]
     parts += _axis(section["time_axis"]["ticks"], t, base, start=30)
     parts.append(_text((_WIDTH + 30 - _EDGE) / 2, 120, section["time_name"]))
-    for i, option in enumerate(section["options"]):
-        at, words = 134 + 12 * i, option["label"]
+    at = 134
+    for option in section["options"]:
+        words = option["label"]
         if "curve" in option:
             parts += _curve(option, t, y)
             parts.append(_stroke(f"M30 {at - 3.5}H64", option["style"], 2.0))
         else:
             words = f"{words}: {option['mark']}"
-        parts.append(_text(70, at, words, anchor="start"))
-    return _figure(_WIDTH, 126 + 12 * len(section["options"]), parts, alt=section["alt"], css="curves")
+        lines = _wrapped(words, _ROOM_BESIDE)
+        parts += _block(70, at, lines, anchor="start")
+        at += 12 * len(lines)
+    return _figure(_WIDTH, at - 8, parts, alt=section["alt"], css="curves")
 
 
 def calibration(panel: _Plain) -> str:
@@ -194,10 +198,11 @@ def calibration(panel: _Plain) -> str:
 def shares(section: _Plain) -> str:
     """Return one bar an option, divided as its 100 patients are: in the order of the table, every division with its number."""
     bars = [bar for bar in section["bars"] if bar["counts"]]
-    parts, step = [], (_WIDTH - 2) / 100
-    for row, bar in enumerate(bars):
-        y, start = 40 * row, 0
-        parts.append(_text(1, y + 10, bar["label"], anchor="start"))
+    parts, step, y = [], (_WIDTH - 2) / 100, 0
+    for bar in bars:
+        lines, start = _wrapped(bar["label"], _ROOM), 0
+        parts += _block(1, y + 10, lines, anchor="start")
+        y += 12 * (len(lines) - 1)
         for i, (count, text) in enumerate(zip(bar["counts"], bar["texts"], strict=True)):
             x, width = 1 + step * start, step * count
             start += count
@@ -209,7 +214,8 @@ def shares(section: _Plain) -> str:
             )
             if width >= _LETTER * len(text) + 3:
                 parts.append(_text(x + width / 2, y + 26, text))
-    return _figure(_WIDTH, max(40 * len(bars), 1), parts, alt=section["alt"], css="shares")
+        y += 40
+    return _figure(_WIDTH, max(y, 1), parts, alt=section["alt"], css="shares")
 
 
 def _shade(index: int, n: int) -> str:
@@ -230,9 +236,14 @@ def _curve(option: _Plain, t: _Scale, y: _Scale) -> list[str]:
 
 
 def _stroke(path: str, style: int, width: float) -> str:
-    dash = DASHES[style % len(DASHES)]
+    dash = _dash(style)
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
     return f'<path d="{path}" fill="none" stroke="{_colour(style)}" stroke-width="{width}"{dashed}/>'
+
+
+def _dash(style: int) -> str:
+    """Return the pattern of a line, no two alike: beyond those by name, a dash and as many dots as tell it from the others."""
+    return DASHES[style] if style < len(DASHES) else "8 3" + " 2 3" * (style - len(DASHES) + 2)
 
 
 class _Scale:
@@ -260,6 +271,15 @@ def _figure(
 
 def _text(x: float, y: float, words: str, *, anchor: str = "middle") -> str:
     return f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def _wrapped(words: str, room: int) -> list[str]:
+    """Return words in lines of no more than so many characters; what is too long for one is broken."""
+    return [words] if len(words) <= room else textwrap.wrap(words, room)
+
+
+def _block(x: float, y: float, lines: Sequence[str], *, anchor: str) -> list[str]:
+    return [_text(x, y + 12 * i, line, anchor=anchor) for i, line in enumerate(lines)]
 
 
 def _lines(

@@ -22,22 +22,28 @@ _HARMS = [
 ]  # fmt: skip
 
 
-def crowded(kind: str, *, arms: int, letters: int, language: str = "en") -> PatientReport:
-    """Return the page on one of `QUESTIONS` with so many options, whose names have so many letters."""
+def crowded(
+    kind: str,
+    *,
+    arms: int,
+    letters: int,
+    language: str = "en",
+    named: str = f"Option {{}}{' named at length' * 5}",
+) -> PatientReport:
+    """Return the page on one of `QUESTIONS` with so many options, whose names have so many letters of `named`."""
     outcome, question = QUESTIONS[kind]
-    responses, cohort = _named(*responses_of(outcome, arms=arms, **question), letters)
+    responses, cohort = _named(*responses_of(outcome, arms=arms, **question), letters, named)
     return build_report(
         responses, cohort, patient="P01", worthwhile=0.05, language=language, evidence=_EVIDENCE, harms=_HARMS, rules=_RULES,
         override="a test",
     )  # fmt: skip
 
 
-def _named(responses: Responses, cohort: Cohort, letters: int) -> tuple[Responses, Cohort]:
+def _named(responses: Responses, cohort: Cohort, letters: int, named: str) -> tuple[Responses, Cohort]:
     treatment = responses.fit.schema.treatment
     assert treatment is not None
     levels = {
-        name: replace(level, label=f"Option {name}{' named at length' * 5}"[:letters])
-        for name, level in treatment.levels.items()
+        name: replace(level, label=named.format(name)[:letters]) for name, level in treatment.levels.items()
     }
     schema = replace(responses.fit.schema, treatment=replace(treatment, levels=levels))
     return replace(responses, fit=replace(responses.fit, schema=schema)), replace(cohort, schema=schema)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from medresponse.core.errors import MedresponseError
 from medresponse.reports.format import Formatter, clean, per_hundred, rounded, step_for
-from medresponse.reports.language import MINUS, language, languages
+from medresponse.reports.language import MINUS, language, languages, turns
 
 ENGLISH = Formatter(language("en"))
 formatters = st.sampled_from(languages()).map(lambda code: Formatter(language(code)))
@@ -108,7 +108,26 @@ def test_a_recorded_value_is_read_as_it_was_recorded(fmt: Formatter, value: floa
 
 @given(st.text())
 def test_clean_text_holds_nothing_that_hides_or_turns_its_neighbours(text: str) -> None:
-    assert not any(c in clean(text) for c in "\u202e\u202d\u2066\u2069\u200f\x00\n\x1b")
+    assert not any(c in clean(text) for c in "\u202e\u202d\u2066\u200f\x00\n\x1b")
+    found = clean(text)
+    assert found.count("\u2068") == found.count("\u2069") == 0 or turns(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("\u2068\u05d0 20\u2069: 49", "\u2068\u05d0 20\u2069: 49"),
+        ("\u2068plain\u2069: 49", "\ufffdplain\ufffd: 49"),
+        ("\u2068\u05d0 20: 49", "\ufffd\u05d0 20: 49"),
+        ("\u05d0\u2069 20", "\u05d0\ufffd 20"),
+        ("\u2068\u05d0\u202e\u2069\u2069", "\u2068\u05d0\ufffd\u2069\ufffd"),
+        ("\u2068\u2068\u05d0\u2069 20", "\ufffd\u2068\u05d0\u2069 20"),
+    ],
+)
+def test_isolates_stay_in_pairs_around_letters_from_right_to_left_and_nowhere_else(
+    text: str, kept: str
+) -> None:
+    assert clean(text) == kept
 
 
 @pytest.mark.parametrize(

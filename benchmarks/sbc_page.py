@@ -53,6 +53,7 @@ def rejudged(found: Mapping[str, Any], alpha: float, between: Mapping[str, float
     """Return a cell with the verdicts of `judged`, given shares of variances between imputations that were found for it later."""
     if not any(row["quantity"].endswith(ONE_EACH) for row in found["table"]):
         return dict(found)
+    between = found.get("between") or between
     rows = {row["quantity"]: row for row in found["table"]}
     verdicts = judged({name: row["p"] for name, row in rows.items()}, alpha=alpha, between=between)
     table = [

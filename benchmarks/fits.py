@@ -204,13 +204,21 @@ def engines_500(quick: bool) -> dict[str, Any]:
     from medresponse.inference import Numpyro, Nuts, PymcNuts
 
     found: dict[str, Any] = {}
+    length = {"draws": 50, "tune": 50, "chains": 2} if quick else LENGTH
     for engine in (Nuts, Numpyro, PymcNuts):
-        started, length = time.process_time(), {"draws": 50, "tune": 50, "chains": 2} if quick else LENGTH
-        cpu, effects, diverged = _sampled(_prepared(500, 1)[0], 1, length, engine=engine)
-        every = time.process_time() - started
-        found[engine.__name__] = {
-            "CPU s of sampling": cpu, "CPU s": every, "ESS p5": _p5(effects), "divergences": diverged,
-        }  # fmt: skip
+        columns: dict[str, list[float]] = {
+            "CPU s of sampling": [],
+            "CPU s": [],
+            "ESS p5": [],
+            "divergences": [],
+        }
+        for seed in range(1, 3 if quick else 6):
+            started = time.process_time()
+            cpu, effects, diverged = _sampled(_prepared(500, seed)[0], seed, length, engine=engine)
+            every = time.process_time() - started
+            for values, value in zip(columns.values(), (cpu, every, _p5(effects), diverged), strict=True):
+                values.append(value)
+        found[engine.__name__] = {name: _spread(values) for name, values in columns.items()}
     return found
 
 

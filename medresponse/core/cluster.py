@@ -147,12 +147,13 @@ class Watch:
 
 
 def _node_answers(ray: Any) -> bool:
-    """Say whether Ray's process on this machine listens at its socket, where it has one of this kind."""
-    if not hasattr(socket, "AF_UNIX"):
+    """Say whether Ray's process on this machine listens at its socket, where there is one, of a kind that can be asked."""
+    node = ray._private.worker.global_worker.node
+    if node is None or not hasattr(socket, "AF_UNIX"):  # a client of a distant cluster has none
         return True
     own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        own.connect(ray._private.worker.global_worker.node.raylet_socket_name)
+        own.connect(node.raylet_socket_name)
     except (ConnectionError, FileNotFoundError):
         return False
     finally:
@@ -163,7 +164,7 @@ def _node_answers(ray: Any) -> bool:
 def _head_answers(ray: Any) -> bool:
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
     except OSError:
         return False
     return True
@@ -198,7 +199,7 @@ def _reach(address: str) -> None:
     if not (host and port.isdigit()):
         return
     try:
-        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(
             f"the Ray cluster ({address}) does not answer: nothing listens there; start one with `ray start --head`, or "

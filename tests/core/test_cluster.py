@@ -71,6 +71,23 @@ def test_a_node_that_dies_is_said_before_a_result_is_fetched_from_it(ray: Preten
     assert not ray.left  # Ray would end this process over a farewell
 
 
+def test_a_client_of_a_distant_cluster_has_no_process_of_its_own_to_ask(ray: Pretended) -> None:
+    ray._private.worker.global_worker.node = None
+    ray.process.close()
+    assert cluster.Watch(ray).ready(["a"]) == ["a"]
+
+
+def test_a_head_at_an_address_of_ipv6_is_reached() -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as head:
+        address = f"[::1]:{head.getsockname()[1]}"
+        cluster._reach(address)
+        assert cluster._head_answers(
+            SimpleNamespace(get_runtime_context=lambda: SimpleNamespace(gcs_address=address))
+        )
+
+
 def test_a_head_that_is_away_is_given_time_and_then_named(
     ray: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:

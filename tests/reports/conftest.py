@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from medresponse.cohort import Cohort, cohort_from_frame
-from medresponse.reports import Evidence, Harm, Rate, Report
+from medresponse.core.errors import SpecError
+from medresponse.reports import Evidence, Harm, Rate, Report, pdf
 from medresponse.response import Responses, respond
 from tests.reports import trials
 from tests.reports.accounts import Case
@@ -16,6 +18,15 @@ from tests.reports.validated import report
 from tests.response_kinds import responses_of
 
 PRODUCED = "2026-01-02T10:20:30+00:00"
+
+
+@pytest.fixture(scope="session")
+def pango() -> None:
+    """Skip where PDF cannot be made, unless it has to be."""
+    try:
+        pdf.weasyprint()
+    except SpecError as error:
+        (pytest.fail if os.environ.get("MEDRESPONSE_PDF") == "required" else pytest.skip)(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import pikepdf
 import pytest
 
-from medresponse.core.errors import SpecError
 from medresponse.reports import PatientReport, pdf
 from medresponse.reports.pdf import render_pdf
 from tests.reports.crowded import crowded
@@ -20,12 +18,7 @@ from tests.reports.crowded import crowded
 LEAST = 7.0  # points
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _pango() -> None:
-    try:
-        pdf.weasyprint()
-    except SpecError as error:
-        (pytest.fail if os.environ.get("MEDRESPONSE_PDF") == "required" else pytest.skip)(str(error))
+pytestmark = pytest.mark.usefixtures("pango")
 
 
 def matrix(values: Any) -> np.ndarray:

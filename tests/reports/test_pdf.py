@@ -32,13 +32,7 @@ from tests.reports.crowded import crowded
 from tests.reports.test_outcomes import QUESTIONS
 from tests.reports.validated import report
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _pango() -> None:
-    try:
-        pdf.weasyprint()
-    except SpecError as error:
-        (pytest.fail if os.environ.get("MEDRESPONSE_PDF") == "required" else pytest.skip)(str(error))
+pytestmark = pytest.mark.usefixtures("pango")
 
 
 @pytest.fixture(scope="module")

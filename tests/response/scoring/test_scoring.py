@@ -192,14 +192,19 @@ def stop_at(part: int, monkeypatch: pytest.MonkeyPatch, error: type[BaseExceptio
     monkeypatch.setattr(parts.ParquetParts, "read", stopping)
 
 
+def interrupt_at(part: int, monkeypatch: pytest.MonkeyPatch, fit: Fit, file: Path, out: Path) -> None:
+    """Leave a score unfinished, as one who interrupts it does."""
+    with monkeypatch.context() as patched:
+        stop_at(part, patched, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            score(fit, file, out)
+
+
 def test_an_interrupt_keeps_what_is_finished(
     linear: Fit, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "scores"
-    with monkeypatch.context() as patched:
-        stop_at(3, patched, KeyboardInterrupt)
-        with pytest.raises(KeyboardInterrupt):
-            score(linear, file, out)
+    interrupt_at(3, monkeypatch, linear, file, out)
     kept = digests(tmp_path / ".scores.unfinished")
     assert not out.exists() and "part-00000.parquet" in kept
     score(linear, file, out)
@@ -236,10 +241,7 @@ def test_nothing_is_replaced_unless_it_is_said(
     linear: Fit, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "scores"
-    with monkeypatch.context() as patched:
-        stop_at(2, patched, KeyboardInterrupt)
-        with pytest.raises(KeyboardInterrupt):
-            score(linear, file, out)
+    interrupt_at(2, monkeypatch, linear, file, out)
     with pytest.raises(OutputExistsError, match="another question"):
         score(linear, file, out, worthwhile=1.0)
     score(linear, file, out, worthwhile=1.0, overwrite=True)
@@ -260,10 +262,7 @@ def test_parts_of_another_version_are_not_gone_on_with(
     linear: Fit, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_by: Any, said: str
 ) -> None:
     out = tmp_path / "scores"
-    with monkeypatch.context() as patched:
-        stop_at(2, patched, KeyboardInterrupt)
-        with pytest.raises(KeyboardInterrupt):
-            score(linear, file, out)
+    interrupt_at(2, monkeypatch, linear, file, out)
     stated = tmp_path / ".scores.unfinished" / "scores.json"
     record = json.loads(stated.read_text())
     assert record.pop("made_by") == {"medresponse": own_version(), "numerics": NUMERICS}
@@ -284,10 +283,7 @@ def test_parts_of_which_nothing_says_what_they_answer_are_not_gone_on_with(
 ) -> None:
     """As they are left where a folder is being removed, or its statement is damaged: rows alone do not tell the question."""
     out, question = tmp_path / "scores", tmp_path / ".scores.unfinished" / "scores.json"
-    with monkeypatch.context() as patched:
-        stop_at(2, patched, KeyboardInterrupt)
-        with pytest.raises(KeyboardInterrupt):
-            score(linear, file, out)
+    interrupt_at(2, monkeypatch, linear, file, out)
     if stated is None:
         question.unlink()
     else:

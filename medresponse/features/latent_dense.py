@@ -161,9 +161,9 @@ def draw_parameters(z: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     from medresponse.features import latent_steps  # which imports numba
 
     q = z.shape[1]
-    mean, covariance, room = np.empty(q), np.empty((q, q)), np.zeros((5, q, q))
-    draw = compiled(latent_steps.draw_parameters, "rng", "f8[2]", "f8[1]", "f8[2]", "f8[2]", "f8[3]")
-    draw(rng, np.require(z, float, ["C", "W"]), mean, covariance, room[4], room[:4])
+    mean, covariance = np.empty(q), np.empty((q, q))
+    draw = compiled(latent_steps.draw_parameters, "rng", "f8[2]", "f8[1]", "f8[2]")
+    draw(rng, np.require(z, float, ["C", "W"]), mean, covariance)
     return mean, covariance
 
 

@@ -34,14 +34,10 @@ def gibbs_steps(
         Shapes (latent,) and (latent, latent); follow.
     """
     q = len(mean)
-    uniform, precision, room = np.empty(q), np.empty((q, q)), np.zeros((4, q, q))
-    if not draws_parameters:
-        _cholesky(covariance, room[0])
-        _inverse(room[0], room[1])
-        _crossed(room[1], precision)
+    uniform, precision = np.empty(q), np.linalg.inv(covariance)
     for _ in range(steps):
         if draws_parameters:
-            draw_parameters(rng, z, mean, covariance, precision, room)
+            precision = draw_parameters(rng, z, mean, covariance)
         for i in range(len(z)):
             for j in range(q):
                 uniform[j] = rng.random()
@@ -50,89 +46,33 @@ def gibbs_steps(
 
 
 @register_jitable  # type: ignore[untyped-decorator]
-def draw_parameters(rng: Any, z: Any, mean: Any, covariance: Any, precision: Any, room: Any) -> None:
-    """Draw mean and covariance given latents, and give the latter's inverse too; `room` is four lower triangles."""
+def draw_parameters(rng: Any, z: Any, mean: Any, covariance: Any) -> Any:
+    """Draw mean and covariance given latents in their places, and return the latter's inverse."""
     n, q = z.shape
-    scatter, lower, factor, other = room[0], room[1], room[2], room[3]
     for j in range(q):
         mean[j] = 0.0
         for i in range(n):
             mean[j] += z[i, j]
         mean[j] /= n
-    covariance[:] = 0.0
+    scatter = np.eye(q)
     for i in range(n):
         for j in range(q):
             apart = z[i, j] - mean[j]
             for k in range(j + 1):
-                covariance[j, k] += apart * (z[i, k] - mean[k])
+                scatter[j, k] += apart * (z[i, k] - mean[k])
     for j in range(q):
-        covariance[j, j] += 1.0
-    # Bartlett's decomposition of a Wishart draw of the precision, df = n - 1 + q + 2.
-    _cholesky(covariance, scatter)
-    _inverse(scatter, other)
-    _crossed(other, precision)
-    _cholesky(precision, lower)
-    for j in range(q):
-        for k in range(q):
-            normal = rng.standard_normal()
-            other[j, k] = normal if k < j else 0.0
-    for j in range(q):
-        other[j, j] = math.sqrt(rng.chisquare(n + q + 1 - j))
-    for j in range(q):
-        for k in range(j + 1):
-            total = 0.0
-            for m in range(k, j + 1):
-                total += lower[j, m] * other[m, k]
-            factor[j, k] = total
-    for j in range(q):
-        for k in range(j + 1):
-            total = 0.0
-            for m in range(k + 1):
-                total += factor[j, m] * factor[k, m]
-            precision[j, k] = precision[k, j] = total
-    _inverse(factor, other)
-    _crossed(other, covariance)
-    _cholesky(covariance, lower)
-    for k in range(q):
-        normal = rng.standard_normal() / math.sqrt(n)
-        for j in range(k, q):
-            mean[j] += lower[j, k] * normal
-
-
-@register_jitable  # type: ignore[untyped-decorator]
-def _cholesky(matrix: Any, lower: Any) -> None:
-    """Put the lower triangle whose product with its own transpose is a matrix, of which the lower triangle is read."""
-    for i in range(len(matrix)):
-        for j in range(i + 1):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= lower[i, k] * lower[j, k]
-            lower[i, j] = math.sqrt(total) if i == j else total / lower[j, j]
-
-
-@register_jitable  # type: ignore[untyped-decorator]
-def _inverse(lower: Any, inverse: Any) -> None:
-    """Put the inverse of a lower triangle."""
-    for i in range(len(lower)):
-        for j in range(i):
-            total = 0.0
-            for k in range(j, i):
-                total += lower[i, k] * inverse[k, j]
-            inverse[i, j] = -total / lower[i, i]
-        inverse[i, i] = 1 / lower[i, i]
-
-
-@register_jitable  # type: ignore[untyped-decorator]
-def _crossed(lower: Any, product: Any) -> None:
-    """Put the product of a lower triangle's transpose with itself."""
-    product[:] = 0.0
-    for i in range(len(lower)):
-        for j in range(i + 1):
-            for k in range(j + 1):
-                product[j, k] += lower[i, j] * lower[i, k]
-    for j in range(len(lower)):
         for k in range(j):
-            product[k, j] = product[j, k]
+            scatter[k, j] = scatter[j, k]
+    # Bartlett's decomposition of a Wishart draw of the precision, df = n - 1 + q + 2.
+    bartlett = np.tril(rng.standard_normal((q, q)))
+    for j in range(q):
+        bartlett[j, j] = math.sqrt(rng.chisquare(n + q + 1 - j))
+    factor = np.dot(np.linalg.cholesky(np.linalg.inv(scatter)), bartlett)
+    precision = np.dot(factor, factor.T)
+    covariance[:] = np.linalg.inv(precision)
+    covariance[:] = (covariance + covariance.T) / 2
+    mean += np.dot(np.linalg.cholesky(covariance / n), rng.standard_normal(q))
+    return precision
 
 
 @register_jitable  # type: ignore[untyped-decorator]

@@ -75,7 +75,7 @@ def draw_parameters(rng: Any, z: Any, mean: Any, covariance: Any) -> Any:
     return precision
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable(inline="always")  # type: ignore[untyped-decorator]
 def _draw_feature(
     z: Any, known: Any, row: int, feature: int, leaves_open: bool, mean: Any, precision: Any, uniform: Any
 ) -> None:  # fmt: skip

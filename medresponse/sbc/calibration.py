@@ -23,7 +23,14 @@ from medresponse.model import ModelSpec, Prepared, drawn_features, prepare
 from medresponse.response import Responses, respond
 from medresponse.sbc.figure import ecdf_figure
 from medresponse.sbc.quantities import between_imputations, imputed_means, one_each, quantities
-from medresponse.sbc.replicates import Replicate, no_stats, refitted, simulated_outcomes, with_truth
+from medresponse.sbc.replicates import (
+    INTERRUPTED,
+    Replicate,
+    no_stats,
+    refitted,
+    simulated_outcomes,
+    with_truth,
+)
 from medresponse.sbc.uniformity import ONE_EACH, judged, uniformity
 
 _RHAT = 1.05  # a chain of a replicate is short; worse is no posterior
@@ -171,8 +178,9 @@ def sbc(
     Raises
     ------
     SpecError
-        If `truth` is not known, more draws are asked for than there are, or data around the posterior are asked for of a
-        spec with trees or hinges (whose prior depends on the number of patients) or of features that are imputed.
+        If `truth` is not known, a number is out of range, more draws are asked for than there are, it was interrupted, or data
+        around the posterior are asked for of a spec with trees or hinges (whose prior depends on the number of patients) or of
+        features that are imputed.
 
     References
     ----------
@@ -181,6 +189,11 @@ def sbc(
     """
     if truth not in ("prior", "posterior"):
         raise SpecError(f"truth: {truth!r} is not known; valid are prior, posterior")
+    for option, number in (("replicates", replicates), ("draws", draws)):
+        if number < 1:
+            raise SpecError(f"{option}: {number} found; at least one is needed")
+    if not 0 < alpha < 1:
+        raise SpecError(f"alpha: {alpha} found; a chance between 0 and 1 is needed")
     name, engine = outcome or only_outcome(cohort), engine or _engine(spec)
     prepared = prepare(spec, cohort, outcome=name, seed=seed)
     available = engine.draws * engine.chains * len(prepared.codes)
@@ -192,7 +205,7 @@ def sbc(
             f"{_AROUND} is for specs without trees and hinges, and for complete features", code="calibration"
         )
     true = (
-        _truth(spec, cohort, name, replicates, seed)
+        _truth(spec, cohort, name, replicates, seed, checkpoint)
         if around
         else prior_fit(spec, cohort, outcome=name, draws=replicates, seed=seed)
     )
@@ -259,9 +272,17 @@ def _engine(spec: ModelSpec) -> Engine:
     return Gibbs(draws=100, tune=300, chains=2) if spec.searches else Nuts(draws=500, tune=500, chains=2)
 
 
-def _truth(spec: ModelSpec, cohort: Cohort, outcome: str, replicates: int, seed: int) -> Fit:
-    """Return as many draws of the posterior given the cohort's outcomes as there are replicates."""
-    fitted = fit(spec, cohort, outcome=outcome, seed=seed)
+def _truth(
+    spec: ModelSpec, cohort: Cohort, outcome: str, replicates: int, seed: int, checkpoint: str | Path | None
+) -> Fit:
+    """Return as many draws of the posterior given the cohort's outcomes as there are replicates.
+
+    Its chains are kept as the replicates' are: drawn anew they need not be the same to the last bit, and then replicates that
+    had finished would be ranked beside other true values than their data came from.
+    """
+    fitted = fit(spec, cohort, outcome=outcome, seed=seed, checkpoint=checkpoint)
+    if fitted.diagnostics.chains < fitted.diagnostics.chains_asked:
+        raise SpecError(INTERRUPTED)
     if fitted.n_draws < replicates:
         raise SpecError(
             f"replicates: {replicates} are more than the {fitted.n_draws} draws around which to simulate"

@@ -19,6 +19,8 @@ from medresponse.inference.fitting import complete_and_sample, to_datasets
 from medresponse.model import ModelSpec, Prepared, with_outcome
 from medresponse.sbc.outcomes import observe_as
 
+INTERRUPTED = "calibration was interrupted; with a checkpoint folder it goes on where it stopped"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Replicate:
@@ -123,9 +125,7 @@ def refitted(
             spec, data, cohort, observed, engine=engine, seed=own, checkpoint=folder
         )
         if found.interrupted:
-            raise SpecError(
-                "calibration was interrupted; with a checkpoint folder it goes on where it stopped"
-            )
+            raise SpecError(INTERRUPTED)
         yield Replicate(
             number=i, codes=codes[i % len(codes)], observed=observed, completed=data.codes, chains=found.chains
         )  # fmt: skip

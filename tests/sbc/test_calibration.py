@@ -130,5 +130,8 @@ def test_what_cannot_be_done_is_refused() -> None:
         sbc(spec, cohort, seed=1, engine=mr.Nuts(draws=10, tune=10, chains=2))
     with pytest.raises(SpecError, match="truth: 'data' is not known; valid are prior, posterior"):
         sbc(spec, cohort, seed=1, truth="data")  # type: ignore[arg-type]
+    for wrong in ({"replicates": 0}, {"draws": 0}, {"alpha": 0.0}, {"alpha": 5.0}):
+        with pytest.raises(SpecError, match=f"{next(iter(wrong))}: .* found"):
+            sbc(spec, cohort, seed=1, **wrong)  # type: ignore[arg-type]
     with pytest.raises(SpecError, match="around the posterior is for specs without trees"):
         sbc(spec, template("gaussian", missing=True), seed=1, truth="posterior")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import medresponse as mr
+from medresponse.core.errors import FitError, SpecError
 from medresponse.families import Gaussian
+from medresponse.inference import engines
 from medresponse.model import MultipleImputation, drawn_features, prepare, with_outcome
 from medresponse.priors import LogNormal, Normal
 from medresponse.sbc import Calibration, calibration, sbc
@@ -143,3 +146,41 @@ def test_around_the_posterior_a_right_model_passes_and_forgotten_data_turn_it_re
 
     monkeypatch.setattr(calibration, "refitted", forgetful)
     assert not around().passed
+
+
+@pytest.mark.sampling
+@pytest.mark.parametrize("settings", [{"missing": True}, {"truth": "posterior"}])
+def test_a_calibration_that_was_stopped_goes_on_with_the_same_true_values(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = template("gaussian", missing=settings.get("missing", False))
+    ask: dict[str, Any] = {
+        "truth": settings.get("truth", "prior"), "replicates": 3, "seed": 4, "engine": SHORT, "checkpoint": tmp_path,
+    }  # fmt: skip
+    collect, chains = engines._collect, iter(range(10**6))
+
+    def stopped(*args: Any) -> Any:
+        if next(chains) == 6:
+            raise KeyboardInterrupt
+        return collect(*args)
+
+    monkeypatch.setattr(engines, "_collect", stopped)
+    with pytest.raises((SpecError, FitError), match="interrupted"):
+        sbc(SPEC, cohort, **ask)
+    first = sbc(SPEC, cohort, **ask)
+    monkeypatch.setattr(engines, "_collect", None)  # nothing is left to sample
+    assert sbc(SPEC, cohort, **ask).ranks.equals(first.ranks)
+
+
+@pytest.mark.sampling
+def test_a_posterior_that_was_interrupted_gives_no_true_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    collect, chains = engines._collect, iter(range(10**6))
+
+    def stopped(*args: Any) -> Any:
+        if next(chains) == 2:
+            raise KeyboardInterrupt
+        return collect(*args)
+
+    monkeypatch.setattr(engines, "_collect", stopped)
+    with pytest.raises(SpecError, match="calibration was interrupted"):
+        around(replicates=5)

@@ -51,6 +51,13 @@ def test_four_hundred_replicates_see_a_bias_of_a_third_and_a_wrong_width(bias: f
     assert np.mean(seen) > 0.9
 
 
+def test_a_wrong_width_is_seen_however_many_quantities_are_right() -> None:
+    """What simulation resolves, 1 in 20,000, is not enough for some hundreds of quantities after Holm's correction."""
+    rng = np.random.default_rng(5)
+    p = {f"right {j}": 0.5 for j in range(2000)} | {"narrow": uniformity(ranks_of(0.0, 0.3, 400, rng), DRAWS)}
+    assert judged(p, alpha=0.01, between={})[0] == ("narrow", pytest.approx(0.0, abs=1e-6), "off")
+
+
 def test_the_band_holds_at_all_ranks_at_once() -> None:
     rng = np.random.default_rng(3)
     lower, upper = ecdf_band(100, DRAWS)

@@ -29,9 +29,9 @@ was learned: they are refused wherever a causal score asks for one.
     mr.assess_generator(SequentialCart(), cohort, seed=1)
 
 `GaussianCopula` learns margins and correlations, `SequentialCart` trees of each column on those before it, `DPCopula` a copula
-under differential privacy (extra `privacy`). Identifiers, dates, record numbers, free text, and columns that fewer than {known}
-patients have are refused, all in one message; sites of fewer than {fewest} patients are learned together; no value beyond the {fewest}th
-smallest or largest real one is drawn. What was learned is as confidential as the cohort: give away draws, and only after `assess_generator`,
+under differential privacy (extra `privacy`). Identifiers, dates, record numbers, free text, columns of numbers that fewer than
+{known} patients have, and columns that nobody has are refused, all in one message; sites of fewer than {fewest} patients are learned
+together; no number beyond the {fewest}th smallest or largest real one is drawn. What was learned is as confidential as the cohort: give away draws, and only after `assess_generator`,
 which learns from half of the patients, again and again, and holds draws against the other half. Copies of real patients go through
 the same checks: where those are not noticed, a check is called blind. No check clears what it does not try.
 

@@ -107,8 +107,9 @@ def layout_of(cohort: Cohort) -> Layout:
 
 def _sites(column: pl.Series) -> tuple[str, ...]:
     sizes = column.drop_nulls().value_counts().sort(column.name)
-    large = sizes.filter(pl.col("count") >= FEWEST)[column.name].to_list()
-    return tuple(large) if len(large) == sizes.height else (*large, OTHER)
+    # Made-up patients have such a site already.
+    own = sizes.filter((pl.col("count") >= FEWEST) & (pl.col(column.name) != OTHER))[column.name].to_list()
+    return tuple(own) if len(own) == sizes.height else (*own, OTHER)
 
 
 def _differences(schema: Schema) -> Iterator[tuple[str, str]]:

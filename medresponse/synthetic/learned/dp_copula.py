@@ -37,8 +37,8 @@ class DPCopula:
     """Learn with noise that hides whether any one patient was there. Needs the extra ``privacy`` (OpenDP).
 
     At a few hundred patients and an epsilon of 1 the noise is larger than what there is to learn: in the experiment ``learned``
-    (343 and 783 patients) a single draw may turn a treatment effect around, or double it; at 5, most of it is left. Measure
-    that with `assess_generator` before any use. The noise is never seeded: a known seed would undo it, so that two runs differ.
+    (343 and 783 patients) a single draw may turn a treatment effect around, or double it; at 5, the mean of many draws keeps most
+    of it, and one may still lose it. Measure that with `assess_generator` before any use. The noise is never seeded: a known seed would undo it, so that two runs differ.
     Not hidden: how many patients you draw, and a refusal to learn, which is decided by looking at the data.
 
     Parameters

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 
 import polars as pl
 
 from medresponse.cohort import Cohort, Schema, findings_table
+from medresponse.core.codec import to_plain
 from medresponse.core.registry import name_of
 from medresponse.core.rng import checked_seed, stream
 from medresponse.synthetic.learned.base import Generator, Sampler
@@ -48,7 +49,7 @@ class Learned:
         width = max(4, len(str(n)))
         ids = pl.Series(self.schema.id, [f"SYN-{i + 1:0{width}d}" for i in range(n)], dtype=pl.String)
         table = decode(columns, self._layout).insert_column(0, ids)
-        source = {"kind": "fitted", "generator": _name(self.generator), "seed": str(seed)}
+        source = {"kind": "fitted", **_settings(self.generator), "seed": str(seed)}
         return Cohort(table, self.schema, (), findings_table([]), source)
 
 
@@ -91,6 +92,12 @@ def learn(generator: Generator, cohort: Cohort, *, seed: int | None = None) -> L
 
 def _name(generator: Generator) -> str:
     return name_of(type(generator)) or type(generator).__name__
+
+
+def _settings(generator: Generator) -> dict[str, str]:
+    """Return name and knobs: under differential privacy, these are the loss."""
+    knobs = to_plain(generator) if is_dataclass(generator) else {}
+    return {"generator": _name(generator)} | {k: str(v) for k, v in knobs.items() if k != "kind"}
 
 
 def _made_up(schema: Schema, generator: str) -> Schema:

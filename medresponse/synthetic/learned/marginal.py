@@ -2,8 +2,8 @@
 
 Values shared by at least 11 patients (heaps: round numbers, limits of detection, zeros) are kept as they are. The others
 are smoothed, in three groups, below, between and above the heaps (of fewer than 33 patients, a group is one value): a group's quantile function is linear between means of
-11 consecutive patients, and ends where 11 of the group lie beyond, so that no minimum, maximum or other value of fewer
-than 11 patients is reproduced (microaggregation, Domingo-Ferrer & Mateo-Sanz 2002, IEEE TKDE 14:189, with top coding).
+11 consecutive patients, and ends where 11 of the group lie beyond, so that no minimum, maximum or other value that fewer
+than 11 patients reach is given out (microaggregation, Domingo-Ferrer & Mateo-Sanz 2002, IEEE TKDE 14:189, with top coding).
 """
 
 from __future__ import annotations
@@ -117,12 +117,15 @@ def _groups(ordered: np.ndarray, heaps: np.ndarray, free: np.ndarray) -> list[np
 
 def _common(own: np.ndarray, heaps: np.ndarray, decimals: int | None) -> float:
     """Return one value for a small group of sorted values: their mean, or where 11 lie at or beyond it if that is nearer."""
-    value, unit = float(own.mean()), 10.0 ** -(_DECIMALS if decimals is None else decimals)
+    value, turn = float(own.mean()), np.round
     if own[0] > heaps[-1]:
-        return round(float(np.floor(min(value, own[-FEWEST]) / unit + 1e-9) * unit), _DECIMALS)
-    if own[-1] < heaps[0]:
-        return round(float(np.ceil(max(value, own[FEWEST - 1]) / unit - 1e-9) * unit), _DECIMALS)
-    return round(float(np.round(value / unit) * unit), _DECIMALS)
+        value, turn = min(value, float(own[-FEWEST])), np.floor
+    elif own[-1] < heaps[0]:
+        value, turn = max(value, float(own[FEWEST - 1])), np.ceil
+    if decimals is None:
+        return value
+    unit = 10.0**-decimals
+    return round(float(turn(np.round(value / unit, _DECIMALS)) * unit), decimals)
 
 
 def _smooth(own: np.ndarray) -> Smooth:
@@ -137,7 +140,8 @@ def _smooth(own: np.ndarray) -> Smooth:
 
 
 def _decimals(distinct: np.ndarray) -> int | None:
+    near = 10.0 ** -(_DECIMALS + 2) * min(1.0, float(np.ptp(distinct)))  # small numbers are not recorded as 0
     for decimals in range(_DECIMALS + 1):
-        if np.allclose(distinct, np.round(distinct, decimals), rtol=0, atol=10.0 ** -(_DECIMALS + 2)):
+        if np.allclose(distinct, np.round(distinct, decimals), rtol=0, atol=near):
             return decimals
     return None

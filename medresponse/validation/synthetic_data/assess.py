@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 
 from medresponse.cohort import Cohort
-from medresponse.core.errors import SpecError
 from medresponse.core.registry import name_of
-from medresponse.core.rng import derive_seed
+from medresponse.core.rng import checked_seed, derive_seed
 from medresponse.synthetic.learned import Generator
+from medresponse.synthetic.learned.intake import refuse_unlearnable
+from medresponse.synthetic.mechanisms.knobs import between
 from medresponse.validation.synthetic_data.cells import cell_table, known_to_outsiders
 from medresponse.validation.synthetic_data.distances import COPIES
 from medresponse.validation.synthetic_data.effects import SCALES
@@ -27,7 +28,7 @@ def assess_generator(
     generator: Generator,
     cohort: Cohort,
     *,
-    seed: int,
+    seed: int | None = None,
     splits: int = 20,
     quasi_identifiers: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
@@ -40,10 +41,12 @@ def assess_generator(
     cohort : Cohort
         Real patients, at least 88: each half must be learnable.
     seed : int
+        There is no default.
     splits : int
         Random halves, at least 2; treatment effects need 20.
     quasi_identifiers : sequence of str, optional
-        What an outsider may know of a patient; the schema's groups, the sites and age by default.
+        What an outsider may know of a patient, numbers in bands (of 5 years, else of half a standard deviation); the schema's
+        groups, the sites and age by default.
     thresholds : Thresholds, optional
 
     Returns
@@ -55,9 +58,9 @@ def assess_generator(
     Raises
     ------
     SpecError
-        If `splits` is below 2.
+        If the seed is missing, or `splits` is no whole number from 2.
     DataError
-        If the cohort cannot be learned from, or lacks a quasi-identifier.
+        If the cohort or one of its halves cannot be learned from, or a quasi-identifier is not in it.
 
     Notes
     -----
@@ -65,8 +68,9 @@ def assess_generator(
     as no leak. Distances alone clear nothing (arXiv:2505.01524): the attacks by single and joint columns do.
     """
     limits = thresholds or Thresholds()
-    if splits < 2:
-        raise SpecError(f"splits is {splits}; give at least 2 (treatment effects need {limits.splits})")
+    seed = checked_seed(seed)
+    between("splits", splits, 2, 1_000_000)
+    refuse_unlearnable(cohort)
     known = known_to_outsiders(cohort, quasi_identifiers)
     space, outcomes = space_of(cohort), _whole_outcomes(cohort)
     found = [
@@ -75,7 +79,7 @@ def assess_generator(
             cohort,
             space=space,
             outcomes=outcomes,
-            quasi_identifiers=known,
+            known=known,
             seed=derive_seed(seed, "split", i),
         )
         for i in range(splits)

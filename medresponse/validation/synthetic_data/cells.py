@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from medresponse.cohort import Cohort
@@ -12,11 +13,16 @@ from medresponse.core.registry import did_you_mean
 from medresponse.synthetic.learned import FEWEST
 from medresponse.validation.synthetic_data.risk import Tally
 
-BAND = 5.0
-"""Width of the bands in which a known number is told, in its unit (years of age)."""
+YEARS = 5.0
+"""Width of the bands in which a known number of years is told."""
+
+_SDS = 0.5  # width for other numbers, in standard deviations of the real patients
+
+type Known = Mapping[str, float | None]
+"""Column an outsider may know -> width of the bands in which a number is told; None for what is no number."""
 
 
-def known_to_outsiders(cohort: Cohort, named: Sequence[str] | None) -> tuple[str, ...]:
+def known_to_outsiders(cohort: Cohort, named: Sequence[str] | None) -> Known:
     """Return the columns an outsider may know: those named, or the schema's groups, the sites, and age.
 
     Raises
@@ -32,51 +38,57 @@ def known_to_outsiders(cohort: Cohort, named: Sequence[str] | None) -> tuple[str
                 f"quasi_identifiers: no column {unknown[0]!r}; {did_you_mean(unknown[0], columns)}",
                 code="unknown_column",
             )
-        return tuple(named)
+        return {name: _width(cohort, name) for name in named}
     ages = [
         n for n, f in cohort.schema.feature_columns.items() if "age" in (n.lower(), (f.label or "").lower())
     ]
     wanted = {*cohort.schema.groups, *cohort.schema.sites, *ages}
-    return tuple(name for name in columns if name in wanted)
+    return {name: _width(cohort, name) for name in columns if name in wanted}
 
 
-def cells_of(cohort: Cohort, columns: Sequence[str]) -> pl.DataFrame:
-    """Return each patient's cell as text columns, numbers in bands."""
-    table = cohort.table
-    banded = [
-        (pl.col(c) / BAND).floor() if table.schema[c] == pl.Float64 else pl.col(c).cast(pl.String)
-        for c in columns
-    ]
-    return table.select(*banded)
+def _width(cohort: Cohort, name: str) -> float | None:
+    if cohort.table.schema[name] != pl.Float64:
+        return None
+    feature = cohort.schema.feature_columns.get(name)
+    if feature is not None and feature.unit == "year":
+        return YEARS
+    return _SDS * float(np.nan_to_num(cohort.table[name].drop_nulls().to_numpy().std())) or 1.0
 
 
-def cell_check(train: Cohort, holdout: Cohort, made: Cohort, columns: Sequence[str]) -> Tally:
+def cells_of(cohort: Cohort, known: Known) -> pl.DataFrame:
+    """Return each patient's cell, numbers in bands."""
+    return cohort.table.select(
+        (pl.col(c) / width).floor() if width else pl.col(c).cast(pl.String) for c, width in known.items()
+    )
+
+
+def cell_check(train: Cohort, holdout: Cohort, made: Cohort, known: Known) -> Tally:
     """Count made-up patients who are alone in their cell and share it with 1 to 10 real ones."""
-    if not columns:
+    if not known:
         return Tally("small cells", 0, 0, 0, 0)
-    own = cells_of(made, columns)
+    own = cells_of(made, known)
     alone = own.filter(own.is_unique())
     hits = []
     for real in (train, holdout):
-        sizes = cells_of(real, columns).group_by(columns).len()
+        sizes = cells_of(real, known).group_by(list(known)).len()
         small = sizes.filter(pl.col("len") < FEWEST)
-        hits.append(alone.join(small, on=list(columns), how="semi", nulls_equal=True).height)
+        hits.append(alone.join(small, on=list(known), how="semi", nulls_equal=True).height)
     return Tally("small cells", hits[0], made.n, hits[1], made.n)
 
 
-def cell_table(cohort: Cohort, columns: Sequence[str]) -> pl.DataFrame:
+def cell_table(cohort: Cohort, known: Known) -> pl.DataFrame:
     """Return ``columns, cells, smallest, share_below_11`` of a real cohort; a size of 1 to 10 is null."""
     rows = []
-    for known in [*([c] for c in columns), list(columns)] if len(columns) > 1 else [list(columns)]:
-        if not known:
+    for some in [*([c] for c in known), list(known)] if len(known) > 1 else [list(known)]:
+        if not some:
             continue
-        sizes = cells_of(cohort, known).group_by(known).len()["len"].to_numpy()
+        sizes = cells_of(cohort, {c: known[c] for c in some}).group_by(some).len()["len"].to_numpy()
         smallest = int(sizes.min())
         share = float(sizes[sizes < FEWEST].sum() / cohort.n)
         hidden = 0 < share * cohort.n < FEWEST
         rows.append(
             (
-                ", ".join(known),
+                ", ".join(some),
                 len(sizes),
                 smallest if smallest >= FEWEST else None,
                 None if hidden else share,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from medresponse.cohort import Cohort
-from medresponse.validation.synthetic_data.cells import cell_check
+from medresponse.validation.synthetic_data.cells import Known, cell_check
 from medresponse.validation.synthetic_data.distances import distance_checks
 from medresponse.validation.synthetic_data.inference import attribute_inference
 from medresponse.validation.synthetic_data.risk import Tally
@@ -21,7 +21,7 @@ def disclosure_tallies(
     made: Cohort,
     *,
     space: Space,
-    quasi_identifiers: Sequence[str],
+    known: Known,
     rng: np.random.Generator,
 ) -> list[Tally]:
     """Return the tallies of every check, in a fixed order.
@@ -33,7 +33,8 @@ def disclosure_tallies(
     made : Cohort
     space : Space
         Scales of the real cohort.
-    quasi_identifiers : sequence of str
+    known : mapping
+        What an outsider may know.
     rng : numpy.random.Generator
         Chooses the attacks.
     """
@@ -41,7 +42,7 @@ def disclosure_tallies(
     return [
         *distance_checks(_matrix(learned), _matrix(others), _matrix(drawn)),
         *singling_out(learned, others, drawn, rng),
-        cell_check(train, holdout, made, quasi_identifiers),
+        cell_check(train, holdout, made, known),
         *attribute_inference(learned, others, drawn),
     ]
 

@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import mannwhitneyu
 
 from medresponse.validation.synthetic_data.risk import Tally
+from medresponse.validation.synthetic_data.space import row_blocks
 
 COPIES, CLOSEST, RATIO, MEMBERSHIP = (
     "exact copies",
@@ -37,24 +38,35 @@ def distance_checks(train: np.ndarray, holdout: np.ndarray, made: np.ndarray) ->
     """
     n, m = len(train), len(holdout)
     size = min(n, m)  # the nearest of more records is nearer
-    to_train, to_holdout = cdist(made, train[:size], "cityblock"), cdist(made, holdout[:size], "cityblock")
-    near_train, near_holdout = to_train.min(axis=1), to_holdout.min(axis=1)
-    copies = [float((near <= TOLERANCE).sum()) for near in (near_train, near_holdout)]
+    (first, second, to_train), (other_first, other_second, to_holdout) = (
+        _nearest(made, real[:size]) for real in (train, holdout)
+    )
+    copies = [float((near <= TOLERANCE).sum()) for near in (first, other_first)]
     yield Tally(COPIES, copies[0], len(made), copies[1], len(made))
-    yield _closer(CLOSEST, near_train, near_holdout)
-    yield _closer(RATIO, _ratio(to_train), _ratio(to_holdout))
-    yield _membership(to_train.min(axis=0), to_holdout.min(axis=0))
+    yield _closer(CLOSEST, first, other_first)
+    yield _closer(RATIO, _ratio(first, second), _ratio(other_first, other_second))
+    yield _membership(to_train, to_holdout)
+
+
+def _nearest(made: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each made-up record's smallest and next distance to real ones, and each real one's smallest to made-up ones."""
+    nearest, back = [], np.full(len(real), np.inf)
+    for rows in row_blocks(len(made), len(real)):
+        apart = cdist(made[rows], real, "cityblock")
+        nearest.append(np.partition(apart, 1, axis=1)[:, :2])
+        back = np.minimum(back, apart.min(axis=0))
+    first, second = np.concatenate(nearest).T
+    return first, second, back
 
 
 def _closer(check: str, train: np.ndarray, holdout: np.ndarray) -> Tally:
     """Count the made-up records whose measure is smaller towards the training patients, ties as halves."""
     ties = 0.5 * (train == holdout).sum()
     hits, control = float((train < holdout).sum() + ties), float((train > holdout).sum() + ties)
-    return Tally(check, hits, len(train), control, len(train), of_the_rest=False)
+    return Tally(check, hits, len(train), control, len(train), paired=True)
 
 
-def _ratio(distance: np.ndarray) -> np.ndarray:
-    first, second = np.partition(distance, 1, axis=1)[:, :2].T
+def _ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(first, second, out=np.ones(len(first)), where=second > 0)
 
 
@@ -62,4 +74,4 @@ def _membership(train: np.ndarray, holdout: np.ndarray) -> Tally:
     """Guess that the closer of two patients is the one learned from; the excess is twice the area under the curve, less 1."""
     auc = float(mannwhitneyu(holdout, train, method="asymptotic").statistic / (len(train) * len(holdout)))
     n = min(len(train), len(holdout))
-    return Tally(MEMBERSHIP, auc * n, n, (1 - auc) * n, n, of_the_rest=False)
+    return Tally(MEMBERSHIP, auc * n, n, (1 - auc) * n, n, paired=True)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from medresponse.validation.synthetic_data.risk import Tally
-from medresponse.validation.synthetic_data.space import Block
+from medresponse.validation.synthetic_data.space import Block, row_blocks
 
 WITHIN = 0.1
 """How near a guessed number must come, in standard deviations of the real patients."""
@@ -29,11 +29,15 @@ def attribute_inference(
         yield Tally(PREFIX + block.column.name, float(hits[0][i]), n, float(hits[1][i]), m)
 
 
-def _hits(targets: Sequence[Block], made: Sequence[Block]) -> list[int]:
-    apart = [cdist(t.coordinates, m.coordinates, "cityblock") for t, m in zip(targets, made, strict=True)]
-    total = np.sum(apart, axis=0)
-    found = []
-    for own in apart:
-        nearest = (total - own).argmin(axis=1)
-        found.append(int((own[np.arange(len(own)), nearest] <= WITHIN).sum()))
+def _hits(targets: Sequence[Block], made: Sequence[Block]) -> np.ndarray:
+    """Return right guesses of each column, shape (column,)."""
+    found = np.zeros(len(made), dtype=np.int64)
+    for rows in row_blocks(len(targets[0].values), len(made[0].values) * len(made)):
+        apart = [
+            cdist(t.coordinates[rows], m.coordinates, "cityblock") for t, m in zip(targets, made, strict=True)
+        ]
+        total = np.sum(apart, axis=0)
+        for i, own in enumerate(apart):
+            nearest = (total - own).argmin(axis=1)
+            found[i] += (own[np.arange(len(own)), nearest] <= WITHIN).sum()
     return found

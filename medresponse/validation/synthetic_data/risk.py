@@ -20,8 +20,9 @@ class Tally:
         On the patients that the generator learned from.
     control_hits, control_tries : float
         The same attack on patients that it never saw: success by what anybody could know of such patients.
-    of_the_rest : bool
-        Whether the excess counts relative to what the control leaves to gain; else it is a plain difference.
+    paired : bool
+        Whether each try succeeds on one side or the other, so that the rates sum to 1; their excess is a plain difference. Else
+        it counts relative to what the control leaves to gain.
     """
 
     check: str
@@ -29,7 +30,7 @@ class Tally:
     tries: float
     control_hits: float
     control_tries: float
-    of_the_rest: bool = True
+    paired: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ def risk_of(tallies: Sequence[Tally], *, most: int) -> Risk:
 
     Notes
     -----
-    The excess over the control is ``(p - c) / (1 - c)`` (Giomi et al. 2023, Proc Priv Enh Tech 2023(2):312, section 3) or
-    ``p - c``; its interval combines the Wilson intervals of both rates (Newcombe 1998, Stat Med 17:873, method 10; for
-    the ratio by the same propagation).
+    The excess over the control is ``(p - c) / (1 - c)`` (Giomi et al. 2023, Proc Priv Enh Tech 2023(2):312, section 3); its
+    interval combines the Wilson intervals of both rates by the propagation of Newcombe 1998 (Stat Med 17:873, method 10). Of
+    paired rates it is ``p - c = 2 p - 1``, with the Wilson interval of `p`: wider than needed for an area under the curve.
     """
     tries, control = sum(t.tries for t in tallies), sum(t.control_tries for t in tallies)
     if tries == 0 or control == 0:
@@ -73,15 +74,13 @@ def risk_of(tallies: Sequence[Tally], *, most: int) -> Risk:
     p = sum(t.hits for t in tallies) / tries
     c = sum(t.control_hits for t in tallies) / control
     p_low, p_high = wilson(p * min(tries, most), min(tries, most))
-    c_low, c_high = wilson(c * min(control, most), min(control, most))
-    if not tallies[0].of_the_rest:
-        slope_p = slope_c = 1.0
-        value = p - c
-    elif c == 1:
+    if tallies[0].paired:
+        return Risk(p - c, 2 * p_low - 1, 2 * p_high - 1)
+    if c == 1:
         return Risk(0.0, 0.0, 1.0)
-    else:
-        slope_p, slope_c = 1 / (1 - c), (1 - p) / (1 - c) ** 2
-        value = (p - c) / (1 - c)
+    c_low, c_high = wilson(c * min(control, most), min(control, most))
+    slope_p, slope_c = 1 / (1 - c), (1 - p) / (1 - c) ** 2
+    value = (p - c) / (1 - c)
     below = math.hypot(slope_p * (p - p_low), slope_c * (c_high - c))
     above = math.hypot(slope_p * (p_high - p), slope_c * (c - c_low))
     return Risk(value, value - below, min(1.0, value + above))

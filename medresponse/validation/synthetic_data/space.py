@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from medresponse.cohort import TRANSFORMS, Cohort
 from medresponse.synthetic.learned.columns import Column, Layout, encode, layout_of
+
+_AT_ONCE = 4_000_000  # distances held at a time, 32 MB
+
+
+def row_blocks(rows: int, width: int) -> Iterator[slice]:
+    """Yield slices of `rows` rows, each of `width` distances, so that a large cohort needs no more memory than a small one."""
+    size = max(1, _AT_ONCE // max(width, 1))
+    yield from (slice(start, start + size) for start in range(0, rows, size))
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,10 @@ class Space:
         return tuple(
             Block(c, found[c.name], self._coordinates(c, found[c.name])) for c in self.layout.columns
         )
+
+    def seen_by(self, train: Cohort) -> Space:
+        """Return the space in which sites that are small in `train` are one, as a generator that learns from it has them."""
+        return Space(layout_of(train), self.scales)
 
     def matrix(self, cohort: Cohort) -> np.ndarray:
         """Return the coordinates of all columns, shape (patient, coordinate)."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from medresponse.cohort import Cohort, random_folds
+from medresponse.core.errors import DataError
 from medresponse.core.rng import derive_seed, stream
 from medresponse.synthetic.learned import Generator, learn
+from medresponse.validation.synthetic_data.cells import Known
 from medresponse.validation.synthetic_data.controls import Bootstrap
 from medresponse.validation.synthetic_data.disclosure import disclosure_tallies
 from medresponse.validation.synthetic_data.effects import concordance, regress
@@ -56,16 +58,13 @@ class Split:
 
 
 def split_of(
-    generator: Generator, cohort: Cohort, *, space: Space, outcomes: Sequence[str], quasi_identifiers: Sequence[str],
-    seed: int,
+    generator: Generator, cohort: Cohort, *, space: Space, outcomes: Sequence[str], known: Known, seed: int,
 ) -> Split:  # fmt: skip
     """Learn from a random half, draw as many patients, and hold them against both halves."""
     fold = random_folds(cohort, folds=2, seed=derive_seed(seed, "halves"))
     train, holdout = cohort.where(fold == 0), cohort.where(fold == 1)
-    made, copied = (
-        learn(one, train, seed=derive_seed(seed, "learn")).draw(train.n, seed=derive_seed(seed, "draw"))
-        for one in (generator, Bootstrap())
-    )
+    space = space.seen_by(train)
+    made, copied = (_drawn(one, train, seed) for one in (generator, Bootstrap()))
     blocks = {name: space.blocks(c) for name, c in (("train", train), ("holdout", holdout), ("made", made))}
     tallies, control = (
         disclosure_tallies(
@@ -73,7 +72,7 @@ def split_of(
             holdout,
             drawn,
             space=space,
-            quasi_identifiers=quasi_identifiers,
+            known=known,
             rng=stream(seed, "attacks"),
         )
         for drawn in (made, copied)
@@ -97,3 +96,15 @@ def split_of(
         tallies=tallies,
         control=control,
     )
+
+
+def _drawn(generator: Generator, train: Cohort, seed: int) -> Cohort:
+    try:
+        learned = learn(generator, train, seed=derive_seed(seed, "learn"))
+    except DataError as error:
+        if error.code != "not_learnable":
+            raise
+        raise DataError(
+            f"a random half of the cohort, {train.n} patients: {error.args[0]}", code=error.code
+        ) from error
+    return learned.draw(train.n, seed=derive_seed(seed, "draw"))

@@ -28,7 +28,8 @@ def made(request, real):
 
 def test_draws_are_a_cohort_that_says_it_is_made_up(made, real):
     assert made.schema.synthetic and not real.schema.synthetic
-    assert made.source["kind"] == "fitted" and real.fingerprint not in made.source.values()
+    assert made.source["kind"] == "fitted" and made.source.keys() & {"sweeps", "leaf"}
+    assert real.fingerprint not in made.source.values()
     assert "made-up patients" in made.schema.source and real.schema.source in made.schema.source
     assert made.table.schema == real.table.schema
     assert not set(made.patients) & set(real.patients)
@@ -95,6 +96,15 @@ def test_names_of_small_sites_stay_out(real):
     shares = {name: count / 3000 for name, count in drawn.iter_rows()}
     assert set(shares) == {"north", "south", "west", "other sites"}
     assert shares["other sites"] == pytest.approx(10 / 600, abs=0.01)
+
+
+def test_made_up_patients_with_sites_learned_together_can_be_learned_again(real):
+    i = pl.int_range(pl.len())
+    site = pl.when(i < 30).then(pl.lit("other sites")).when(i < 35).then(pl.lit("tiny")).otherwise("site")
+    again = replace(real, table=real.table.with_columns(site=site))
+    drawn = learn(SequentialCart(), again, seed=1).draw(3000, seed=1).table["site"]
+    assert set(drawn) == {"north", "south", "west", "other sites"}
+    assert (drawn == "other sites").mean() == pytest.approx(35 / 600, abs=0.02)
 
 
 def test_the_same_seed_draws_the_same_patients(real):

@@ -57,3 +57,16 @@ def test_quantiles_never_fall():
     made = marginal_of(values).quantile(np.linspace(0, 1, 2000))
     inner = (made != 30) & (np.abs(made - 30) > 1)
     assert (np.diff(made[inner]) >= 0).all()
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-9, 1e-6, 1e9])
+@pytest.mark.parametrize("heaps", [0, 60])
+def test_a_change_of_unit_changes_values_alike(scale, heaps):
+    values = np.concatenate(
+        [np.random.default_rng(4).gamma(4.0, 1.0, 300), np.zeros(heaps), np.full(20, 40.1234567891)]
+    )
+    values = np.concatenate([values, 50 + np.random.default_rng(5).gamma(4.0, 1.0, 20)])
+    share = np.linspace(0, 1, 500)
+    np.testing.assert_allclose(
+        marginal_of(values * scale).quantile(share) / scale, marginal_of(values).quantile(share), rtol=1e-9
+    )

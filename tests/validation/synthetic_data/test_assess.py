@@ -87,10 +87,17 @@ def test_the_same_seed_gives_the_same_report(real, copies):
 
 
 def test_what_cannot_be_assessed_is_refused(real):
-    with pytest.raises(SpecError, match="splits is 1; give at least 2"):
-        assess_generator(Bootstrap(), real, seed=1, splits=1)
-    with pytest.raises(DataError, match="at least 44 are needed"):
+    for few in (1, 2.5, True):
+        with pytest.raises(SpecError, match=rf"splits: {few} found; legal is .*\[2, "):
+            assess_generator(Bootstrap(), real, seed=1, splits=few)
+    with pytest.raises(SpecError, match="seed: missing; legal are whole numbers from 0"):
+        assess_generator(Bootstrap(), real)
+    with pytest.raises(
+        DataError, match=r"a random half of the cohort, 40 patients: .*(\n.*)*at least 44 are"
+    ):
         assess_generator(Bootstrap(), real.where([True] * 80 + [False] * 320), seed=1, splits=2)
+    with pytest.raises(DataError, match=r"^.not_learnable. no generator learns from"):
+        assess_generator(Bootstrap(), real.where([True] * 40 + [False] * 360), seed=1, splits=2)
     with pytest.raises(DataError, match="no column 'agee'"):
         assess_generator(Bootstrap(), real, seed=1, splits=2, quasi_identifiers=["agee"])
 
@@ -100,3 +107,12 @@ def test_a_single_arm_has_no_effects(real):
     alone = replace(real, schema=schema, table=real.table.drop("arm"))
     report = assess_generator(SequentialCart(), alone, seed=1, splits=2)
     assert report.effects.is_empty() and "effect" not in " ".join(report.reasons).split("splits")[0]
+
+
+def test_sites_that_are_small_in_a_half_are_one_on_both_sides(real):
+    sites = replace(real.schema, sites=("site",))
+    names = pl.Series("site", [f"s{i % 27:02d}" for i in range(400)])  # 14 or 15 patients each, 7 in a half
+    cohort = replace(real, schema=sites, table=real.table.with_columns(names))
+    report = assess_generator(Bootstrap(), cohort, seed=1, splits=2)
+    assert report.risk("exact copies") == 1
+    assert report.margins.filter(column="site")["distance"][0] < 0.2

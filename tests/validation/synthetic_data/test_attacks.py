@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from medresponse.cohort import Cohort
+from medresponse.validation.synthetic_data import distances, space
 from medresponse.validation.synthetic_data.cells import cell_check, cell_table, known_to_outsiders
 from medresponse.validation.synthetic_data.distances import (
     CLOSEST,
@@ -94,22 +95,47 @@ def test_small_cells_are_counted_where_a_lonely_made_up_patient_meets_a_lonely_r
     train = with_codes(real.train.where(np.arange(600) < n), 10.0 * np.arange(n))
     holdout = with_codes(real.holdout.where(np.arange(600) < n), 10.0 * np.arange(n) + 5000)
     half = np.where(np.arange(n) < 50, 10.0 * np.arange(n), 9000.0)
-    tally = cell_check(train, holdout, with_codes(train, half), ["age"])
+    tally = cell_check(train, holdout, with_codes(train, half), {"age": 5.0})
     assert (tally.hits, tally.control_hits, tally.tries) == (50, 0, n)
     crowd = with_codes(train, np.repeat([0.0, 10.0], n // 2))
-    assert cell_check(crowd, holdout, with_codes(train, half), ["age"]).hits == 0
+    assert cell_check(crowd, holdout, with_codes(train, half), {"age": 5.0}).hits == 0
 
 
 def test_cells_of_fewer_than_eleven_patients_are_not_told(real):
     ages = np.repeat([20.0, 30.0, 40.0], [300, 297, 3])
-    table = cell_table(with_codes(real.train, ages), ["age", "sex"])
+    table = cell_table(with_codes(real.train, ages), {"age": 5.0, "sex": None})
     one, sex, both = table.iter_rows(named=True)
     assert one["columns"] == "age" and one["smallest"] is None and one["share_below_11"] is None
     assert sex["smallest"] >= 11 and sex["share_below_11"] == 0 and both["columns"] == "age, sex"
 
 
 def test_outsiders_know_groups_sites_and_age_unless_told_otherwise(real):
-    assert known_to_outsiders(real.train, None) == ("age",)
-    assert known_to_outsiders(real.train, ["sex"]) == ("sex",)
+    assert known_to_outsiders(real.train, None) == {"age": 5.0}
+    assert known_to_outsiders(real.train, ["sex"]) == {"sex": None}
     with pytest.raises(Exception, match="quasi_identifiers: no column 'sexx'; did you mean 'sex'"):
         known_to_outsiders(real.train, ["sexx"])
+
+
+def test_numbers_that_are_no_years_are_told_in_bands_of_half_a_standard_deviation(real):
+    weight = real.train.table["weight"].to_numpy()
+    assert known_to_outsiders(real.train, ["weight"]) == {"weight": pytest.approx(weight.std() / 2)}
+    # Heights in metres are not all in one cell.
+    small = replace(real.train, table=real.train.table.with_columns(pl.col("weight") / 1000))
+    tables = [cell_table(c, known_to_outsiders(c, ["weight"])) for c in (real.train, small)]
+    assert tables[0].equals(tables[1]) and tables[1]["cells"][0] > 5
+
+
+def test_what_the_distances_say_does_not_depend_on_how_many_are_held_at_a_time(real, monkeypatch):
+    made = real.copies()
+    blocks = real.blocks(real.train, real.holdout, made)
+    whole = [*distance_checks(*matrices(real, made)), *attribute_inference(*blocks)]
+    monkeypatch.setattr(space, "_AT_ONCE", 7000)
+    assert [*distance_checks(*matrices(real, made)), *attribute_inference(*blocks)] == whole
+
+
+def test_no_more_distances_are_held_than_memory_has_room_for(monkeypatch):
+    held = []
+    monkeypatch.setattr(distances, "cdist", lambda a, b, _: held.append(len(a) * len(b)) or np.abs(a - b.T))
+    values = np.arange(6000.0)[:, None]
+    list(distance_checks(values[::2], values[1::2], values[:3000] + 0.3))
+    assert max(held) <= space._AT_ONCE < 3000 * 3000

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 import polars as pl
 
 from medresponse.cohort import Cohort, Schema, findings_table
-from medresponse.core.codec import to_plain
 from medresponse.core.registry import name_of
 from medresponse.core.rng import checked_seed, stream
 from medresponse.synthetic.learned.base import Generator, Sampler
@@ -96,8 +95,8 @@ def _name(generator: Generator) -> str:
 
 def _settings(generator: Generator) -> dict[str, str]:
     """Return name and knobs: under differential privacy, these are the loss."""
-    knobs = to_plain(generator) if is_dataclass(generator) else {}
-    return {"generator": _name(generator)} | {k: str(v) for k, v in knobs.items() if k != "kind"}
+    knobs = fields(generator) if is_dataclass(generator) else ()
+    return {"generator": _name(generator)} | {k.name: str(getattr(generator, k.name)) for k in knobs}
 
 
 def _made_up(schema: Schema, generator: str) -> Schema:

@@ -72,7 +72,7 @@ def assess_generator(
     between("splits", splits, 2, 1_000_000)
     refuse_unlearnable(cohort)
     known = known_to_outsiders(cohort, quasi_identifiers)
-    space, outcomes = space_of(cohort), _whole_outcomes(cohort)
+    space, outcomes = space_of(cohort), _outcomes(cohort)
     found = [
         split_of(
             generator,
@@ -86,7 +86,9 @@ def assess_generator(
     ]
     fidelity, effects = _fidelity(found, limits), _effects(found, cohort, limits)
     disclosure = _disclosure(found, cohort.n, limits)
-    verdict, reasons = judge(disclosure, effects, fidelity, splits, limits)
+    verdict, reasons = judge(
+        disclosure, effects, fidelity, splits, limits, unassessed=_unassessed(cohort, effects)
+    )
     return SyntheticReport(
         generator=name_of(type(generator)) or type(generator).__name__,
         cohort=cohort.schema.name,
@@ -102,18 +104,12 @@ def assess_generator(
     )
 
 
-def _whole_outcomes(cohort: Cohort) -> list[str]:
-    """Return the outcomes that are known of every patient."""
-    table = cohort.table
-    return [
-        name
-        for name, outcome in cohort.schema.outcomes.items()
-        if all(
-            column in table.columns and (reading.may_be_empty or not table[column].null_count())
-            for column, reading in outcome.reads.items()
-        )
-        and cohort.has_treatment | (cohort.schema.treatment is None)
-    ]
+def _outcomes(cohort: Cohort) -> list[str]:
+    """Return the outcomes that the cohort holds, with its treatments if the schema has them."""
+    if cohort.schema.treatment is not None and not cohort.has_treatment:
+        return []
+    columns = set(cohort.table.columns)
+    return [name for name, outcome in cohort.schema.outcomes.items() if columns.issuperset(outcome.reads)]
 
 
 def _row(
@@ -151,7 +147,10 @@ def _fidelity(found: Sequence[Split], limits: Thresholds) -> pl.DataFrame:
         _row("detection by a forest (AUC)", detection, None, limits.detection, np.mean(detection)),
     ]  # fmt: skip
     for outcome in _everywhere([s.concordance for s in found]):
-        made, real = [s.concordance[outcome] for s in found], [s.real_concordance[outcome] for s in found]
+        pairs = np.array([(s.concordance[outcome], s.real_concordance[outcome]) for s in found])
+        made, real = pairs[np.isfinite(pairs).all(axis=1)].T.tolist()
+        if len(made) < 2:
+            continue
         loss = float(np.mean(real) - np.mean(made))
         rows.append(_row(f"concordance of {outcome}", made, real, limits.concordance, loss))
     columns = ["measure", "value", "mcse", "lower", "upper", "real", "limit", "flagged"]
@@ -166,18 +165,28 @@ def _effects(found: Sequence[Split], cohort: Cohort, limits: Thresholds) -> pl.D
         )
         kind = cohort.schema.outcomes[outcome].kind
         for k, treatment in enumerate(cohort.treatments[1:]):
-            difference, spread = made[:, k] - real[:, k], float(real[:, k].std(ddof=1))
+            both = np.isfinite(made[:, k]) & np.isfinite(real[:, k])
+            if both.sum() < 2:
+                continue
+            difference, spread = (made - real)[both, k], float(real[both, k].std(ddof=1))
             low, high = np.quantile(difference, [0.025, 0.975])
             shift, error = float(difference.mean()), _error(difference)
             sd = float(difference.std(ddof=1))
             lost = abs(shift) > limits.effect * spread or sd > limits.effect_spread * spread
-            rows.append((outcome, treatment, SCALES[kind], float(real[:, k].mean()), spread, float(made[:, k].mean()), shift,
+            rows.append((outcome, treatment, SCALES[kind], float(real[both, k].mean()), spread, float(made[both, k].mean()), shift,
                          error, float(low), float(high), limits.effect * spread, lost))  # fmt: skip
     floats = ["real", "real_sd", "synthetic", "difference", "mcse", "lower", "upper", "limit"]
     schema = {
         **dict.fromkeys(["outcome", "treatment", "scale"], pl.String), **dict.fromkeys(floats, pl.Float64), "flagged": pl.Boolean,
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _unassessed(cohort: Cohort, effects: pl.DataFrame) -> list[str]:
+    """Return the effects that the table does not have, in words."""
+    known = set(effects.select("outcome", "treatment").iter_rows())
+    pairs = [(o, t) for o in cohort.schema.outcomes for t in cohort.treatments[1:]]
+    return [f"{treatment} on {outcome}" for outcome, treatment in pairs if (outcome, treatment) not in known]
 
 
 def _everywhere(parts: Sequence[Mapping[str, object]]) -> list[str]:

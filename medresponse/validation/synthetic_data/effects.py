@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from medresponse.cohort import Cohort
 from medresponse.validation.synthetic_data.space import Space
@@ -27,15 +28,15 @@ _RIDGE = 0.1  # of the coefficients of standardised columns, so that an empty le
 
 @dataclass(frozen=True)
 class Regression:
-    """Coefficients of the arms after the reference, then of the features."""
+    """Coefficients of the arms after the reference, then of the features; `seen` says which arms can be compared with it."""
 
     coefficients: np.ndarray
-    n_arms: int
+    seen: np.ndarray
 
     @property
     def effects(self) -> np.ndarray:
-        """Effect of each treatment but the reference, adjusted for the features, shape (treatment - 1,)."""
-        return self.coefficients[: self.n_arms]
+        """Effect of each treatment but the reference, adjusted for the features, shape (treatment - 1,); NaN if not seen."""
+        return np.where(self.seen, self.coefficients[: len(self.seen)], np.nan)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the linear predictor without its intercept, shape (patient,)."""
@@ -57,26 +58,46 @@ def design(cohort: Cohort, space: Space) -> tuple[np.ndarray, int]:
     return np.column_stack(parts), arms
 
 
+def having(cohort: Cohort, outcome: str) -> Cohort:
+    """Return the patients whose outcome is known."""
+    reads = cohort.schema.outcomes[outcome].reads.items()
+    needed = [column for column, reading in reads if not reading.may_be_empty]
+    return cohort.where(pl.all_horizontal(pl.col(needed).is_not_null()))
+
+
 def regress(cohort: Cohort, outcome: str, space: Space) -> Regression | None:
-    """Fit the regression of an outcome's kind; None if there is nothing to fit (one class, no event)."""
+    """Fit the regression of an outcome's kind to patients who have it; None if there is nothing to fit (one class, no event)."""
+    cohort = having(cohort, outcome)
+    if cohort.n < 2:
+        return None
     x, arms = design(cohort, space)
     kind, y = cohort.schema.outcomes[outcome].kind, cohort.outcome(outcome)
     if not x.shape[1] or np.ptp(_observed(kind, y)) == 0:
         return None
-    return Regression(_FITS[kind](x, y), arms)
+    sizes = np.bincount(cohort.treatment_idx, minlength=arms + 1)
+    return Regression(_FITS[kind](x, y), (sizes[1 : arms + 1] > 0) & (sizes[0] > 0))
 
 
 def concordance(regression: Regression, cohort: Cohort, outcome: str, space: Space) -> float:
-    """Return Harrell's concordance of predictions with an outcome of any kind; 0.5 is chance."""
+    """Return Harrell's concordance of predictions with an outcome of any kind; 0.5 is chance.
+
+    NaN if no two patients can be compared.
+    """
+    from sksurv.exceptions import NoComparablePairException
     from sksurv.metrics import concordance_index_censored
 
+    cohort = having(cohort, outcome)
     x, _ = design(cohort, space)
     kind, y = cohort.schema.outcomes[outcome].kind, cohort.outcome(outcome)
     predicted = regression.predict(x)
-    if "time" in y:
-        return float(concordance_index_censored(_event(kind, y), y["time"], predicted)[0])
-    value = _observed(kind, y)
-    return float(concordance_index_censored(np.ones(len(value), dtype=bool), value, -predicted)[0])
+    value = y["time"] if "time" in y else _observed(kind, y)
+    event = _event(kind, y) if "time" in y else np.ones(len(value), dtype=bool)
+    if cohort.n < 2 or not event.any():
+        return np.nan
+    try:
+        return float(concordance_index_censored(event, value, predicted if "time" in y else -predicted)[0])
+    except NoComparablePairException:
+        return np.nan
 
 
 def _observed(kind: str, y: Arrays) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -14,15 +14,28 @@ _SMOKE = (COPIES, CLOSEST, RATIO, MEMBERSHIP)
 
 
 def judge(
-    disclosure: pl.DataFrame, effects: pl.DataFrame, fidelity: pl.DataFrame, splits: int, limits: Thresholds
+    disclosure: pl.DataFrame,
+    effects: pl.DataFrame,
+    fidelity: pl.DataFrame,
+    splits: int,
+    limits: Thresholds,
+    *,
+    unassessed: Sequence[str] = (),
 ) -> tuple[Verdict, tuple[str, ...]]:
-    """Return the verdict on the tables of a report, and what it rests on; the first that holds, worst first."""
+    """Return the verdict on the tables of a report, and what it rests on; the first that holds, worst first.
+
+    `unassessed` are effects that could not be compared.
+    """
     smoke = disclosure.filter(pl.col("check").is_in(_SMOKE))["sees"]
     attacks = disclosure.filter(~pl.col("check").is_in(_SMOKE))["sees"]
     blind = not (smoke.any() and attacks.any())
     leaks, lost = list(_leaks(disclosure)), [*_lost_effects(effects), *_lost_fidelity(fidelity)]
     reasons = ["the battery does not notice copies of real patients: it clears nothing"] if blind else []
     reasons += [*leaks, *lost, *_remarks(disclosure, splits, limits)]
+    if unassessed:
+        reasons.append(
+            f"too few patients or events in halves to say whether effects are kept: {', '.join(unassessed)}"
+        )
     verdict: Verdict = (
         "invalid" if blind else "flagged" if leaks else "unfaithful" if lost else "nothing flagged"
     )

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -116,3 +117,15 @@ def test_sites_that_are_small_in_a_half_are_one_on_both_sides(real):
     report = assess_generator(Bootstrap(), cohort, seed=1, splits=2)
     assert report.risk("exact copies") == 1
     assert report.margins.filter(column="site")["distance"][0] < 0.2
+
+
+def test_what_cannot_be_compared_is_said_and_the_rest_is_compared():
+    three = smokers(300, arms=("stay", "less", "quit"))
+    some = pl.when(pl.int_range(pl.len()) % 4 > 0).then("weight").otherwise(None)
+    cohort = replace(three, table=three.table.with_columns(weight=some)).where(pl.col("arm") != "less")
+    report = assess_generator(Bootstrap(), cohort, seed=1, splits=2)
+    assert report.effects["treatment"].to_list() == ["quit"]
+    assert np.isfinite(report.effects["difference"][0])
+    assert any(
+        reason.endswith("to say whether effects are kept: less on weight") for reason in report.reasons
+    )

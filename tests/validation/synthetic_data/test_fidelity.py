@@ -96,3 +96,39 @@ def test_nothing_is_fitted_where_nothing_varies():
     cohort = trial(200)
     alive = replace(cohort, table=cohort.table.with_columns(dead=pl.lit(False)))
     assert regress(alive, "binary", space_of(alive)) is None
+
+
+def test_effects_are_of_the_patients_whose_outcome_is_known(real):
+    space = real.space
+    half = replace(
+        real.train,
+        table=real.train.table.with_columns(
+            weight=pl.when(pl.int_range(pl.len()) % 2 == 0).then("weight").otherwise(None)
+        ),
+    )
+    alone = real.train.where(np.arange(real.train.n) % 2 == 0)
+    fits = [regress(c, "weight", space) for c in (half, alone)]
+    np.testing.assert_array_equal(fits[0].effects, fits[1].effects)
+    assert concordance(fits[0], half, "weight", space) == concordance(fits[0], alone, "weight", space)
+    nobody = replace(half, table=half.table.with_columns(weight=pl.lit(None, dtype=pl.Float64)))
+    assert regress(nobody, "weight", space) is None and np.isnan(
+        concordance(fits[0], nobody, "weight", space)
+    )
+
+
+def test_there_is_no_effect_of_a_treatment_that_nobody_had():
+    cohort = trial(300)
+    two = cohort.where(pl.col("arm") != "B")
+    effects = regress(two, "continuous", space_of(two)).effects
+    assert np.isnan(effects[0]) and effects[1] == pytest.approx(5, abs=4 * 4 / np.sqrt(100) * np.sqrt(2))
+    assert np.isnan(regress(cohort.where(pl.col("arm") != "A"), "continuous", space_of(cohort)).effects).all()
+
+
+def test_times_without_an_event_have_no_concordance():
+    cohort = trial(200)
+    space, free = (
+        space_of(cohort),
+        replace(cohort, table=cohort.table.with_columns(status=pl.lit(False))),
+    )
+    fit = regress(cohort, "time_to_event", space)
+    assert np.isnan(concordance(fit, free, "time_to_event", space))

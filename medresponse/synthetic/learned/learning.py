@@ -89,11 +89,11 @@ def learn(generator: Generator, cohort: Cohort, *, seed: int | None = None) -> L
     )
 
 
-def _name(generator: Generator) -> str:
+def _name(generator: object) -> str:
     return name_of(type(generator)) or type(generator).__name__
 
 
-def _settings(generator: Generator) -> dict[str, str]:
+def _settings(generator: object) -> dict[str, str]:
     """Return name and knobs: under differential privacy, these are the loss."""
     knobs = fields(generator) if is_dataclass(generator) else ()
     return {"generator": _name(generator)} | {k.name: str(getattr(generator, k.name)) for k in knobs}

@@ -8,6 +8,8 @@ than 11 patients reach is given out (microaggregation, Domingo-Ferrer & Mateo-Sa
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,15 +119,16 @@ def _groups(ordered: np.ndarray, heaps: np.ndarray, free: np.ndarray) -> list[np
 
 def _common(own: np.ndarray, heaps: np.ndarray, decimals: int | None) -> float:
     """Return one value for a small group of sorted values: their mean, or where 11 lie at or beyond it if that is nearer."""
-    value, turn = float(own.mean()), np.round
+    value = float(own.mean())
+    turn: Callable[[float], int] = round
     if own[0] > heaps[-1]:
-        value, turn = min(value, float(own[-FEWEST])), np.floor
+        value, turn = min(value, float(own[-FEWEST])), math.floor
     elif own[-1] < heaps[0]:
-        value, turn = max(value, float(own[FEWEST - 1])), np.ceil
+        value, turn = max(value, float(own[FEWEST - 1])), math.ceil
     if decimals is None:
         return value
     unit = 10.0**-decimals
-    return round(float(turn(np.round(value / unit, _DECIMALS)) * unit), decimals)
+    return round(turn(round(value / unit, _DECIMALS)) * unit, decimals)
 
 
 def _smooth(own: np.ndarray) -> Smooth:

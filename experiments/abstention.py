@@ -26,7 +26,7 @@ from experiments.abstention_tables import (
     thresholds,
 )
 from experiments.simulation import spec_for
-from experiments.study import Study
+from experiments.study import Study, require_whole
 from medresponse.cohort import Cohort
 from medresponse.core.codec import from_plain
 from medresponse.core.rng import derive_seed, stream
@@ -97,8 +97,7 @@ def _scenario(study: Study, name: str, n: int, rules: AbstentionRules) -> tuple[
     fits = fit_many(
         spec, cohorts, outcome="score", engine=study.engine, seed=study.seed, checkpoint=study.folder / ".chains"
     )  # fmt: skip
-    if len(fits) < len(cohorts):
-        raise KeyboardInterrupt
+    require_whole(fits, len(cohorts))
     label = f"{name}_n{n}"
     study.cohorts[label], study.fits[label] = cohorts[0].fingerprint, fits[-1]
     study.record(f"{label}.fits_that_fail_diagnostics", float(sum(not f.diagnostics.passed for f in fits)))

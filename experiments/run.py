@@ -76,6 +76,16 @@ def run(config: Mapping[str, Any]) -> int:
     return 0
 
 
+def ended(error: MedresponseError | KeyboardInterrupt, folder: Path) -> int:
+    """Say on stderr why a run ended before it was finished; return the exit code."""
+    if isinstance(error, MedresponseError) and error.code != "interrupted":
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    # Stopped before the first chain of one fit, those of the fits before it are there all the same.
+    print(f"interrupted: finished chains are kept in {folder}; go on with existing=continue", file=sys.stderr)
+    return 130
+
+
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(composed: DictConfig) -> None:
     """Compose, run, and turn a known error into one message and a non-zero exit code."""
@@ -83,16 +93,8 @@ def main(composed: DictConfig) -> None:
     assert isinstance(plain, dict)
     try:
         sys.exit(run({str(key): value for key, value in plain.items()}))
-    except MedresponseError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        folder = Path(str(plain["output"]))
-        print(
-            f"interrupted: finished chains are kept in {folder}; go on with existing=continue",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+    except (MedresponseError, KeyboardInterrupt) as error:
+        sys.exit(ended(error, Path(str(plain["output"]))))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from experiments.metrics import with_error
 from experiments.side_by_side import side_by_side
 from experiments.simulation_figures import draw
 from experiments.simulation_scored import Scored
-from experiments.study import Study
+from experiments.study import Study, require_whole
 from medresponse.cohort import Cohort
 from medresponse.core.atomic import write_text
 from medresponse.core.codec import from_plain
@@ -244,8 +244,7 @@ def _fitted(
         spec_for(model, trials[0]), cohorts, outcome=outcome, engine=study.engine, seed=study.seed,
         checkpoint=study.folder / ".chains",
     )  # fmt: skip
-    if len(fits) < len(trials):
-        raise KeyboardInterrupt
+    require_whole(fits, len(trials))
     found = [_recovery(model, trial, one) for trial, one in zip(trials, fits, strict=True)]
     table = over_seeds([t for t, _ in found])
     scored = Scored(label, scenario.n, n_seeds, found[0][1], float(model["worthwhile"]), table)
@@ -273,10 +272,7 @@ def _against_truth(model: Mapping[str, Any], trial: Trial, fitted: Fit) -> tuple
         where = {"horizon": model["horizon"]}
         ask = {"horizon": model["horizon"], "unit": "month", "estimand": endpoint, **model.get("ask", {})}
     groups = {g: trial.cohort.table[g].cast(pl.String).to_numpy() for g in (*schema.groups, *schema.sites)}
-    truth = known(
-        trial.truth, endpoint=endpoint, received=trial.cohort.treatment_idx,
-        direction=trial.truth.signs[endpoint], groups=groups, **where,
-    )  # fmt: skip
+    truth = known(trial.truth, endpoint=endpoint, received=trial.cohort.treatment_idx, groups=groups, **where)
     responses = respond(fitted, trial.cohort, **ask)
     return recovery(responses, truth), responses.unit
 

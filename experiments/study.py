@@ -111,7 +111,8 @@ class Study:
             seed=self.seed,
             checkpoint=self.folder / ".chains",
         )
-        self.fits[name] = _whole(one)
+        require_whole([one], 1)
+        self.fits[name] = one
         target = self.folder / "fits" / name
         save_fit(one, target, overwrite=target.exists())
         return one
@@ -131,7 +132,7 @@ class Study:
             seed=self.seed,
             checkpoint=self.folder / ".chains",
         )
-        _whole(fits[-1])
+        require_whole(fits, len(cohorts))
         return fits
 
     def record(self, name: str, value: float | Estimate, *, unit: str = "1") -> None:
@@ -174,11 +175,10 @@ class Study:
         }
 
 
-def _whole(fitted: Fit) -> Fit:
+def require_whole(fits: Sequence[Fit], asked: int) -> None:
     """Stop the study where the user stopped a fit; its finished chains are on disk."""
-    if fitted.diagnostics.chains < fitted.diagnostics.chains_asked:
+    if len(fits) < asked or any(one.diagnostics.chains < one.diagnostics.chains_asked for one in fits):
         raise KeyboardInterrupt
-    return fitted
 
 
 def open_folder(config: Mapping[str, Any]) -> Path:

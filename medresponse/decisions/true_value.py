@@ -25,6 +25,11 @@ class KnownResponses(Protocol):
         ...
 
     @property
+    def patients(self) -> tuple[str, ...] | None:
+        """Their ids, the order of `mean`; None where that is not stated."""
+        ...
+
+    @property
     def direction(self) -> int:
         """+1 if a higher response is better, -1 if lower is."""
         ...
@@ -132,6 +137,10 @@ def _check_truth(decision: Decision, truth: Any) -> None:
             f"decisions on {len(responses.ids)} patients x {responses.treatments}, truth of shape {truth.mean.shape} x "
             f"{truth.treatments}",
             code="patients_differ",
+        )
+    if truth.patients is not None and truth.patients != tuple(responses.ids):
+        raise DataError(
+            "decisions and truth are of other patients, or in another order", code="patients_differ"
         )
     if truth.direction != responses.direction:
         raise DataError("responses and truth disagree on which side is better", code="direction")

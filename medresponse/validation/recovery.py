@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from medresponse.core.errors import DataError
+from medresponse.core.errors import DataError, SpecError
 from medresponse.decisions import value_of_choices
 from medresponse.validation.truths import Known
 
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 LEVELS = (0.5, 0.8, 0.95)
 _AT_ONCE = 400  # patients whose draws are sorted together
 _DECILES = 10
+# Kind of mean response -> what a patient's own outcome says of it; of others one cannot tell from the outcome drawn.
+_OWN: dict[str, Callable[[np.ndarray, Responses], np.ndarray]] = {
+    "mean": lambda outcome, _: outcome,
+    "probability": lambda outcome, _: outcome,
+    "survival": lambda time, responses: (time > responses.estimand.horizon).astype(float),
+    "rmst": lambda time, responses: responses.factor * np.minimum(time, responses.estimand.horizon),
+}
 
 
 def recovery(
@@ -33,8 +40,10 @@ def recovery(
         Mean responses, shape (patient, treatment, draw), patients and treatments in the truth's order.
     truth : Known
     predictive : numpy.ndarray, optional
-        Draws of each patient's own outcome, shape of `means`; taken from `means` where these are `Responses`. Scored
-        against ``truth.outcomes`` under the treatments not received.
+        Draws of each patient's own outcome, shape of `means`, on the scale of ``truth.outcomes``, which they are scored
+        against under the treatments not received. Taken from `means` where these are `Responses` of a mean, a
+        probability, survival (the outcome is whether the time lies beyond the horizon) or restricted mean time (the time
+        up to it).
     levels : tuple of float
         Of equal-tailed posterior intervals.
 
@@ -59,7 +68,8 @@ def recovery(
         ``coverage``, ``width``
             Of intervals for mean responses and benefits.
         ``crps``
-            Continuous ranked probability score of mean responses (Gneiting & Raftery 2007, J Am Stat Assoc 102:359).
+            Continuous ranked probability score of mean responses and benefits (Gneiting & Raftery 2007, J Am Stat Assoc
+            102:359).
         ``counterfactual_crps``, ``counterfactual_coverage``, ``counterfactual_width``
             Of the predictive law, against outcomes under treatments not received.
         ``policy_value``, ``best_single_value``, ``oracle_value``, ``regret``, ``gain``
@@ -70,30 +80,32 @@ def recovery(
     Raises
     ------
     DataError
-        If the shapes differ, outcomes are to be scored and the treatments received are not known, or `truth` is none.
+        If patients, treatments or the better side are not the truth's, values are not finite, outcomes are to be scored
+        and the treatments received are not known, or `truth` is none.
+    SpecError
+        If a level is not between 0 and 1.
     """
     if not isinstance(truth, Known):
         raise DataError(
             f"truth: {type(truth).__name__} found; scores need validation.known(truth, endpoint=...)",
             code="no_truth",
         )
-    known_treatments = getattr(means, "treatments", truth.treatments)
-    if tuple(known_treatments) != truth.treatments:
-        raise DataError(
-            f"responses are of {known_treatments}, the truth of {truth.treatments}, in this order"
-        )
+    if not all(0 < level < 1 for level in levels):
+        raise SpecError(f"levels: {levels} found; legal is (0, 1)")
+    _check_same(means, truth)
     parts = [_reduce(values, truth, rows, levels) for rows, values in _chunks(means, truth)]
     each = _Each.joined(parts)
     rows = (
         _benefit_rows(each, truth, levels) + _interval_rows(each, truth, levels) + _policy_rows(each, truth)
     )
     rows += [
-        _row("crps", treatment, float(each.crps[:, k].mean())) for k, treatment in enumerate(truth.treatments)
+        _row("crps", of, float(own.mean()))
+        for of, own in zip([*truth.treatments, *_contrasts(truth)], each.crps.T, strict=True)
     ]
     if truth.outcomes is not None:
-        draws = means if predictive is None and not isinstance(means, np.ndarray) else predictive
-        if draws is not None:
-            rows += _counterfactual_rows(draws, truth, levels)
+        outcomes = _outcome_draws(means) if predictive is None else _sliced(predictive)
+        if outcomes is not None:
+            rows += _counterfactual_rows(outcomes, truth, levels)
     schema = {
         "score": pl.String,
         "of": pl.String,
@@ -132,9 +144,11 @@ class _Each:
     bounds: np.ndarray  # (patient, treatment, 2 x level)
     benefit: np.ndarray
     benefit_bounds: np.ndarray
-    crps: np.ndarray
+    crps: np.ndarray  # of responses, then of benefits
     average: np.ndarray  # sum of benefits over these patients, (contrast, draw)
-    draws: np.ndarray  # benefits, kept only where the true ones are all alike: (patient, contrast, draw)
+    draws: (
+        np.ndarray
+    )  # benefits, kept only where those of some contrast are truly all alike: (patient, contrast, draw)
 
     @staticmethod
     def joined(parts: list[_Each]) -> _Each:
@@ -142,6 +156,21 @@ class _Each:
         joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         draws = np.concatenate([part.draws for part in parts])
         return _Each(**joined, average=np.sum([part.average for part in parts], axis=0), draws=draws)
+
+
+def _check_same(means: Any, truth: Known) -> None:
+    """Refuse `Responses` that are of other treatments, patients or another better side than the truth."""
+    treatments, ids = getattr(means, "treatments", truth.treatments), getattr(means, "ids", truth.patients)
+    if tuple(treatments) != truth.treatments:
+        raise DataError(f"responses are of {treatments}, the truth of {truth.treatments}, in this order")
+    if None not in (ids, truth.patients) and len(ids) == truth.n and tuple(ids) != truth.patients:
+        first = next(own for own, other in zip(ids, truth.patients, strict=True) if own != other)
+        raise DataError(
+            f"responses and truth are of other patients, or in another order; the first that differs: {first}",
+            code="patients_differ",
+        )
+    if getattr(means, "direction", 0) not in (0, truth.direction):
+        raise DataError("responses and truth disagree on which side is better", code="direction")
 
 
 def _chunks(means: Any, truth: Known) -> Iterator[tuple[slice, np.ndarray]]:
@@ -168,13 +197,16 @@ def _sliced(values: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
 def _reduce(values: np.ndarray, truth: Known, rows: slice, levels: tuple[float, ...]) -> _Each:
     tails = [tail for level in levels for tail in ((1 - level) / 2, (1 + level) / 2)]
     benefit = values[:, 1:] - values[:, :1]
-    alike = _spread(truth).max() == 0
+    alike = _spread(truth).min() == 0
+    true = truth.mean[rows]
+    if not values.shape[-1] or not np.isfinite(values).all():
+        raise DataError(f"responses: {(~np.isfinite(values)).sum()} of {values.size} draws are not finite")
     return _Each(
         mean=values.mean(axis=-1),
         bounds=np.moveaxis(np.quantile(values, tails, axis=-1), 0, -1),
         benefit=benefit.mean(axis=-1),
         benefit_bounds=np.moveaxis(np.quantile(benefit, tails, axis=-1), 0, -1),
-        crps=crps(values, truth.mean[rows]),
+        crps=np.concatenate([crps(values, true), crps(benefit, true[:, 1:] - true[:, :1])], axis=1),
         average=benefit.sum(axis=0),
         draws=benefit if alike else benefit[:, :, :0],
     )
@@ -265,7 +297,8 @@ def _strata(truth: Known, k: int) -> Iterator[tuple[str, np.ndarray]]:
         for d in np.unique(decile):
             yield f"propensity decile {d + 1}", decile == d
     for name, labels in truth.groups.items():
-        for label in np.unique(labels):
+        stated = np.array([label is not None for label in labels])
+        for label in np.unique(np.asarray(labels)[stated]):
             yield f"{name} = {label}", np.asarray(labels) == label
 
 
@@ -279,12 +312,22 @@ def _policy_rows(each: _Each, truth: Known) -> _Rows:
     return [_row(score, "all", number) for score, number in scores.items()]
 
 
-def _counterfactual_rows(draws: Any, truth: Known, levels: tuple[float, ...]) -> _Rows:
+def _outcome_draws(means: Any) -> Iterator[tuple[slice, np.ndarray]] | None:
+    """Return draws of own outcomes on the scale of the mean responses; None where there are none."""
+    if isinstance(means, np.ndarray) or means.estimand.kind not in _OWN:
+        return None
+    own = _OWN[means.estimand.kind]
+    return ((rows, own(values, means)) for rows, values in means.predictive_chunks())
+
+
+def _counterfactual_rows(
+    draws: Iterator[tuple[slice, np.ndarray]], truth: Known, levels: tuple[float, ...]
+) -> _Rows:
     if truth.received is None or truth.outcomes is None:
         raise DataError("counterfactual scores need the treatments received; give the truth its `received`")
     other = np.arange(len(truth.treatments)) != np.asarray(truth.received)[:, None]
     scores, inside, width = [], [], []
-    for rows, values in draws.predictive_chunks() if hasattr(draws, "predictive_chunks") else _sliced(draws):
+    for rows, values in draws:
         own, target = values[other[rows]], truth.outcomes[rows][other[rows]]
         scores.append(crps(own, target))
         tails = [tail for level in levels for tail in ((1 - level) / 2, (1 + level) / 2)]

@@ -26,6 +26,8 @@ class Known:
         realised outcome, which no model can know.
     treatments : tuple of str
         The reference first.
+    patients : tuple of str, optional
+        Ids in the order of `mean`; `Responses` of other patients, or in another order, are refused then.
     received : numpy.ndarray, optional
         Position of the treatment each patient received, shape (patient,).
     propensity : numpy.ndarray, optional
@@ -33,18 +35,19 @@ class Known:
     outcomes : numpy.ndarray, optional
         One realised outcome under each treatment, shape (patient, treatment).
     groups : mapping
-        Name (a subgroup, ``site``) -> label of each patient.
+        Name (a subgroup, ``site``) -> label of each patient, None where it is not known.
     direction : int
         +1 if a higher response is better, -1 if lower is.
 
     Raises
     ------
     DataError
-        If an array is not of the shape stated or not finite.
+        If an array is not of the shape stated or not finite, or there are no patients.
     """
 
     mean: np.ndarray
     treatments: tuple[str, ...]
+    patients: tuple[str, ...] | None = None
     received: np.ndarray | None = None
     propensity: np.ndarray | None = None
     outcomes: np.ndarray | None = None
@@ -55,6 +58,8 @@ class Known:
         shape = (len(self.mean), len(self.treatments))
         if len(self.treatments) < 2:
             raise SpecError("truth: one treatment only; benefits need at least two", code="single_arm")
+        if not shape[0]:
+            raise DataError("truth: no patients")
         for name in ("mean", "propensity", "outcomes"):
             values = getattr(self, name)
             if values is None:
@@ -65,7 +70,7 @@ class Known:
                 )
             if not np.isfinite(values).all():
                 raise DataError(f"truth.{name}: {int((~np.isfinite(values)).sum())} value(s) are not finite")
-        for name, labels in {"received": self.received, **self.groups}.items():
+        for name, labels in {"received": self.received, "patients": self.patients, **self.groups}.items():
             if labels is not None and len(labels) != shape[0]:
                 raise DataError(f"truth.{name}: {len(labels)} patients found, {shape[0]} needed")
         if self.direction not in (-1, 1):
@@ -79,7 +84,7 @@ class Known:
 
 def known(
     truth: Any, *, endpoint: str | None = None, received: np.ndarray | None = None,
-    groups: Mapping[str, np.ndarray] | None = None, direction: int = 1, **where: Any,
+    groups: Mapping[str, np.ndarray] | None = None, direction: int | None = None, **where: Any,
 ) -> Known:  # fmt: skip
     """Return what a scenario's truth says of one endpoint.
 
@@ -90,8 +95,10 @@ def known(
         ``propensity`` (patient, treatment) and ``y_po`` (as ``mu_x``).
     endpoint : str, optional
         May be left out if there is one.
-    received, groups, direction
+    received, groups
         As for `Known`.
+    direction : int, optional
+        As for `Known`; left out, what the truth's ``signs`` say of the endpoint, +1 where it has none.
     **where
         Labels on further dimensions of ``mu_x`` (``horizon=24``).
 
@@ -122,9 +129,13 @@ def known(
         )
     labels = {**({"endpoint": endpoint} if endpoint is not None else {}), **where}
     mean = _cut(data, "mu_x", labels)
+    if direction is None:
+        own = mean.coords["endpoint"].item() if "endpoint" in mean.coords else None
+        direction = getattr(truth, "signs", {}).get(own, 1)
     return Known(
         mean=mean.values.astype(float),
         treatments=tuple(str(t) for t in mean["treatment"].values),
+        patients=tuple(str(p) for p in mean["patient"].values) if "patient" in mean.coords else None,
         received=received,
         propensity=_cut(data, "propensity", labels).values.astype(float) if "propensity" in data else None,
         outcomes=_cut(data, "y_po", labels).values.astype(float) if "y_po" in data else None,

@@ -274,6 +274,9 @@ def test_exact_value_by_hand_and_its_refusals() -> None:
         true_value(decision, Known(mean=worth[:3], treatments=("A", "B")))
     with pytest.raises(DataError, match="which side is better"):
         true_value(decision, replace(truth, direction=-1))
+    assert true_value(decision, replace(truth, patients=cohort.patients)) == exact
+    with pytest.raises(DataError, match="in another order"):
+        true_value(decision, replace(truth, patients=tuple(reversed(cohort.patients))))
 
 
 def test_exact_value_is_signed_back_and_net_of_losses() -> None:

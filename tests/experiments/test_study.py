@@ -5,9 +5,9 @@ import pytest
 
 from experiments import families
 from experiments import run as entry
-from experiments.study import RESULTS, Study, is_finished, open_folder
+from experiments.study import RESULTS, Study, is_finished, open_folder, require_whole
 from experiments.summary import summary
-from medresponse.core.errors import OutputExistsError, SpecError
+from medresponse.core.errors import FitError, OutputExistsError, SpecError
 from medresponse.core.manifest import verify_manifest
 from medresponse.core.registry import registered
 from medresponse.families import Family
@@ -17,6 +17,24 @@ from tests.experiments.test_configs import composed
 
 def config(tmp_path, **changes):
     return composed("experiment=actg320", "size=ci") | {"output": str(tmp_path / "out")} | changes
+
+
+def of_chains(found):
+    return SimpleNamespace(diagnostics=SimpleNamespace(chains=found, chains_asked=4))
+
+
+@pytest.mark.parametrize("chains", [(4, 4, 2), (4, 2, 4), (4, 4)])
+def test_a_study_stops_where_one_of_its_fits_was_stopped_even_in_the_last(chains):
+    require_whole([of_chains(4)] * 3, 3)
+    with pytest.raises(KeyboardInterrupt):
+        require_whole([of_chains(n) for n in chains], 3)
+
+
+def test_a_fit_stopped_before_its_first_chain_ends_the_run_as_any_other_interrupt(tmp_path, capsys):
+    nothing = FitError("interrupted before any chain had finished; nothing to keep", code="interrupted")
+    assert [entry.ended(error, tmp_path) for error in (KeyboardInterrupt(), nothing)] == [130, 130]
+    assert capsys.readouterr().err.count("go on with existing=continue") == 2
+    assert entry.ended(SpecError("no such knob"), tmp_path) == 2
 
 
 def test_an_output_folder_that_exists_is_refused_unless_told(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.stats import norm
 
 from medresponse.core.errors import DataError, SpecError
 from medresponse.validation import Known, crps, known, over_seeds, recovery
+from tests.response_kinds import responses_of
 
 ARMS = ("A", "B")
 
@@ -110,6 +112,30 @@ def test_equal_effects_give_a_rate_of_false_heterogeneity_and_no_relative_error(
     assert pick(table, "root_pehe") == pytest.approx(np.sqrt(8.0))
 
 
+def test_heterogeneity_is_judged_contrast_by_contrast():
+    """B's effect is the same for all, C's is not: one gets a false rate, the other an error over its spread."""
+    base = np.arange(6.0)
+    truth = Known(mean=np.column_stack([base, base + 1, 2 * base]), treatments=("A", "B", "C"))
+    means = truth.mean[..., None] + np.linspace(-1.0, 1.0, 41)
+    table = recovery(means, truth)
+    assert pick(table, "false_heterogeneity", of="B - A", level=0.95) == 0.0
+    assert pick(table, "relative_root_pehe", of="C - A") == pytest.approx(0.0)
+    scores = table.filter(pl.col("score").is_in(["false_heterogeneity", "relative_root_pehe"]))
+    assert set(scores.select("score", "of").unique().rows()) == {
+        ("false_heterogeneity", "B - A"),
+        ("relative_root_pehe", "C - A"),
+    }
+
+
+def test_benefits_have_a_crps_of_their_own():
+    """Responses that move together leave no doubt of the benefit: its score is the absolute error."""
+    truth = Known(mean=np.array([[0.0, 1.0], [0.0, 3.0]]), treatments=ARMS)
+    means = np.array([[0.0, 2.0], [0.0, 2.5]])[..., None] + np.linspace(-3.0, 3.0, 7)
+    table = recovery(means, truth)
+    assert pick(table, "crps") == pytest.approx((1.0 + 0.5) / 2)
+    assert pick(table, "crps", of="A") == pytest.approx(crps(means[:, 0], truth.mean[:, 0]).mean())
+
+
 @pytest.mark.parametrize("direction", [1, -1])
 def test_policy_value_and_regret_by_hand(direction):
     mean = direction * np.array([[1.0, 3.0, 0.0], [2.0, 0.0, 1.0], [0.0, 1.0, 4.0]])
@@ -144,6 +170,17 @@ def test_coverage_by_propensity_decile_and_by_group():
     assert pick(table, "coverage", stratum="site = Y", level=0.95) == pytest.approx(0.8)
 
 
+def test_patients_whose_group_is_not_known_are_in_no_group():
+    sex = np.array(["f", None, "m", "f"], dtype=object)
+    truth = Known(mean=np.zeros((4, 2)), treatments=ARMS, groups={"sex": sex})
+    means = normal_means(np.zeros((4, 2)), 1.0, draws=50)
+    means[[0, 1]] += 9.0  # one woman, and the one whose sex is not known
+    table = recovery(means, truth)
+    assert set(table["stratum"]) == {"all", "sex = f", "sex = m"}
+    assert pick(table, "coverage", of="A", stratum="sex = f", level=0.95) == 0.5
+    assert pick(table, "coverage", of="A", stratum="sex = m", level=0.95) == 1.0
+
+
 def test_counterfactual_outcomes_are_those_of_treatments_not_received():
     n = 3000
     rng = np.random.default_rng(2)
@@ -160,6 +197,71 @@ def test_counterfactual_scores_without_treatments_received_are_refused():
     truth = Known(mean=np.zeros((3, 2)), treatments=ARMS, outcomes=np.zeros((3, 2)))
     with pytest.raises(DataError, match="received"):
         recovery(np.zeros((3, 2, 4)), truth, predictive=np.zeros((3, 2, 4)))
+
+
+@pytest.mark.parametrize(
+    ("estimand", "own"),
+    [("survival", lambda t, h: (t > h).astype(float)), ("rmst", np.minimum)],
+)
+def test_counterfactual_times_are_scored_as_what_they_say_of_the_mean_response(estimand, own):
+    """Drawn times, some of them never, against survival or months by the horizon; not against the bare times."""
+    responses, cohort = responses_of("cured", estimand=estimand, horizon=1.0, unit="year")
+    months = np.concatenate([values for _, values in responses.predictive_chunks()])
+    assert np.isinf(months).any()
+    draws = own(months / 12, 1.0)
+    outcomes = draws[:, :, 7]  # what one draw of each patient's law would be
+    truth = Known(
+        mean=responses.draws().mean("draw").values, treatments=("A", "B"), outcomes=outcomes, received=cohort.treatment_idx
+    )  # fmt: skip
+    table = recovery(responses, truth)
+    by_hand = recovery(responses.draws().values, truth, predictive=draws)
+    for score, level in (
+        ("counterfactual_crps", None),
+        ("counterfactual_coverage", 0.95),
+        ("counterfactual_width", 0.8),
+    ):
+        assert pick(table, score, "all", level=level) == pytest.approx(
+            pick(by_hand, score, "all", level=level)
+        )
+    assert pick(table, "counterfactual_coverage", "all", level=0.95) > 0.9
+
+
+def test_incidences_have_no_counterfactual_scores_since_drawn_times_are_of_any_cause():
+    responses, cohort = responses_of(
+        "competing_risks", estimand="cumulative_incidence", part="relapse", horizon=2.0, unit="month"
+    )
+    mean = responses.draws().mean("draw").values
+    truth = Known(
+        mean=mean, treatments=("A", "B"), outcomes=np.zeros_like(mean), received=cohort.treatment_idx, direction=-1
+    )  # fmt: skip
+    assert not recovery(responses, truth).filter(pl.col("score").str.starts_with("counterfactual")).height
+
+
+def test_responses_of_patients_in_another_order_or_of_another_direction_are_refused():
+    responses, cohort = responses_of("binary")
+    mean = responses.draws().mean("draw").values
+    truth = Known(mean=mean, treatments=("A", "B"), patients=cohort.patients, direction=responses.direction)
+    assert pick(recovery(responses, truth), "root_pehe") == pytest.approx(0.0, abs=1e-12)
+    turned = replace(truth, patients=tuple(reversed(cohort.patients)))
+    with pytest.raises(DataError, match=f"in another order; the first that differs: {cohort.patients[0]}"):
+        recovery(responses, turned)
+    with pytest.raises(DataError, match="which side is better"):
+        recovery(responses, replace(truth, direction=-responses.direction))
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_draws_that_are_not_finite_are_refused(broken):
+    means = np.zeros((3, 2, 4))
+    means[1, 0, 2] = broken
+    with pytest.raises(DataError, match="1 of 24 draws are not finite"):
+        recovery(means, Known(mean=np.zeros((3, 2)), treatments=ARMS))
+
+
+def test_levels_and_truths_that_hold_nothing_are_refused():
+    with pytest.raises(SpecError, match=r"levels: \(95,\) found; legal is \(0, 1\)"):
+        recovery(np.zeros((3, 2, 4)), Known(mean=np.zeros((3, 2)), treatments=ARMS), levels=(95,))
+    with pytest.raises(DataError, match="no patients"):
+        Known(mean=np.zeros((0, 2)), treatments=ARMS)
 
 
 def test_means_of_other_patients_are_refused():
@@ -179,7 +281,13 @@ def scenario(**attrs: str) -> xr.Dataset:
 def test_a_scenarios_truth_is_read_by_label_in_any_order_of_dimensions():
     read = known(scenario(), endpoint="harm")
     np.testing.assert_array_equal(read.mean, [[1, 7], [3, 9], [5, 11]])
-    assert read.treatments == ARMS
+    assert read.treatments == ARMS and read.patients == ("p", "q", "r") and read.direction == 1
+
+
+def test_a_scenarios_truth_knows_which_side_is_better():
+    truth = SimpleNamespace(data=scenario(), signs={"score": 1, "harm": -1})
+    assert [known(truth, endpoint=name).direction for name in ("score", "harm")] == [1, -1]
+    assert known(truth, endpoint="harm", direction=1).direction == 1
 
 
 def test_truth_that_is_missing_fitted_or_ambiguous_is_refused():

@@ -41,6 +41,7 @@ STUDIES = (
     "semi_synthetic",
     "simulation",
     "simulation_knobs",
+    "simulation_models",
     "transplants",
     "warfarin",
 )

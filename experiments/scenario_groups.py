@@ -25,6 +25,9 @@ def store() -> None:
     for name, value in scenarios().items():
         for part in PARTS:
             config.store(group=f"scenario/{part}", name=name, node=to_plain(getattr(value, part)))
-        rest = {f.name: to_plain(getattr(value, f.name)) for f in fields(Scenario) if f.name not in PARTS}
+        # Not `n`: numbers of patients are the study's to state (`patients`), and one set here would be overruled.
+        rest = {
+            f.name: to_plain(getattr(value, f.name)) for f in fields(Scenario) if f.name not in (*PARTS, "n")
+        }
         node: dict[str, Any] = {"defaults": [*({part: name} for part in PARTS), "_self_"], **rest}
         config.store(group="scenario", name=name, node=node)

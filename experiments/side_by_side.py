@@ -7,6 +7,8 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
+from medresponse.core.errors import SpecError
+
 log = logging.getLogger("medresponse.experiments")
 
 
@@ -24,9 +26,15 @@ def side_by_side[T, R](work: Callable[[T], R], tasks: Sequence[T], *, workers: i
 
     Raises
     ------
+    SpecError
+        If there are fewer workers than one.
     Exception
         Whatever a task raises; tasks that were not begun are dropped.
     """
+    if type(workers) is not int or workers < 1:
+        raise SpecError(
+            f"workers: {workers!r} found; legal are whole numbers from 1", code="knob_out_of_range"
+        )
     if workers == 1:
         return [work(task) for task in tasks]
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:

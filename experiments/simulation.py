@@ -45,13 +45,39 @@ POLICY = {
     "policy_value": "value",
     "oracle_value": "oracle",
 }
+VARIED = (
+    "family",
+    "treatment",
+    "prognostic",
+    "modifier",
+    "pooling_scale",
+    "spec",
+)  # what a variant may state
 NEW_SITES = "new sites"  # stratum of patients at sites that were left out of the fit
 _RESAMPLES = 200  # for the Monte Carlo error of a number of patients
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One scenario at one size, under one model.
+
+    Parameters
+    ----------
+    label : str
+        Of scenario and model in the study; empty where there is one of each.
+    scenario : Scenario
+    changes : mapping
+        What of the model for its outcome is another; see `variants_of`.
+    """
+
+    label: str
+    scenario: Scenario
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Fitted:
-    """One scenario at one size: its scores, and what the study keeps of its cohorts and fits.
+    """One cell: its scores, and what the study keeps of its cohorts and fits.
 
     Parameters
     ----------
@@ -71,33 +97,36 @@ class Fitted:
 
 
 def run(study: Study) -> None:
-    """Fit every seed of every scenario at every size, score against the truth, and write tables, curves and metrics."""
+    """Fit and score every seed of every scenario at every size under every model; write tables, curves and metrics."""
     size = checked_size(study.config)
+    variants, found = variants_of(study.config), scenarios_of(study.config)
     real = real_cohort(study)
     cells = [
-        (label, replace(scenario, n=n))
-        for label, scenario in scenarios_of(study.config).items()
+        Cell(_joined(label, variant), replace(scenario, n=n), changes)
+        for label, scenario in found.items()
+        for variant, changes in variants.items()
         for n in study.config["patients"][size]
     ]
     work = partial(_fitted, study.config, study.folder, real)
-    scored = []
+    scored, failed = [], 0
     for one in side_by_side(work, cells, workers=study.config.get("workers", 1)):
         study.cohorts[one.cohort] = one.fingerprint
         study.samplers.add(one.sampler)
         study.record(f"{one.scored.prefix}.fits_that_fail_diagnostics", float(one.failed))
         record(study, one.scored)
         scored.append(one.scored)
-    groups = study.config.get("groups") or {
-        study.config["name"]: list(dict.fromkeys(s.label for s in scored))
-    }
+        failed += one.failed
+    groups = study.config.get("groups") or {study.config["name"]: list(found)}
     for name, labels in groups.items():
-        together = [one for label in labels for one in scored if one.label == label]
+        own = [_joined(label, variant) for label in labels for variant in variants]
+        together = [one for label in own for one in scored if one.label == label]
         draw(study, name, together, needed(study, together))
     tables(study, scored)
     write_index(
         [], study.folder, title=f"Simulation: {study.config['title']}",
         intro="A model fitted to made-up patients whose true responses are known. Scores are means over seeds, in brackets and "
-        "bars with their Monte Carlo standard errors, without where all seeds gave one value; those by subgroup, site and decile of the propensity are in scores.csv.",
+        "bars with their Monte Carlo standard errors, without where all seeds gave one value; those by subgroup, site and decile of the propensity are in scores.csv. "
+        f"Fits that fail a diagnostic, and are scored all the same: {failed} of {len(cells) * study.config['seeds'][size]}.",
         overwrite=True,
         figures=[IndexFigure(title=t, caption=c, svg=svg, alt=alt) for t, c, svg, alt in study.figures],
         tables=[IndexTable(caption=caption, frame=frame) for frame, caption in study.tables],
@@ -107,6 +136,7 @@ def run(study: Study) -> None:
 def tables(study: Study, scored: list[Scored]) -> None:
     """Write every score as ``scores.csv``, and keep the main ones of all patients together for the page."""
     size = study.config["size"]["name"]
+    head = "model" if study.config.get("variants") and "scenarios" not in study.config else "scenario"
     frames = [
         one.table.select(pl.lit(one.label or study.config["title"]).alias("scenario"), pl.lit(one.n).alias("patients"), pl.all())
         for one in scored
@@ -121,7 +151,7 @@ def tables(study: Study, scored: list[Scored]) -> None:
         first = next(iter(shown))
         there = {k: words for k, words in shown.items() if any(s.of(k, stratum) for s in scored)}
         rows = [
-            {"scenario": one.label.replace("_", " "), "patients": one.n, "of": of.replace(" - ", " − "), "unit": one.unit}
+            {head: one.label.replace("_", " "), "patients": one.n, "of": of.replace(" - ", " − "), "unit": one.unit}
             | {words: _text(one, score, of, stratum) for score, words in there.items()}
             for one in scored
             for of in one.of(first, stratum)
@@ -131,7 +161,7 @@ def tables(study: Study, scored: list[Scored]) -> None:
             continue
         # What all rows share stands in the caption: a page has room for nine narrow columns.
         alike = [name for name in ("patients", "unit") if len({row[name] for row in rows}) == 1]
-        alone = ["scenario"] if len({one.label for one in scored}) == 1 else []
+        alone = [head] if len({one.label for one in scored}) == 1 else []
         study.table(
             pl.DataFrame(rows).drop([*alike, *alone, *(["of"] if shown is POLICY else [])]),
             caption=f"{what}: means over {study.config['seeds'][size]} seeds (Monte Carlo standard errors)"
@@ -175,6 +205,31 @@ def scenarios_of(config: Mapping[str, Any]) -> dict[str, Scenario]:
     return {"": from_plain(Scenario, config["scenario"], path="scenario")}
 
 
+def variants_of(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return label -> what of the model is another: the study's ``variants``, or nothing under no label.
+
+    A variant states entries of conf/models anew, each whole (``modifier: null`` for effects that do not vary), or fields of
+    `ModelSpec` under ``spec``, in place of those made of the entries.
+
+    Raises
+    ------
+    SpecError
+        If it states anything else.
+    """
+    variants = config.get("variants") or {"": {}}
+    for label, changes in variants.items():
+        if not isinstance(changes, Mapping):
+            raise SpecError(f"variants.{label}: {changes!r} found; legal are entries of a model")
+        for name in changes:
+            if name not in VARIED:
+                raise SpecError(f"variants.{label}: no entry {name!r}; {did_you_mean(name, VARIED)}")
+    return dict(variants)
+
+
+def _joined(label: str, variant: str) -> str:
+    return "_".join(filter(None, (label, variant)))
+
+
 def real_cohort(study: Study) -> Cohort | None:
     """Return the real cohort that patients are made after, None where the study has none.
 
@@ -195,11 +250,11 @@ def real_cohort(study: Study) -> Cohort | None:
     return cohort
 
 
-def _model(study: Study, scenario: Scenario) -> Mapping[str, Any]:
-    models, kind = study.config["models"], str(name_of(type(scenario.outcome)))
+def _model(study: Study, cell: Cell) -> Mapping[str, Any]:
+    models, kind = study.config["models"], str(name_of(type(cell.scenario.outcome)))
     if kind not in models:
         raise SpecError(f"models: none for outcome {kind}; {did_you_mean(kind, models)}")
-    model = dict(models[kind])
+    model = {**models[kind], **cell.changes}
     if not isinstance(model["worthwhile"], int | float) or not 0 < model["worthwhile"] < float("inf"):
         raise SpecError(
             f"models.{kind}.worthwhile: {model['worthwhile']!r} found; legal is (0, inf)",
@@ -216,21 +271,19 @@ def spec_for(model: Mapping[str, Any], trial: Trial) -> ModelSpec:
     plain = {
         "family": model["family"], "treatment": model["treatment"],
         "blocks": {block: model["prognostic"] for block in blocks},
-        "modifiers": {block: model["modifier"] for block in blocks},
+        "modifiers": {block: model["modifier"] for block in blocks if model["modifier"] is not None},
     }  # fmt: skip
     if schema.sites:
         plain |= {"pooling": list(schema.sites), "pooling_scale": model["pooling_scale"]}
     if schema.treatment.assignment == "observational":
         plain["confounding"] = "measured"
-    return from_plain(ModelSpec, plain, path="models")
+    return from_plain(ModelSpec, plain | model.get("spec", {}), path="models")
 
 
-def _fitted(
-    config: Mapping[str, Any], folder: Path, real: Cohort | None, cell: tuple[str, Scenario]
-) -> Fitted:
-    """Return scores over seeds of one scenario at one size."""
-    study, (label, scenario) = Study(config, folder), cell
-    model = _model(study, scenario)
+def _fitted(config: Mapping[str, Any], folder: Path, real: Cohort | None, cell: Cell) -> Fitted:
+    """Return scores over seeds of one scenario at one size under one model."""
+    study, label, scenario = Study(config, folder), cell.label, cell.scenario
+    model = _model(study, cell)
     n_seeds = study.config["seeds"][study.config["size"]["name"]]
     trials = [
         simulate(scenario, seed=derive_seed(study.seed, "simulation", i), cohort=real) for i in range(n_seeds)
@@ -240,8 +293,9 @@ def _fitted(
     cohorts = [
         t.cohort.where(pl.all_horizontal(pl.col(list(outcomes[outcome].reads)).is_not_null())) for t in trials
     ]
+    spec = spec_for(model, trials[0])
     fits = fit_many(
-        spec_for(model, trials[0]), cohorts, outcome=outcome, engine=study.engine, seed=study.seed,
+        spec, cohorts, outcome=outcome, engine=study.engine_for(spec), seed=study.seed,
         checkpoint=study.folder / ".chains",
     )  # fmt: skip
     require_whole(fits, len(trials))

@@ -27,9 +27,9 @@ from pathlib import Path
 import polars as pl
 
 from medresponse.core.atomic import atomic_path, write_text
-from medresponse.core.errors import IntegrityError, MedresponseError, SpecError
+from medresponse.core.errors import IntegrityError, MedresponseError, OutputExistsError, SpecError
 from medresponse.core.locking import locked
-from medresponse.core.manifest import verify_manifest
+from medresponse.core.manifest import read_manifest, verify_manifest
 
 log = logging.getLogger("medresponse.experiments")
 
@@ -113,6 +113,24 @@ def is_done(job: Job, folder: Path) -> bool:
     return True
 
 
+def _refuse_others(jobs: Sequence[Job], folder: Path) -> None:
+    """Refuse to mix what this version of the code and its configurations makes with what another made."""
+    runs = [folder / job.key / "run" for job in jobs if is_done(job, folder)]
+    if not runs:
+        return
+    from experiments.study import (
+        code_hash,
+    )  # here: it brings what fits a model, which a sweep that begins does not need
+
+    own = code_hash()
+    others = sum(read_manifest(run).get("code_sha256", own) != own for run in runs)
+    if others:
+        raise OutputExistsError(
+            f"{folder} holds {others} finished run(s) of this sweep by another version of code or configuration; name another "
+            "folder with --out, or remove this one"
+        )
+
+
 def run_job(job: Job, folder: Path, *, program: Path = RUN) -> Job:
     """Run one job in a process of its own, its output in ``log.txt``; return it with its state.
 
@@ -168,7 +186,13 @@ def run_sweep(
     -------
     tuple of Job
         In the order given. Anything that was stopped is ``waiting`` still.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder holds finished runs of another version of the code or its configurations: they do not go with new ones.
     """
+    _refuse_others(jobs, folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     ended = {job.key: replace(job, state="done", exit_code=0) for job in jobs if is_done(job, folder)}
     missing = [job for job in jobs if job.key not in ended]
@@ -239,6 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        if options.workers < 1:
+            raise SpecError(f"--workers {options.workers}: legal are whole numbers from 1")
         jobs = jobs_of(options.overrides)
         folder = (options.out or ROOT / "outputs" / "sweep" / _experiment(jobs[0])).resolve()
         ended = run_sweep(jobs, folder, workers=options.workers, over=_executor(options))

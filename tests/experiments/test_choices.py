@@ -24,6 +24,7 @@ store()
             "scenario.missing.rate=0.3",
             "scenario.missing.rate: no setting 'rate' in scenario.missing; it has none",
         ),
+        ("scenario.n=100", "scenario.n: no setting 'n' in scenario; "),  # it is `patients` that counts
         ("scenario/foo=3", "no setting 'scenario/foo'; did you mean 'scenario'?"),
         ("+spec=[actg175,none_such]", "spec: no 'none_such'; valid are: actg175"),
     ],

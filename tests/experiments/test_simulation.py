@@ -8,7 +8,10 @@ import yaml
 from experiments.metrics import load_metrics
 from experiments.simulation import (
     NEW_SITES,
+    Cell,
+    Fitted,
     Scored,
+    _model,
     _recovery,
     needed,
     patients_needed,
@@ -18,6 +21,7 @@ from experiments.simulation import (
     scenarios_of,
     spec_for,
     tables,
+    variants_of,
 )
 from experiments.simulation_figures import draw
 from experiments.study import RESULTS, ROOT, Study
@@ -119,6 +123,47 @@ BENEFIT = {
 }
 
 
+def test_a_variant_changes_what_it_states_of_the_model_and_nothing_else(tmp_path):
+    trial = simulate(scenario("s02_linear_rct", n=50), seed=1)
+    study = Study(composed("experiment=simulation_models"), tmp_path)
+    trees = {"spec": {"blocks": {}, "modifiers": {}, "trees": {"blocks": ["history", "lifestyle"]}}}
+    specs = {
+        label: spec_for(_model(study, Cell(label, trial.truth.scenario, changes)), trial)
+        for label, changes in {**variants_of(study.config), "trees": trees}.items()
+    }
+    assert specs["average"] == replace(specs["linear"], modifiers={})
+    assert {name_of(type(prior)) for prior in specs["sparse"].modifiers.values()} == {"horseshoe"}
+    assert specs["sparse"] == replace(specs["linear"], modifiers=specs["sparse"].modifiers)
+    assert specs["trees"].searches and not specs["trees"].blocks
+    assert variants_of(composed("experiment=simulation")) == {"": {}}
+
+
+def test_models_stand_beside_each_other_on_one_page(tmp_path, monkeypatch):
+    study = Study(
+        composed("experiment=simulation_models", "size=smoke", "patients.smoke=[100,400]"), tmp_path
+    )
+
+    def fitted(work, cells, *, workers):
+        one = {
+            n: scores(BENEFIT | {"width": 80 / n**0.5, "average_width": 40 / n**0.5}, n=n) for n in (100, 400)
+        }
+        made = [replace(one[cell.scenario.n], label=cell.label) for cell in cells]
+        return [Fitted(scored, scored.prefix, "f" * 64, "nutpie", 1) for scored in made]
+
+    monkeypatch.setattr("experiments.simulation.side_by_side", fitted)
+    run(study)
+    page = (tmp_path / "index.html").read_text()
+    assert "scored all the same: 6 of 12" in page and [name for name, *_ in study.figures] == [
+        "simulation_models"
+    ]
+    assert study.tables[0][0]["model"].unique(maintain_order=True).to_list() == [
+        "average",
+        "linear",
+        "sparse",
+    ]
+    assert study.metrics["sparse.patients_for_average_width.b_minus_a"].value == 400
+
+
 def test_metrics_have_the_units_of_what_they_measure(tmp_path):
     study = Study(composed("experiment=simulation"), tmp_path)
     record(study, scores(BENEFIT))
@@ -170,6 +215,9 @@ def test_figures_and_tables_hold_every_scenario(tmp_path, sizes):
     [
         ("seeds.smoke=1", "seeds.smoke: 1 found; legal is a whole number from 2"),
         ("patients.smoke=[]", r"patients.smoke: \[\] found; legal is a list of whole numbers from 1"),
+        ("+variants.wide.modifer=null", "variants.wide: no entry 'modifer'; did you mean 'modifier'"),
+        ("+variants.wide=1", "variants.wide: 1 found; legal are entries of a model"),
+        ("+workers=0", "workers: 0 found; legal are whole numbers from 1"),
         ("seed=null", "seed: missing; legal are whole numbers from 0"),
         ("seed=-1", "seed: -1 found"),
         ("patients.smoke=[0]", r"patients.smoke: \[0\] found; legal is a list of whole numbers from 1"),

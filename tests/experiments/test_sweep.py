@@ -11,7 +11,8 @@ import time
 import pytest
 
 from experiments.sweep import jobs_of, main, metrics_table, over_processes, run_job, run_sweep
-from medresponse.core.errors import SpecError
+from medresponse.core.errors import OutputExistsError, SpecError
+from medresponse.core.manifest import write_manifest
 
 PROGRAM = """
 import json, os, signal, sys, time
@@ -152,6 +153,15 @@ def test_a_result_changed_on_disk_is_made_again(tmp_path, over):
     assert len((out / jobs[0].key / "run" / "tries.txt").read_text()) == 2
 
 
+def test_runs_of_another_version_of_the_code_are_not_mixed_with_new_ones(tmp_path, over):
+    jobs, out = jobs_of(["end=fine", "n=1,2"]), tmp_path / "out"
+    run_sweep(jobs[:1], out, workers=1, over=over)
+    write_manifest(out / jobs[0].key / "run", extra={"code_sha256": "of another version"})
+    with pytest.raises(OutputExistsError, match=r"holds 1 finished run\(s\) .* another folder with --out"):
+        run_sweep(jobs, out, workers=1, over=over)
+    assert not (out / jobs[1].key).exists()
+
+
 def test_a_stop_keeps_what_is_done(tmp_path, program):
     def stops_after_one(jobs, folder, workers):
         yield run_job(jobs[0], folder, program=program)
@@ -181,3 +191,5 @@ def test_the_exit_code_says_that_some_failed(tmp_path, monkeypatch, program, cap
     assert "failed: fails" in capsys.readouterr().err
     assert main(["experiment=x", "end=fine", "n=1", "--out", str(tmp_path / "out")]) == 0
     assert main(["end=fine", "n=1"]) == 2
+    assert main(["experiment=x", "end=fine", "n=1", "--workers", "0"]) == 2
+    assert "--workers 0: legal are whole numbers from 1" in capsys.readouterr().err

@@ -22,7 +22,7 @@ from medresponse.core.atomic import write_text
 from medresponse.core.codec import from_plain
 from medresponse.core.errors import SpecError
 from medresponse.core.registry import did_you_mean, name_of
-from medresponse.core.rng import derive_seed, stream
+from medresponse.core.rng import derive_seed
 from medresponse.inference import Fit, fit_many
 from medresponse.model import ModelSpec
 from medresponse.readers import read, read_example
@@ -54,7 +54,6 @@ VARIED = (
     "spec",
 )  # what a variant may state
 NEW_SITES = "new sites"  # stratum of patients at sites that were left out of the fit
-_RESAMPLES = 200  # for the Monte Carlo error of a number of patients
 
 
 @dataclass(frozen=True)
@@ -354,9 +353,9 @@ def needed(study: Study, together: list[Scored]) -> list[str]:
                 patients = patients_needed(sizes, widths, own[0].worthwhile)
                 if isinstance(patients, int):
                     name = f"{label}.patients_for_{score}" if label else f"patients_for_{score}"
-                    again = _resampled(sizes, widths, errors, own[0].worthwhile)
+                    mcse = error_of_patients_needed(sizes, widths, errors, own[0].worthwhile)
                     study.record(
-                        f"{name}.{of.replace(' - ', '_minus_')}", Estimate(patients, again, "patients")
+                        f"{name}.{of.replace(' - ', '_minus_')}", Estimate(patients, mcse, "patients")
                     )
                 words.append(f"{f'{label}, ' if label else ''}{what} of {of}: {patients}")
     return words
@@ -378,11 +377,17 @@ def patients_needed(sizes: list[int], widths: Any, worthwhile: float) -> int | s
     return round(needed)
 
 
-def _resampled(sizes: list[int], widths: Any, errors: Any, worthwhile: float) -> float:
-    """Return the standard deviation of `patients_needed` when widths vary by their Monte Carlo errors."""
-    rng = stream(0, "simulation", "patients needed")
-    drawn = np.asarray(widths) * np.exp(
-        np.asarray(errors) / np.asarray(widths) * rng.standard_normal((_RESAMPLES, len(sizes)))
-    )
-    slope, level = np.polyfit(np.log(sizes), np.log(drawn).T, 1)
-    return float(np.std(np.exp((np.log(worthwhile) - level) / slope)))
+def error_of_patients_needed(sizes: list[int], widths: Any, errors: Any, worthwhile: float) -> float:
+    """Return the Monte Carlo standard error of `patients_needed` from those of the widths.
+
+    By the delta method for the log of the number: where sizes are few and errors large, numbers for widths drawn anew
+    have no spread to speak of, since some of the lines through them are level.
+    """
+    line = np.linalg.pinv(
+        np.column_stack([np.log(sizes), np.ones(len(sizes))])
+    )  # logs of widths -> slope, level
+    slope, level = line @ np.log(widths)
+    log_number = (np.log(worthwhile) - level) / slope
+    gradient = np.array([-log_number, -1.0]) / slope @ line
+    relative = np.asarray(errors) / np.asarray(widths)
+    return float(np.exp(log_number) * np.sqrt(np.sum((gradient * relative) ** 2)))

@@ -13,6 +13,7 @@ from experiments.simulation import (
     Scored,
     _model,
     _recovery,
+    error_of_patients_needed,
     needed,
     patients_needed,
     real_cohort,
@@ -54,6 +55,21 @@ def test_patients_needed_follows_the_root_of_n():
     sizes = [250, 500, 1000]
     widths = [40 / np.sqrt(n) for n in sizes]
     assert patients_needed(sizes, widths, 1.0) == 1600
+
+
+def test_the_error_of_patients_needed_is_the_spread_over_repeated_studies():
+    sizes, rng = [250, 500, 1000], np.random.default_rng(1)
+    widths = np.array([40 / np.sqrt(n) for n in sizes])
+    again = widths + 0.01 * widths * rng.standard_normal((2000, 3))
+    numbers = [patients_needed(sizes, one, 1.0) for one in again]
+    error = error_of_patients_needed(sizes, widths, 0.01 * widths, 1.0)
+    assert error == pytest.approx(np.std(numbers), rel=0.06)
+
+
+def test_the_error_of_patients_needed_is_a_number_however_few_the_seeds():
+    """Widths of two sizes that differ by less than their errors: redrawn, every other line through them would rise."""
+    error = error_of_patients_needed([250, 500], [3.0, 2.4], [1.0, 1.0], 2.0)
+    assert 500 < error < 5000
 
 
 @pytest.mark.parametrize(

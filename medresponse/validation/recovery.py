@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 LEVELS = (0.5, 0.8, 0.95)
 _AT_ONCE = 400  # patients whose draws are sorted together
 _DECILES = 10
-# Kind of mean response -> what a patient's own outcome says of it; of others one cannot tell from the outcome drawn.
-_OWN: dict[str, Callable[[np.ndarray, Responses], np.ndarray]] = {
-    "mean": lambda outcome, _: outcome,
-    "probability": lambda outcome, _: outcome,
-    "survival": lambda time, responses: (time > responses.estimand.horizon).astype(float),
-    "rmst": lambda time, responses: responses.factor * np.minimum(time, responses.estimand.horizon),
-}
 
 
 def recovery(
@@ -160,10 +153,15 @@ class _Each:
 
 def _check_same(means: Any, truth: Known) -> None:
     """Refuse `Responses` that are of other treatments, patients or another better side than the truth."""
-    treatments, ids = getattr(means, "treatments", truth.treatments), getattr(means, "ids", truth.patients)
+    treatments, ids = getattr(means, "treatments", truth.treatments), getattr(means, "ids", None)
     if tuple(treatments) != truth.treatments:
         raise DataError(f"responses are of {treatments}, the truth of {truth.treatments}, in this order")
-    if None not in (ids, truth.patients) and len(ids) == truth.n and tuple(ids) != truth.patients:
+    if (
+        ids is not None
+        and truth.patients is not None
+        and len(ids) == truth.n
+        and tuple(ids) != truth.patients
+    ):
         first = next(own for own, other in zip(ids, truth.patients, strict=True) if own != other)
         raise DataError(
             f"responses and truth are of other patients, or in another order; the first that differs: {first}",
@@ -310,6 +308,20 @@ def _policy_rows(each: _Each, truth: Known) -> _Rows:
         "regret": found.regret, "gain": found.gain,
     }  # fmt: skip
     return [_row(score, "all", number) for score, number in scores.items()]
+
+
+def _horizon(responses: Responses) -> float:
+    assert responses.estimand.horizon is not None
+    return responses.estimand.horizon
+
+
+# Kind of mean response -> what a patient's own outcome says of it; of others one cannot tell from the outcome drawn.
+_OWN: dict[str, Callable[[np.ndarray, Responses], np.ndarray]] = {
+    "mean": lambda outcome, _: outcome,
+    "probability": lambda outcome, _: outcome,
+    "survival": lambda time, responses: (time > _horizon(responses)).astype(float),
+    "rmst": lambda time, responses: responses.factor * np.minimum(time, _horizon(responses)),
+}
 
 
 def _outcome_draws(means: Any) -> Iterator[tuple[slice, np.ndarray]] | None:

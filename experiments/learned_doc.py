@@ -14,7 +14,9 @@ from experiments.study import RESULTS
 from medresponse.synthetic.learned import FEWEST
 from medresponse.synthetic.learned.intake import FEWEST_KNOWN
 from medresponse.validation import Estimate
+from medresponse.validation.synthetic_data import Thresholds
 
+_LIMIT = Thresholds().risk
 COHORTS = {"gbsg2": ("GBSG-2", "log hazard ratio of recurrence"), "nhefs": ("NHEFS", "kg of weight gained")}
 _HEAD = """# Patients learned from real ones
 
@@ -41,7 +43,8 @@ _TABLE = """## {cohort}
 {patients} patients, learned from {half}. Effect: {scale}, {real:.2f} in the real halves (standard deviation between them {sd:.2f}). *Shift* is the
 mean difference from the effect in the patients learned from; *margins* and *correlations* mean distances from other real patients;
 *forest* the AUC at which it tells made-up from real patients (0.5: not at all). The other columns are excess risks: how much more often an
-attack succeeds on patients learned from than on others; *inference* is of the column where it is largest. Monte Carlo standard errors in brackets.
+attack succeeds on patients learned from than on others; *inference* is of the column where it is largest. Beyond {limit} (bold) a risk is flagged, where it is more than chance. Monte Carlo
+standard errors in brackets.
 
 {rows}"""
 
@@ -79,20 +82,22 @@ def _privacy(metrics: Mapping[str, Estimate], name: str, splits: int) -> str:
 def _cohort(metrics: Mapping[str, Estimate], name: str) -> str:
     cohort, scale = COHORTS[name]
     columns = {"effect_shift": "shift", **dict.fromkeys(MEASURES), **CHECKS, "inference": "inference"}
+    risks = {*CHECKS, "inference"}
     columns |= {"margins": "margins", "correlations": "correlations", "detection": "forest"}
     lines = [f"| generator | {' | '.join(columns.values())} |", "|---" * (len(columns) + 1) + "|"]
     for key, words in WORDS.items():
-        cells = [_text(metrics[f"{name}.{key}.{column}"]) for column in columns]
+        cells = [_text(metrics[f"{name}.{key}.{column}"], is_risk=column in risks) for column in columns]
         lines.append(f"| {words} | {' | '.join(cells)} |")
     patients = int(metrics[f"{name}.patients"].value)
     return _TABLE.format(
         cohort=cohort, patients=patients, half=patients // 2, scale=scale, real=metrics[f"{name}.real_effect"].value,
-        sd=metrics[f"{name}.real_effect_sd"].value, rows="\n".join(lines),
+        sd=metrics[f"{name}.real_effect_sd"].value, rows="\n".join(lines), limit=_LIMIT,
     )  # fmt: skip
 
 
-def _text(metric: Estimate) -> str:
-    return f"{metric.value:.3f} ({metric.mcse:.1g})"
+def _text(metric: Estimate, *, is_risk: bool) -> str:
+    value = f"{metric.value:.3f}"
+    return f"{f'**{value}**' if is_risk and metric.value > _LIMIT else value} ({metric.mcse:.1g})"
 
 
 if __name__ == "__main__":

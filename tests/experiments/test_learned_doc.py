@@ -18,3 +18,10 @@ def test_every_generator_stands_between_the_controls_of_each_cohort():
             for line in page().split("\n")
             if line.startswith("|")
         ) == len(COHORTS)
+
+
+def test_risks_beyond_the_limit_are_bold_and_nothing_else_is():
+    cells = [c.split()[0] for row in page().split("\n") if row.startswith("| ") for c in row.split("|")[6:-1]]
+    numbers = [c for c in cells if c.strip("*-").replace(".", "").isdigit()]
+    assert len(numbers) == 2 * 6 * 6
+    assert all(c.startswith("**") == (float(c.strip("*")) > 0.09) for c in numbers)

@@ -48,7 +48,7 @@ class Learned:
         width = max(4, len(str(n)))
         ids = pl.Series(self.schema.id, [f"SYN-{i + 1:0{width}d}" for i in range(n)], dtype=pl.String)
         table = decode(columns, self._layout).insert_column(0, ids)
-        source = {"kind": "fitted", **_settings(self.generator), "seed": str(seed)}
+        source = {"kind": "fitted", **settings_of(self.generator), "seed": str(seed)}
         return Cohort(table, self.schema, (), findings_table([]), source)
 
 
@@ -93,7 +93,7 @@ def _name(generator: object) -> str:
     return name_of(type(generator)) or type(generator).__name__
 
 
-def _settings(generator: object) -> dict[str, str]:
+def settings_of(generator: object) -> dict[str, str]:
     """Return name and knobs: under differential privacy, these are the loss."""
     knobs = fields(generator) if is_dataclass(generator) else ()
     return {"generator": _name(generator)} | {k.name: str(getattr(generator, k.name)) for k in knobs}

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 
 from medresponse.cohort import Cohort
-from medresponse.core.registry import name_of
 from medresponse.core.rng import checked_seed, derive_seed
 from medresponse.synthetic.learned import Generator
 from medresponse.synthetic.learned.intake import refuse_unlearnable
+from medresponse.synthetic.learned.learning import settings_of
 from medresponse.synthetic.mechanisms.knobs import between
 from medresponse.validation.synthetic_data.cells import cell_table, known_to_outsiders
 from medresponse.validation.synthetic_data.distances import COPIES
@@ -90,7 +90,7 @@ def assess_generator(
         disclosure, effects, fidelity, splits, limits, unassessed=_unassessed(cohort, effects)
     )
     return SyntheticReport(
-        generator=name_of(type(generator)) or type(generator).__name__,
+        settings=settings_of(generator) | {"seed": str(seed)},
         cohort=cohort.schema.name,
         patients=cohort.n,
         splits=splits,

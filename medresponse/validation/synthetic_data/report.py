@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
+from medresponse.core.atomic import require_absent, write_text
 from medresponse.core.figure import svg_of
 
 Verdict = Literal["invalid", "flagged", "unfaithful", "nothing flagged"]
@@ -19,8 +22,10 @@ class SyntheticReport:
 
     Parameters
     ----------
-    generator, cohort : str
-        Names.
+    settings : mapping
+        Name of the ``generator`` with its knobs, and the ``seed`` of the assessment.
+    cohort : str
+        Name.
     patients, splits : int
         Of the cohort; random halves that were learned from.
     fidelity : polars.DataFrame
@@ -43,7 +48,7 @@ class SyntheticReport:
     reasons : tuple of str
     """
 
-    generator: str
+    settings: Mapping[str, str]
     cohort: str
     patients: int
     splits: int
@@ -54,6 +59,11 @@ class SyntheticReport:
     cells: pl.DataFrame
     verdict: Verdict
     reasons: tuple[str, ...]
+
+    @property
+    def generator(self) -> str:
+        """Name of the generator."""
+        return self.settings["generator"]
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -84,6 +94,20 @@ class SyntheticReport:
         axes.legend(frameon=False, fontsize=8, loc="lower right")
         return figure
 
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the report as a web page of its own, atomically, owner-only.
+
+        Raises
+        ------
+        OutputExistsError
+            If the file is there and `overwrite` is not set.
+        """
+        require_absent(path, overwrite=overwrite)
+        title = escape(f"{self.generator} on {self.cohort}")
+        head = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
+        write_text(path, f"{head}<body>{self._repr_html_()}</body></html>\n")
+        return Path(path)
+
     def __repr__(self) -> str:
         return f"<SyntheticReport {self.generator} on {self.cohort}: {self.verdict}>"
 
@@ -91,7 +115,7 @@ class SyntheticReport:
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
         head = (
             f"<p><b>{escape(self.generator)} on {escape(self.cohort)}: {self.verdict}</b>; {self.patients} patients, "
-            f"{self.splits} random halves.<br>Checks that ran: {escape(', '.join(self.checks))}. They say nothing of attacks "
+            f"{self.splits} random halves; {escape(', '.join(f'{k} {v}' for k, v in self.settings.items()))}.<br>Checks that ran: {escape(', '.join(self.checks))}. They say nothing of attacks "
             f"that were not tried.</p><ul>{reasons}</ul>"
         )
         tables = {

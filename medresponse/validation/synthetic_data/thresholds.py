@@ -28,7 +28,8 @@ class Thresholds:
         generator moves the effect by more than chance does. Convention of this package.
     effect_spread : float
         Largest standard deviation of that shift between single draws, in the same unit: a release is one draw. A draw of as
-        many patients alone makes it about 1. Convention of this package.
+        many patients alone makes it about 1.4, since halves of one cohort differ by less than patients drawn anew. Convention of
+        this package.
     splits : int
         Splits below which no interval of an effect is to be relied on.
     """

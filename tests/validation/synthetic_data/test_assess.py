@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from medresponse.core.errors import DataError, SpecError
+from medresponse.core.errors import DataError, OutputExistsError, SpecError
 from medresponse.synthetic.learned import SequentialCart
 from medresponse.validation.synthetic_data import Bootstrap, Thresholds, assess_generator, splits
 from medresponse.validation.synthetic_data.judgement import judge
@@ -80,6 +80,15 @@ def test_the_page_says_which_checks_ran_and_certifies_nothing(copies):
     assert "Checks that ran: exact copies, distance to closest record" in page and "<svg" in page
     assert "private" not in page.lower() and "compliant" not in page.lower()
     assert repr(copies) == "<SyntheticReport Bootstrap on made-up smokers: flagged>"
+
+
+def test_a_saved_report_says_what_was_assessed_and_replaces_nothing_unasked(strangers, tmp_path):
+    report = replace(strangers, settings={"generator": "dp_copula", "epsilon": "<1.0>", "seed": "7"})
+    page = report.save(tmp_path / "new" / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>") and "generator dp_copula, epsilon &lt;1.0&gt;, seed 7" in page
+    with pytest.raises(OutputExistsError, match=r"report\.html exists already"):
+        report.save(tmp_path / "new" / "report.html")
+    assert strangers.settings == {"generator": "OtherPatients", "seed": "1"}
 
 
 def test_the_same_seed_gives_the_same_report(real, copies):

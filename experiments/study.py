@@ -71,7 +71,7 @@ class Study:
     @property
     def seed(self) -> int:
         """Seed of everything random in the study."""
-        return checked_seed(self.config["seed"])
+        return checked_seed(self.config.get("seed"))
 
     @property
     def engine(self) -> ChainEngine:

@@ -77,11 +77,11 @@ class Confounding:
     Parameters
     ----------
     alignment : float
-        Share of prognostic columns, 0 to 1, on which the choice of treatment also depends: those with the worse
-        prognosis are treated more. ACIC 2016's word.
+        Share of prognostic columns, 0 to 1, on which the choice of treatment also depends, to the nearest whole column (of
+        six 0.75 makes four): those with the worse prognosis are treated more. ACIC 2016's word.
     hidden : float
-        Strength of a standard normal cause that no analyst sees, on the outcome's predictor and, negatively, on the log
-        odds of treatment, 0 to 2.
+        Strength of a standard normal cause that no analyst sees, on the outcome's predictor and, negatively and times
+        ``assignment.strength``, on the log odds of treatment, 0 to 2.
     ancestry : float
         Difference in prognosis for each standard deviation of the ancestry's score, on the predictor, -2 to 2.
     """

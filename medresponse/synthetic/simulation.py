@@ -12,6 +12,7 @@ import xarray as xr
 
 from medresponse.cohort import Cohort, Schema, findings_table
 from medresponse.core.codec import from_plain, to_plain
+from medresponse.core.errors import SpecError
 from medresponse.core.rng import checked_seed, stream
 from medresponse.synthetic.mechanisms.kinds import Scores
 from medresponse.synthetic.scenario import Scenario
@@ -59,6 +60,11 @@ def simulate(scenario: Scenario, *, seed: int | None = None, cohort: Cohort | No
         If the seed is missing, or knobs contradict each other or the cohort.
     """
     seed = checked_seed(seed)
+    if not isinstance(scenario, Scenario):
+        raise SpecError(
+            f"scenario: {type(scenario).__name__} found; legal is a Scenario, as scenario(name) returns",
+            code="knob_out_of_range",
+        )
     world = world_of(scenario, cohort)
     sites = scenario.sites
     effects = world.site_effects(stream(seed, "synthetic", "sites")) if sites.n else None

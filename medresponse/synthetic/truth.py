@@ -12,6 +12,7 @@ import xarray as xr
 from medresponse.cohort import Cohort
 from medresponse.core.errors import DataError, SpecError
 from medresponse.core.registry import did_you_mean
+from medresponse.synthetic.mechanisms.column import Column
 from medresponse.synthetic.scenario import Scenario
 from medresponse.synthetic.world import SiteEffects, World
 
@@ -75,7 +76,8 @@ class Truth:
         Raises
         ------
         DataError
-            If a column is absent, or holds nulls or unknown levels.
+            If a column is absent, or holds nulls, unknown levels, or numbers that are not finite or have no logarithm where
+            the feature is a logarithm's.
         """
         frame = patients.table if isinstance(patients, Cohort) else patients
         values = {}
@@ -83,19 +85,7 @@ class Truth:
             if column.name not in frame.columns:
                 raise DataError(f"column {column.name}: absent; every feature of the scenario is needed")
             series = frame[column.name]
-            try:
-                series = series.cast(
-                    pl.Float64 if column.feature.type == "continuous" else pl.Enum(column.feature.level_names)
-                )
-            except pl.exceptions.InvalidOperationError:
-                raise DataError(
-                    f"column {column.name}: holds values that are no {column.feature.type}"
-                ) from None
-            if series.null_count():
-                raise DataError(
-                    f"column {column.name}: {series.null_count()} null(s); give complete features"
-                )
-            values[column.name] = column.values(series)
+            values[column.name] = _values(column, series)
         scores, outcome = self._world.scores(values), self.scenario.outcome
         if not self.scenario.sites.n:
             return outcome.means(self._world.signal(scores), given_unseen=False)
@@ -103,8 +93,8 @@ class Truth:
             raise DataError("column site: absent; the scenario has sites")
         new = outcome.means(self._world.signal(scores, known_sites=False), given_unseen=False)
         label = frame["site"].to_list()
-        known = np.array([site in self._trained for site in label])
-        where = np.array([self._trained.index(site) if site in self._trained else 0 for site in label])
+        known = np.array([site in self._trained for site in label], bool)
+        where = np.array([self._trained.index(site) if site in self._trained else 0 for site in label], int)
         signal = self._world.signal(scores, site=where, sites=self._sites)
         return outcome.means(signal, given_unseen=False).where(xr.DataArray(known, dims="patient"), new)
 
@@ -161,6 +151,26 @@ class Truth:
             for label in sorted({str(one) for one in own if one is not None}):
                 found[f"{name} = {label}"] = np.array([one is not None and str(one) == label for one in own])
         return found
+
+
+def _values(column: Column, series: pl.Series) -> np.ndarray:
+    """Return the numbers or positions of levels of a new table's column."""
+    feature = column.feature
+    if feature.is_discrete and series.dtype.is_integer():  # counts of alleles, and grades that are numbers
+        series = series.cast(pl.String)
+    try:
+        series = series.cast(pl.Enum(feature.level_names) if feature.is_discrete else pl.Float64)
+    except (pl.exceptions.InvalidOperationError, pl.exceptions.ComputeError):
+        raise DataError(f"column {column.name}: holds values that are no {feature.type}") from None
+    if series.null_count():
+        raise DataError(f"column {column.name}: {series.null_count()} null(s); give complete features")
+    values = column.values(series)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wrong = int((~np.isfinite(column.score(values))).sum())
+    if wrong:
+        what = "" if feature.transform == "none" else f"of which the {feature.transform} is "
+        raise DataError(f"column {column.name}: {wrong} value(s) {what or 'that are '}not finite")
+    return values
 
 
 def _mean(values: np.ndarray) -> tuple[float, float]:

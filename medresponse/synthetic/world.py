@@ -18,6 +18,8 @@ from medresponse.synthetic.mechanisms.surfaces import Shape, Weights, draw_weigh
 from medresponse.synthetic.scenario import Scenario
 
 _TERMS = 6  # prognostic columns, and reasons for treatment
+_CERTAIN = 100.0  # log odds at which whoever can get a treatment gets one
+_REASONS = 2  # for treatment, at least: the box where overlap fails is of two columns
 _REFERENCE = 20_000  # patients by whom surfaces are standardised and rates are met
 
 
@@ -122,13 +124,15 @@ class World:
         """Surfaces that effects are made of."""
         effect, scenario = self.scenario.effect, self.scenario
         terms, on = getattr(effect, "terms", 3), getattr(effect, "on", "covariates")
-        if on == "genome" and len(self.reference.blocks["genome"]) < terms:
+        labels = dict.fromkeys(effect.surfaces(scenario.treatments))
+        if labels and terms > (there := len(self.reference.blocks[on])):
             raise contradicts(
-                "effect.on", "legal is covariates where the genome has fewer columns than effect.terms"
+                "effect.terms",
+                f"{terms} found; legal is at most {there}, as many as there are columns of the {on}",
             )
         return {
             label: self._surface(label, scenario.outcome.surface, self._chosen(label, terms, on))
-            for label in dict.fromkeys(effect.surfaces(scenario.treatments))
+            for label in labels
         }
 
     @cached_property
@@ -139,6 +143,7 @@ class World:
             first = self.prognoses[0]
             shared = first.positions[: round(self.scenario.confounding.alignment * len(first.positions))]
             others = np.setdiff1d(self.reference.blocks["covariates"], first.positions)
+            self._require_reasons(len(shared), len(others), len(first.positions))
             others = self.stream(f"columns of {label}").permutation(others)[: _TERMS - len(shared)]
             own = draw_weights(self.stream(f"weights of {label}"), len(shared) + len(others))
             for mine, theirs in zip(
@@ -148,6 +153,22 @@ class World:
                 mine[: len(shared)] = -theirs[: len(shared)]
             found.append(self._standardised(Surface(shape, np.concatenate([shared, others]), own)))
         return tuple(found)
+
+    def _require_reasons(self, shared: int, others: int, prognostic: int) -> None:
+        """Refuse a choice of treatment that has not two columns to depend on."""
+        if shared + others >= _REASONS:
+            return
+        if prognostic + others < _REASONS:
+            raise contradicts(
+                "assignment",
+                f"observational needs {_REASONS} covariates or more; legal is rct where there is one",
+            )
+        least = np.ceil(100 * (_REASONS - others) / prognostic) / 100
+        raise contradicts(
+            "confounding.alignment",
+            f"{self.scenario.confounding.alignment:g} found; legal is [{least:g}, 1] where all but {others} of the covariates are "
+            "prognostic: a choice of treatment depends on two or more",
+        )
 
     def signal(
         self, scores: Scores, *, hidden: np.ndarray | None = None, site: np.ndarray | None = None,
@@ -177,7 +198,8 @@ class World:
             prognosis[:, 0] += scenario.confounding.ancestry * scores.of("ancestry")
         surfaces = {label: f(scores) for label, f in self.effects.items()}
         effect = scenario.effect.values(scenario.treatments, scores, surfaces)
-        unseen, variance = np.zeros((n, k)), np.full(k, scenario.confounding.hidden**2)
+        unseen, variance = np.zeros((n, 1)), scenario.confounding.hidden**2
+        unseen_effect, effect_variance = np.zeros((n, k)), np.zeros(k)
         if hidden is not None:
             unseen += scenario.confounding.hidden * hidden[:, None]
         if scenario.sites.n:
@@ -187,10 +209,11 @@ class World:
                 effect = effect + sites.treatment[site]
             else:
                 variance += self.site_sd**2
-                variance[1:] += scenario.sites.treatment_sd**2
+                effect_variance[1:] = scenario.sites.treatment_sd**2
                 if site is not None and sites is not None:
-                    unseen += sites.intercept[site, None] + sites.treatment[site]
-        return Signal(prognosis, effect, unseen, np.sqrt(variance))
+                    unseen += sites.intercept[site, None]
+                    unseen_effect += sites.treatment[site]
+        return Signal(prognosis, effect, unseen, unseen_effect, variance, effect_variance)
 
     @property
     def site_sd(self) -> float:
@@ -232,16 +255,19 @@ class World:
         if not self.leanings:
             return start
         reasons = self._reasons(self.reference, self._hidden)
-        for _ in range(200):
+        never = assignment.propensity(*reasons, np.full(k - 1, _CERTAIN))[:, 0].mean()
+        if target[0] <= never:
+            raise contradicts(
+                "assignment.root",
+                f"{target[1:].sum():g} found; legal is (0, {1 - never:.3f}) where assignment.overlap leaves a box untreated",
+            )
+        for _ in range(1_000):
             share = assignment.propensity(*reasons, start).mean(axis=0)
-            step = np.log(target[1:] / share[1:]) - np.log(target[0] / share[0])
+            step = np.log(target[1:] / share[1:]) - np.log((target[0] - never) / (share[0] - never))
             start = start + step
             if np.abs(step).max() < 1e-8:
-                return start
-        raise contradicts(
-            "assignment.root",
-            f"{target[1:].sum():g} cannot be reached where assignment.overlap leaves a box untreated",
-        )
+                break
+        return start
 
     @cached_property
     def _reference_signal(self) -> Signal:
@@ -278,9 +304,7 @@ class World:
         missing, scores = self.scenario.missing, self.reference
 
         def start(name: str, rate: float) -> float:
-            return float(
-                brentq(lambda a: missing.probability(scores, {name: a})[name].mean() - rate, -30.0, 30.0)
-            )
+            return _met(rate, lambda a: float(missing.probability(scores, {name: a})[name].mean()))
 
         return {name: start(name, rate) for name, rate in self.missing_rates.items()}
 
@@ -295,12 +319,10 @@ class World:
         received = self.stream("reference assignment").random(self.reference.n)[:, None]
         steps = np.cumsum(self.propensity(self.reference, self._hidden), axis=1)[:, :-1]
         own = response[np.arange(self.reference.n), (received >= steps).sum(axis=1)]
-        mean, sd = float(own.mean()), float(own.std())
+        mean, sd = float(own.mean()), float(own.std()) or 1.0  # an event that nobody had varies with nothing
         standard = (own - mean) / sd
-        start = brentq(
-            lambda a: dropout.probability(standard, signal, a).mean() - dropout.target, -30.0, 30.0
-        )
-        return mean, sd, float(start)
+        start = _met(dropout.target, lambda a: float(dropout.probability(standard, signal, a).mean()))
+        return mean, sd, start
 
     def _chosen(self, label: str, terms: int, on: str = "covariates") -> np.ndarray:
         return self.stream(f"columns of {label}").permutation(self.reference.blocks[on])[:terms]
@@ -311,7 +333,22 @@ class World:
 
     def _standardised(self, raw: Surface) -> Surface:
         found = raw(self.reference)
-        return replace(raw, mean=float(found.mean()), sd=float(found.std()))
+        mean, sd = float(found.mean()), float(found.std())
+        if not sd > 1e-9 * max(1.0, abs(mean)):
+            raise contradicts(
+                "world",
+                f"{self.scenario.world} found; in it a {raw.shape} surface has one value for all patients; legal is another world, or "
+                "another shape (outcome.surface, assignment.model)",
+            )
+        return replace(raw, mean=mean, sd=sd)
+
+
+def _met(rate: float, share: Callable[[float], float]) -> float:
+    """Return the log odds at which a share that rises with them is the rate."""
+    bound = 30.0
+    while bound < 1e4 and not share(-bound) < rate < share(bound):
+        bound *= 2
+    return float(brentq(lambda a: share(a) - rate, -bound, bound))
 
 
 def first_endpoint(scenario: Scenario, endpoints: np.ndarray) -> np.ndarray:

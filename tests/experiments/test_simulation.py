@@ -235,6 +235,7 @@ def test_figures_and_tables_hold_every_scenario(tmp_path, sizes):
         ("+variants.wide=1", "variants.wide: 1 found; legal are entries of a model"),
         ("+workers=0", "workers: 0 found; legal are whole numbers from 1"),
         ("seed=null", "seed: missing; legal are whole numbers from 0"),
+        ("~seed", "seed: missing; legal are whole numbers from 0"),
         ("seed=-1", "seed: -1 found"),
         ("patients.smoke=[0]", r"patients.smoke: \[0\] found; legal is a list of whole numbers from 1"),
         ("patients.smoke=300", "patients.smoke: 300 found"),

@@ -56,15 +56,31 @@ class Signal:
     effect : numpy.ndarray
         Of each treatment against the reference, from observables, shape (patient, treatment).
     unseen : numpy.ndarray
-        Added to the first predictor by what no analyst sees (hidden cause, a new site), shape (patient, treatment).
-    unseen_sd : numpy.ndarray
-        Standard deviation of that normal term under each treatment, shape (treatment,).
+        Added to the first predictor by what no analyst sees (hidden cause, a new site), shape (patient, 1).
+    unseen_effect : numpy.ndarray
+        Added to the effects by it (a new site's own), shape (patient, treatment).
+    unseen_variance : float
+        Of the normal term `unseen`.
+    unseen_effect_variance : numpy.ndarray
+        Of `unseen_effect` under each treatment, shape (treatment,).
     """
 
     prognosis: np.ndarray
     effect: np.ndarray
     unseen: np.ndarray
-    unseen_sd: np.ndarray
+    unseen_effect: np.ndarray
+    unseen_variance: float
+    unseen_effect_variance: np.ndarray
+
+    @property
+    def unseen_sum(self) -> np.ndarray:
+        """Both unseen terms where effects add to the first predictor, shape (patient, treatment)."""
+        return self.unseen + self.unseen_effect
+
+    @property
+    def unseen_sd(self) -> np.ndarray:
+        """Standard deviation of `unseen_sum` under each treatment, shape (treatment,)."""
+        return np.sqrt(self.unseen_variance + self.unseen_effect_variance)
 
     @property
     def n_treatments(self) -> int:

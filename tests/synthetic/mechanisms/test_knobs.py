@@ -136,6 +136,30 @@ def test_overlap_in_one_term_leaves_a_box_untreated() -> None:
     assert abs(propensity[:, 1:].sum(axis=1).mean() - 0.35) < 0.03
 
 
+@pytest.mark.parametrize("root", [0.001, 0.8, 0.82])
+def test_shares_near_the_ends_of_their_range_are_met(root: float) -> None:
+    """Where a fifth can get nothing but the reference."""
+    assignment = Observational(overlap="one_term", root=root, strength=3.0)
+    propensity = simulate(_with(n=40_000, assignment=assignment), seed=8).truth.data["propensity"].values
+    assert abs(propensity[:, 1:].sum(axis=1).mean() - root) < 0.1 * min(root, 1 - root)
+
+
+@pytest.mark.parametrize(
+    "knob",
+    [
+        {"dropout": Leaving(rate=1e-13, strength=3.0)},
+        {"dropout": Leaving(rate=1 - 1e-13)},
+        {"missing": AtRandom(rate=1e-14)},
+        {"outcome": BinaryOutcome(base=1e-12), "dropout": Leaving(rate=0.2)},  # an event that nobody had
+    ],
+)
+def test_whatever_rate_is_legal_is_met(knob: dict[str, object]) -> None:
+    data = simulate(_with(n=20_000, **knob), seed=8).truth.data
+    found = float(data["p_missing" if "missing" in knob else "p_dropout"].mean())
+    wanted = getattr(knob.get("missing", knob.get("dropout")), "rate")  # noqa: B009  either has it
+    assert found == pytest.approx(wanted, rel=0.1)
+
+
 def test_patients_of_held_out_sites_are_new_and_shifted() -> None:
     trial = simulate(scenario("s11_sites_shift", n=9_000), seed=8)
     assert trial.held_out is not None
@@ -198,6 +222,13 @@ def test_incidences_and_event_free_share_sum_to_one() -> None:
     np.testing.assert_allclose(both.mean("patient") + free, 1.0, atol=0.04)
 
 
+# One variant, of which some worlds have few carriers: a step below them all, or between nobody and them.
+ONE_STEP = {
+    "genome": BaldingNichols(variants=1, fst=0.5, shares=(1.0,)),
+    "effect": Modifiers(heterogeneity="high", terms=1, on="genome"),
+    "outcome": GaussianOutcome(surface="step"),
+}
+
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "n": (lambda: _with(n=0), r"n: 0 found; legal is \[1, 10000000\]"),
     "n not whole": (lambda: _with(n=10.5), r"n: 10\.5 found; legal is whole numbers in \[1, 10000000\]"),
@@ -245,6 +276,35 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no name": (lambda: Scenario(), "name: missing"),
     "sites": (lambda: _with(sites=3), "sites: int found; legal is Sites"),
     "never": (lambda: Informative(end=0.0), r"censoring\.end: 0 found; legal is \(0, inf\)"),
+    "no scenario": (lambda: simulate("s02_linear_rct", seed=1), "scenario: str found; legal is a Scenario"),
+    "few reasons": (
+        lambda: simulate(_with(covariates=GaussianCopula(p=6), assignment=Observational()), seed=1),
+        r"confounding\.alignment: 0 found; legal is \[0\.34, 1\] where all but 0 of the covariates are prognostic",
+    ),
+    "one other reason": (
+        lambda: simulate(_with(covariates=GaussianCopula(p=7), assignment=Observational()), seed=1),
+        r"confounding\.alignment: 0 found; legal is \[0\.17, 1\]",
+    ),
+    "terms": (
+        lambda: simulate(_with(covariates=GaussianCopula(p=3), effect=Modifiers(heterogeneity="med", terms=4)), seed=1),
+        r"effect\.terms: 4 found; legal is at most 3",
+    ),
+    "no genome": (
+        lambda: simulate(_with(effect=Modifiers(heterogeneity="med", on="genome")), seed=1),
+        r"effect\.terms: 3 found; legal is at most 0, as many as there are columns of the genome",
+    ),
+    "root and overlap": (
+        lambda: simulate(scenario("s04_exp_poor_overlap", assignment=Observational(overlap="one_term", root=0.95)), seed=1),
+        r"assignment\.root: 0\.95 found; legal is \(0, 0\.8\d\d\)",
+    ),
+    "noise": (
+        lambda: GaussianOutcome(noise="heteroskedastic", explained=0.0),
+        r"outcome\.noise: heteroskedastic found; legal is iid where outcome\.explained is 0",
+    ),
+    "one value": (
+        lambda: [simulate(_with(n=1, world=world, **ONE_STEP), seed=1) for world in range(40)],
+        r"world: \d+ found; in it a step surface has one value for all patients",
+    ),
     "end": (
         lambda: simulate(_with(outcome=WeibullOutcome(), censoring=Informative(rate=0.1, end=6.0)), seed=1),
         "censoring.rate: 0.1 found; legal is",
@@ -327,6 +387,25 @@ def test_new_patients_are_a_table_or_a_cohort_and_must_be_complete() -> None:
         trial.truth.cate(trial.cohort.table.drop("age"))
     with pytest.raises(DataError, match=r"column age: 500 null\(s\)"):
         trial.truth.cate(trial.cohort.table.with_columns(age=pl.lit(None, dtype=pl.Float64)))
+    for column, value, message in (
+        ("age", float("nan"), r"column age: 500 value\(s\) that are not finite"),
+        ("bmi", -1.0, r"column bmi: 500 value\(s\) of which the log is not finite"),
+        ("sex", "none", "column sex: holds values that are no binary"),
+        ("sex", 1.5, "column sex: holds values that are no binary"),
+    ):
+        with pytest.raises(DataError, match=message):
+            trial.truth.cate(trial.cohort.table.with_columns(pl.lit(value).alias(column)))
+
+
+def test_counts_of_alleles_may_be_numbers_and_there_may_be_no_patients() -> None:
+    genome, effect = BaldingNichols(variants=5), Modifiers(heterogeneity="med", on="genome")
+    trial = simulate(_with(n=50, genome=genome, effect=effect, sites=Sites(n=3)), seed=1)
+    numbers = pl.col("^variant_.*$").cast(pl.String).cast(pl.Int64)
+    found = trial.truth.cate(trial.cohort.table.with_columns(numbers))
+    np.testing.assert_array_equal(found, trial.truth.data["mu_x"])
+    assert trial.truth.cate(trial.cohort.table[:0]).sizes["patient"] == 0
+    with pytest.raises(DataError, match="column variant_0001: holds values that are no dosage"):
+        trial.truth.cate(trial.cohort.table.with_columns(variant_0001=pl.lit(3)))
 
 
 @pytest.mark.parametrize("covariates", [RealResample(), FittedCopula()])

@@ -12,6 +12,8 @@ from medresponse.synthetic.mechanisms.kinds import Assignment
 from medresponse.synthetic.mechanisms.knobs import between, mechanism
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
+_LARGE = 700.0  # log odds whose exponential is still a number
+
 
 @mechanism(Assignment, "observational")
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class Observational:
 
     def propensity(self, leanings: np.ndarray, boxed: np.ndarray, start: np.ndarray) -> np.ndarray:
         """Return softmax of the log odds; outside overlap, certainly the reference."""
-        odds = np.exp(start + self.strength * leanings)
+        odds = np.exp(np.minimum(start + self.strength * leanings, _LARGE))
         if self.overlap == "one_term":
             odds[boxed] = 0.0
         total = 1.0 + odds.sum(axis=1, keepdims=True)

@@ -22,8 +22,9 @@ class LossOfFunction:
     magnitude : tuple of float
         Effect of each treatment but the reference without such alleles, on the predictor.
     interaction : float
-        Ratio by which each allele multiplies the risk under the first active treatment; 1.29 for carriers in 15 trials
-        of clopidogrel. Genome-wide evidence spans 1.1 to 1.5.
+        Ratio by which each allele multiplies the odds (of a time to event: the hazard) under the first active treatment. In
+        15 trials of clopidogrel the ratio was 1.29 between carriers, of one allele or two, and others; that each counts is
+        assumed. Evidence spans 1.1 to 1.5.
     """
 
     magnitude: tuple[float, ...] = (0.3, 0.15)

@@ -76,7 +76,7 @@ class BinaryOutcome:
         """Return probabilities of the event."""
         predictor = signal.prognosis[:, :1] + signal.effect
         if given_unseen:
-            return _endpoint(self._risk(predictor + signal.unseen))
+            return _endpoint(self._risk(predictor + signal.unseen_sum))
         return _endpoint(over_normal(self._risk, predictor, signal.unseen_sd))
 
     def draw(self, signal: Signal, noise: Noise) -> Potential:

@@ -26,8 +26,8 @@ class CompetingOutcome:
     """Progression, which treatment delays, and death without it, which has a prognosis of its own.
 
     Cause-specific cumulative hazards are ``Z exp(-predictor_j) (t / scale_j)^shape`` with one gamma frailty Z of mean 1
-    for both. The cumulative incidence of cause j is the integral of its hazard times ``(1 + frailty H)^(-1/frailty - 1)``,
-    H the sum of both (Aalen, Borgan & Gjessing 2008, sections 3.4 and 6.2.3).
+    for both. With H their sum without Z, the share free of both is ``(1 + frailty H)^(-1/frailty)`` (Aalen, Borgan & Gjessing
+    2008, section 6.2.3); of one shape, each cause has the same share of the hazard at all times, and so of all that happens.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class CompetingOutcome:
 
     def means(self, signal: Signal, *, given_unseen: bool) -> xr.DataArray:
         """Return incidences and restricted mean event-free time at each horizon."""
-        first = signal.prognosis[:, :1] + signal.effect + (signal.unseen if given_unseen else 0.0)
+        first = signal.prognosis[:, :1] + signal.effect + (signal.unseen_sum if given_unseen else 0.0)
         sd = np.zeros_like(signal.unseen_sd) if given_unseen else signal.unseen_sd
         second = np.exp(-signal.prognosis[:, 1:])
 
@@ -107,7 +107,7 @@ class CompetingOutcome:
         """Return times and causes, and what they say of each horizon."""
         n, k = signal.effect.shape
         predictors = (
-            signal.prognosis[:, :1] + signal.effect + signal.unseen,
+            signal.prognosis[:, :1] + signal.effect + signal.unseen_sum,
             np.broadcast_to(signal.prognosis[:, 1:], (n, k)),
         )
         frailty = np.ones((n, 1))
@@ -140,15 +140,14 @@ class CompetingOutcome:
 
     def _by(self, horizon: float, rates: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Return incidences and event-free time by one horizon, shape (patient, treatment, 3)."""
-        found = np.zeros((*rates[0].shape, len(CAUSES) + 1))
-        for t, weight in zip(*over_time(horizon), strict=True):
-            parts = [rate * (t / scale) ** self.shape for rate, scale in zip(rates, self.scales, strict=True)]
-            log_free = self._log_free(parts[0] + parts[1])
-            density = np.exp(log_free * (1 + self.frailty)) * (self.shape / t)
-            for j, part in enumerate(parts):
-                found[..., j] += weight * density * part
-            found[..., -1] += weight * np.exp(log_free)
-        return found
+        parts = [rate * (horizon / s) ** self.shape for rate, s in zip(rates, self.scales, strict=True)]
+        hazard = parts[0] + parts[1]
+        gone = -np.expm1(self._log_free(hazard))
+        free = sum(
+            weight * np.exp(self._log_free(hazard * (t / horizon) ** self.shape))
+            for t, weight in zip(*over_time(horizon), strict=True)
+        )
+        return np.stack([*(gone * (part / hazard) for part in parts), np.asarray(free)], axis=-1)
 
     def _log_free(self, hazard: np.ndarray) -> np.ndarray:
         if not self.frailty:

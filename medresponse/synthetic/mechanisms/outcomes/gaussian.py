@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 import xarray as xr
+from scipy.special import expit
 
 from medresponse.synthetic.mechanisms.kinds import Noise, Outcome, Potential, Signal
-from medresponse.synthetic.mechanisms.knobs import between, mechanism
+from medresponse.synthetic.mechanisms.knobs import between, contradicts, mechanism
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
 
@@ -27,8 +28,8 @@ class GaussianOutcome:
     explained : float
         Share of the variance under the reference that observables explain, 0 to below 1.
     noise : str
-        ``iid``, or ``heteroskedastic``: residual standard deviations vary with prognosis, by exp(0.4) for each standard
-        deviation, 1 on average of squares.
+        ``iid``, or ``heteroskedastic``: residual variances grow with prognosis, by ``2 expit(1.5 z)`` where that is z standard
+        deviations from its mean: 1 on average of a symmetric surface, 0.93 of an exponential one. Not where `explained` is 0.
     mean, sd : float
         In points. Predictors are in units of `sd`.
     """
@@ -43,6 +44,10 @@ class GaussianOutcome:
         between("outcome.explained", self.explained, 0.0, 1.0, open_high=True)
         between("outcome.mean", self.mean, -np.inf, np.inf, open_low=True, open_high=True)
         between("outcome.sd", self.sd, 0.0, np.inf, open_low=True, open_high=True)
+        if self.noise == "heteroskedastic" and not self.explained:
+            raise contradicts(
+                "outcome.noise", "heteroskedastic found; legal is iid where outcome.explained is 0"
+            )
 
     @property
     def spreads(self) -> tuple[float, ...]:
@@ -78,15 +83,14 @@ class GaussianOutcome:
 
     def means(self, signal: Signal, *, given_unseen: bool) -> xr.DataArray:
         """Return the mean score; what is unseen has mean zero."""
-        predictor = signal.prognosis[:, :1] + signal.effect + (signal.unseen if given_unseen else 0.0)
+        predictor = signal.prognosis[:, :1] + signal.effect + (signal.unseen_sum if given_unseen else 0.0)
         return self._endpoint(self.mean + self.sd * predictor)
 
     def draw(self, signal: Signal, noise: Noise) -> Potential:
         """Return scores."""
         spread = np.full((len(signal.prognosis), 1), np.sqrt(1 - self.explained))
         if self.noise == "heteroskedastic":
-            standard = signal.prognosis[:, :1] / max(self.spreads[0], 1e-12)
-            spread = spread * np.exp(0.4 * standard - 0.16)
+            spread = spread * np.sqrt(2 * expit(1.5 * signal.prognosis[:, :1] / self.spreads[0]))
         mean = self.means(signal, given_unseen=True)
         values = mean + self.sd * self._endpoint(spread * noise.normal("outcome"))
         return Potential(values, {"score": values.values[:, :, 0]})

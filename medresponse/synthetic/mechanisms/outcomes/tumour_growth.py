@@ -20,10 +20,12 @@ from medresponse.synthetic.mechanisms.knobs import (
     one_each,
     rising,
 )
-from medresponse.synthetic.mechanisms.quadrature import over_normal
+from medresponse.synthetic.mechanisms.quadrature import hermite, over_normal
 from medresponse.synthetic.mechanisms.surfaces import Shape
 
 _ORDER = 8  # of each of two integrals over patients' own growth and decay
+_HIDDEN_ORDER = 40  # of that over growth where a hidden cause or a new site spreads it further
+_LARGE = 700.0  # exponents beyond which exp(x) is no number, and log(exp(x) - 1 + exp(-d)) is x
 
 
 @mechanism(Outcome, "tumour_growth")
@@ -125,31 +127,33 @@ class TumourGrowthOutcome:
 
     def means(self, signal: Signal, *, given_unseen: bool) -> xr.DataArray:
         """Return the mean log ratio and the risk of the adverse event."""
-        prognosis = signal.prognosis[:, :1] + (
-            signal.unseen if given_unseen else np.zeros_like(signal.effect)
-        )
-        sd = np.zeros_like(signal.unseen_sd) if given_unseen else signal.unseen_sd
-        nodes, weights = np.polynomial.hermite_e.hermegauss(_ORDER)
-        weights = weights / weights.sum()
+        eta, effect, end = signal.prognosis[:, :1], signal.effect, self.visits[-1]
+        hidden, sd = 0.0, np.zeros_like(signal.unseen_effect_variance)
+        if given_unseen:
+            eta, effect = eta + signal.unseen, effect + signal.unseen_effect
+        else:
+            hidden, sd = signal.unseen_variance, np.sqrt(signal.unseen_effect_variance)
+        spread = np.sqrt(
+            self.spread**2 + hidden
+        )  # a patient's own growth and what is hidden add up on the log
 
-        def ratio(eta: np.ndarray) -> np.ndarray:
-            found = np.zeros_like(eta)
-            for z, w in zip(nodes, weights, strict=True):
-                shrunk = np.exp(-self._decay(signal.effect) * np.exp(self.spread * z) * self.visits[-1])
-                for u, v in zip(nodes, weights, strict=True):
-                    grown = np.expm1(self.growth * np.exp(self.spread * u - eta) * self.visits[-1])
-                    found += w * v * np.log(shrunk + grown)
+        def ratio(potency: np.ndarray) -> np.ndarray:
+            found = np.zeros_like(potency)
+            for z, w in hermite(_ORDER):
+                decayed = self._decay(potency) * np.exp(self.spread * z) * end
+                for u, v in hermite(_HIDDEN_ORDER if hidden else _ORDER):
+                    found += w * v * _log_size(decayed, self.growth * np.exp(spread * u - eta) * end)
             return found
 
-        return _endpoints(over_normal(ratio, prognosis, sd), self._harm(signal))
+        return _endpoints(over_normal(ratio, effect, sd), self._harm(signal))
 
     def draw(self, signal: Signal, noise: Noise) -> Potential:
         """Return sizes at each visit and adverse events."""
         own = noise.patient("growth and decay").standard_normal((2, len(signal.prognosis), 1))
         growth = self.growth * np.exp(self.spread * own[0] - signal.prognosis[:, :1] - signal.unseen)
-        decay = self._decay(signal.effect) * np.exp(self.spread * own[1])
+        decay = self._decay(signal.effect + signal.unseen_effect) * np.exp(self.spread * own[1])
         sizes = [
-            np.log(np.exp(-decay * t) + np.expm1(growth * t)) + self.error * noise.normal(f"size at {t:g}")
+            _log_size(decay * t, growth * t) + self.error * noise.normal(f"size at {t:g}")
             for t in self.visits
         ]
         events = ndtr(noise.normal("adverse")) < self._harm(signal)
@@ -172,6 +176,12 @@ class TumourGrowthOutcome:
     def _harm(self, signal: Signal) -> np.ndarray:
         dose = np.asarray(self.doses) / max(self.doses)
         return np.asarray(expit(logit(self.adverse) + self.harm * dose - signal.prognosis[:, 1:]))
+
+
+def _log_size(decayed: np.ndarray, grown: np.ndarray) -> np.ndarray:
+    """Return the log of ``exp(-decayed) + exp(grown) - 1``, a number however much has grown."""
+    size = np.log(np.exp(-decayed) + np.expm1(np.minimum(grown, _LARGE)))
+    return np.asarray(np.where(grown > _LARGE, grown, size))
 
 
 def _endpoints(ratio: np.ndarray, adverse: np.ndarray) -> xr.DataArray:

@@ -108,18 +108,31 @@ class WeibullOutcome:
 
     def means(self, signal: Signal, *, given_unseen: bool) -> xr.DataArray:
         """Return survival and restricted mean event-free time at each horizon."""
-        shift = signal.unseen if given_unseen else np.zeros_like(signal.effect)
-        sd = np.zeros_like(signal.unseen_sd) if given_unseen else signal.unseen_sd
-        predictor = signal.prognosis[:, :1] + shift
+        eta, effect = np.broadcast_to(signal.prognosis[:, :1], signal.effect.shape), signal.effect
+        both, late = np.zeros_like(signal.unseen_sd), np.zeros_like(signal.unseen_sd)
+        if given_unseen:
+            eta, effect = eta + signal.unseen, effect + signal.unseen_effect
+        elif not self.delay:  # effects add to the prognosis, what is unseen of both too
+            both = signal.unseen_sd
+        else:
+            both, late = (
+                np.full_like(both, np.sqrt(signal.unseen_variance)),
+                np.sqrt(signal.unseen_effect_variance),
+            )
 
         def survival(t: float) -> np.ndarray:
-            base = self._base(t, signal.effect)
-            return over_normal(lambda eta: self._free(base * np.exp(-eta)), predictor, sd)
+            def given_effect(own: np.ndarray) -> np.ndarray:
+                base = self._base(t, own)
+                return over_normal(lambda z: self._free(base * np.exp(-z)), eta, both)
+
+            return over_normal(given_effect, effect, late)
 
         found = np.empty((*signal.effect.shape, 2, len(self.horizons)))
         for j, horizon in enumerate(self.horizons):
             found[:, :, 0, j] = survival(horizon)
-            found[:, :, 1, j] = sum(w * survival(t) for t, w in zip(*over_time(horizon), strict=True))
+            found[:, :, 1, j] = sum(
+                w * survival(t) for t, w in zip(*over_time(horizon, bend=self.delay), strict=True)
+            )
         return self._endpoints(found)
 
     def draw(self, signal: Signal, noise: Noise) -> Potential:
@@ -128,7 +141,7 @@ class WeibullOutcome:
         target = -log_ndtr(noise.normal("outcome")) * np.exp(signal.prognosis[:, :1] + signal.unseen)
         if self.frailty:
             target = target / noise.patient("frailty").gamma(1 / self.frailty, self.frailty, (n, 1))
-        shapes, gain = np.broadcast_to(self.shapes, k), np.exp(signal.effect)
+        shapes, gain = np.broadcast_to(self.shapes, k), np.exp(signal.effect + signal.unseen_effect)
         at_delay = (self.delay / self.scale) ** shapes
         late = np.maximum(target - at_delay, 0.0) * gain
         time = self.scale * (np.minimum(target, at_delay) + late) ** (1 / shapes)

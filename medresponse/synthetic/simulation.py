@@ -101,11 +101,15 @@ class _Draw:
         strata = {} if site is None else {"site": site}
         received = scenario.assignment.draw(propensity, strata, rng("assignment"))
         potential = scenario.outcome.draw(signal, noise_of(scenario, n, rng))
+        others = rng("hidden of others").standard_normal(n)
+        like = world.signal(scores, hidden=others, site=site, sites=self.effects, known_sites=known)
+        anew = scenario.outcome.draw(like, noise_of(scenario, n, lambda label: rng(f"{label} of others")))
 
         data: dict[str, Any] = {
             "mu_x": scenario.outcome.means(signal, given_unseen=False),
             "mu_full": scenario.outcome.means(signal, given_unseen=True),
             "y_po": potential.endpoints,
+            "y_new": anew.endpoints,
             "propensity": (("patient", "treatment"), propensity),
             "received": ("patient", received),
         }

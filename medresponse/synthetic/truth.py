@@ -26,7 +26,9 @@ class Truth:
     data : xarray.Dataset
         ``mu_x`` (patient, treatment, endpoint[, horizon]), E[Y(k) | what an analyst can observe]: what scores use.
         ``mu_full``, the same given also what nobody sees. ``y_po``, one realised outcome under each treatment, under the
-        scenario's coupling. ``propensity`` (patient, treatment), given all that decides treatment. Where they are
+        scenario's coupling. ``y_new``, one under each treatment of another patient whom an analyst could not tell from this one:
+        all that is random or unseen is drawn anew, so that having learnt the patient's own outcome is no help in predicting
+        it. ``propensity`` (patient, treatment), given all that decides treatment. Where they are
         defined: ``hidden`` (patient), ``site_effect`` (site), ``site_treatment_effect`` (site, treatment),
         ``censoring_hazard`` (patient, a month), ``p_missing`` (patient, column), ``p_dropout`` (patient), and values of
         features that are missing in the cohort, ``full_<column>`` (patient).

@@ -33,7 +33,8 @@ class Known:
     propensity : numpy.ndarray, optional
         True probability of each treatment given x, shape (patient, treatment).
     outcomes : numpy.ndarray, optional
-        One realised outcome under each treatment, shape (patient, treatment).
+        One realised outcome under each treatment, shape (patient, treatment), its random part independent of that of the
+        outcome which was observed: else a model that has learnt the noise of its training patients scores better than the truth.
     groups : mapping
         Name (a subgroup, ``site``) -> label of each patient, None where it is not known.
     direction : int
@@ -92,7 +93,7 @@ def known(
     ----------
     truth : Truth
         With ``data``, a Dataset of ``mu_x`` (patient, treatment, endpoint[, ...]) and, where they are defined,
-        ``propensity`` (patient, treatment) and ``y_po`` (as ``mu_x``).
+        ``propensity`` (patient, treatment) and ``y_new`` (as ``mu_x``).
     endpoint : str, optional
         May be left out if there is one.
     received, groups
@@ -138,7 +139,7 @@ def known(
         patients=tuple(str(p) for p in mean["patient"].values) if "patient" in mean.coords else None,
         received=received,
         propensity=_cut(data, "propensity", labels).values.astype(float) if "propensity" in data else None,
-        outcomes=_cut(data, "y_po", labels).values.astype(float) if "y_po" in data else None,
+        outcomes=_cut(data, "y_new", labels).values.astype(float) if "y_new" in data else None,
         groups=groups or {},
         direction=direction,
     )

@@ -24,17 +24,26 @@ def trial(request: pytest.FixtureRequest) -> Trial:
     return simulate(replace(scenario(request.param), n=N), seed=20)
 
 
-@pytest.mark.parametrize("mean", ["mu_x", "mu_full"])
-def test_means_are_those_of_the_realised_outcomes(trial: Trial, mean: str) -> None:
+@pytest.mark.parametrize(("outcome", "mean"), [("y_po", "mu_x"), ("y_po", "mu_full"), ("y_new", "mu_x")])
+def test_means_are_those_of_the_realised_outcomes(trial: Trial, outcome: str, mean: str) -> None:
     """Overall and in fifths of the mean itself, under every treatment: z-scores below 4.5 in some hundred comparisons."""
     data = trial.truth.data
-    gap = (data["y_po"] - data[mean]).values.reshape(N, -1)
+    gap = (data[outcome] - data[mean]).values.reshape(N, -1)
     own = data[mean].values.reshape(N, -1)
     for j in range(gap.shape[1]):
         fifth = np.searchsorted(np.quantile(own[:, j], [0.2, 0.4, 0.6, 0.8]), own[:, j])
         for rows in [np.ones(N, dtype=bool), *(fifth == f for f in np.unique(fifth))]:
             part = gap[rows, j]
             assert abs(part.mean()) < 4.5 * part.std() / np.sqrt(rows.sum()) + 1e-9
+
+
+def test_outcomes_of_others_share_nothing_random_with_the_patients_own(trial: Trial) -> None:
+    """Neither noise nor what is unseen: what one's own outcome has by chance says nothing of theirs."""
+    data = trial.truth.data
+    own, others = ((data[name] - data["mu_x"]).values.reshape(N, -1) for name in ("y_po", "y_new"))
+    assert own.shape == others.shape
+    for j in range(own.shape[1]):
+        assert abs(np.corrcoef(own[:, j], others[:, j])[0, 1]) < 4.5 / np.sqrt(N)
 
 
 def test_new_patients_like_these_have_their_means(trial: Trial) -> None:

@@ -12,6 +12,8 @@ import xarray as xr
 from scipy.stats import norm
 
 from medresponse.core.errors import DataError, SpecError
+from medresponse.synthetic.scenario import scenario as named
+from medresponse.synthetic.simulation import simulate
 from medresponse.validation import Known, crps, known, over_seeds, recovery
 from tests.response_kinds import responses_of
 
@@ -191,6 +193,25 @@ def test_counterfactual_outcomes_are_those_of_treatments_not_received():
     table = recovery(np.zeros((n, 2, 4)), truth, predictive=normal_means(np.zeros((n, 2)), 1.0, draws=400))
     assert pick(table, "counterfactual_coverage", of="all", level=0.95) == pytest.approx(0.95, abs=0.016)
     assert pick(table, "counterfactual_crps", of="all") == pytest.approx(1 / np.sqrt(np.pi), abs=0.03)
+
+
+def test_having_learnt_patients_own_outcomes_is_no_help_with_the_others():
+    """A scenario's noise is one patient's under every treatment: draws around own outcomes score worse than the true law."""
+    trial = simulate(replace(named("s02_linear_rct"), n=2000), seed=3)
+    received = trial.truth.data["received"].values
+    truth = known(trial.truth, received=received)
+    own = trial.truth.data["y_po"].values[np.arange(2000), received, 0]
+    noise = (own - truth.mean[np.arange(2000), received])[:, None, None]
+    spread = float(noise.std()) * np.random.default_rng(1).standard_normal((1, 1, 200))
+    found = {
+        name: pick(
+            recovery(truth.mean[..., None], truth, predictive=truth.mean[..., None] + draws),
+            "counterfactual_crps",
+            of="all",
+        )
+        for name, draws in {"true law": spread, "memory": noise + 0.1 * spread}.items()
+    }
+    assert found["memory"] > 1.2 * found["true law"]
 
 
 def test_counterfactual_scores_without_treatments_received_are_refused():

@@ -25,10 +25,11 @@ def kept(effects: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def split_rhat(draws: np.ndarray) -> np.ndarray:
-    """Return split R-hat of each row of draws (row, chain, draw)."""
+    """Return split R-hat of each row of draws (row, chain, draw): 1 where all are one value, infinite where only chains differ."""
     half = draws.shape[2] // 2
     halves = np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
     within = halves.var(axis=2, ddof=1).mean(axis=1)
     between = halves.mean(axis=2).var(axis=1, ddof=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(within > 0, np.sqrt((half - 1) / half + between / within), 1.0)
+        found = np.sqrt((half - 1) / half + between / within)
+    return np.where(within > 0, found, np.where(between > 0, np.inf, 1.0))

@@ -17,6 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,18 @@ def _curve(model: Any, x: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.where(at >= 0, steps[:, np.maximum(at, 0)], 1.0)
 
 
+def _one_model(make: Callable[[], Any]) -> Callable[[Data], Found]:
+    """Return a method with the treatment among its features."""
+
+    def method(data: Data) -> Found:
+        x, z = data["x"], data["z"]
+        fitted = make().fit(np.column_stack([x, z]), _outcome(data))
+        arms = [np.column_stack([x, np.full(len(z), arm)]) for arm in (0, 1)]
+        return _survival(np.stack([_curve(fitted, own, data["times"]) for own in arms]), data)
+
+    return method
+
+
 def _one_an_arm(make: Callable[[], Any]) -> Callable[[Data], Found]:
     def method(data: Data) -> Found:
         x, z, outcome = data["x"], data["z"], _outcome(data)
@@ -163,20 +176,20 @@ def boosted_survival() -> Any:
     return GradientBoostingSurvivalAnalysis(random_state=1)
 
 
-def cox(data: Data) -> Found:
-    """Proportional hazards with every feature, the treatment and their products; a little ridge."""
+def cox(data: Data, *, products: bool = True) -> Found:
+    """Proportional hazards with every feature, the treatment and, if asked for, their products; a little ridge."""
     from sksurv.linear_model import CoxPHSurvivalAnalysis
 
     x, z = data["x"], data["z"]
     x = (x - x.mean(axis=0)) / x.std(axis=0)
-    model = CoxPHSurvivalAnalysis(alpha=0.1).fit(_with_products(x, z), _outcome(data))
-    arms = [_curve(model, _with_products(x, np.full(len(z), arm)), data["times"]) for arm in (0, 1)]
+
+    def columns(arm: np.ndarray) -> np.ndarray:
+        centred = arm - 0.5
+        return np.column_stack([x, centred, *([x * centred[:, None]] if products else [])])
+
+    model = CoxPHSurvivalAnalysis(alpha=0.1).fit(columns(z), _outcome(data))
+    arms = [_curve(model, columns(np.full(len(z), arm)), data["times"]) for arm in (0, 1)]
     return _survival(np.stack(arms), data)
-
-
-def _with_products(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    centred = z - 0.5
-    return np.column_stack([x, centred, x * centred[:, None]])
 
 
 POINTS: dict[str, Callable[[Data], Found]] = {
@@ -185,7 +198,9 @@ POINTS: dict[str, Callable[[Data], Found]] = {
     "bcf": _drawn(run.bcf_draws, "bcf"), "bart_s": _drawn(run.bart_s_draws, "bart_s"), "bart_t": _drawn(run.bart_t_draws, "bart_t"),
 }  # fmt: skip
 TIMES: dict[str, Callable[[Data], Found]] = {
-    "cox": cox, "survival_forest_t": _one_an_arm(survival_forest), "boosted_survival_t": _one_an_arm(boosted_survival),
+    "cox": cox, "cox_additive": partial(cox, products=False), "survival_forest_s": _one_model(survival_forest),
+    "survival_forest_t": _one_an_arm(survival_forest), "boosted_survival_s": _one_model(boosted_survival),
+    "boosted_survival_t": _one_an_arm(boosted_survival),
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -66,6 +66,8 @@ def test_chains_that_stay_apart_have_a_large_r_hat():
     draws[1, 0] += 3.0
     same, apart = split_rhat(draws)
     assert same < 1.02 < 1.3 < apart
+    still = np.repeat([[[0.0], [0.0]], [[0.0], [1.0]]], 100, axis=2)
+    assert split_rhat(still).tolist() == [1.0, np.inf]
 
 
 @pytest.mark.sampling

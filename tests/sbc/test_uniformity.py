@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from medresponse.sbc import ecdf_band, uniformity
+from medresponse.sbc.calibration import rank
 from medresponse.sbc.uniformity import ecdf_p, judged, mean_rank_p
 
 DRAWS = 99
@@ -68,6 +69,13 @@ def test_the_band_holds_at_all_ranks_at_once() -> None:
     assert np.mean(inside) == pytest.approx(0.95, abs=0.04)
     pointwise = stats.binom(100, 0.5).ppf([0.025, 0.975]) / 100
     assert lower[49] < pointwise[0] and pointwise[1] < upper[49]
+
+
+def test_ranks_stay_uniform_where_draws_equal_the_truth() -> None:
+    """Counts take few values: ties are broken at random, by a chi-squared test of 4,000 ranks."""
+    rng = np.random.default_rng(8)
+    ranks = [rank(v[:-1], v[-1], rng) for v in rng.poisson(1.0, (4000, 10)).astype(float)]
+    assert stats.chisquare(np.bincount(ranks, minlength=10)).pvalue > 0.001
 
 
 def test_a_rank_out_of_range_is_refused() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from medresponse.core.errors import DataError, IntegrityError, OutputExistsError
 from medresponse.synthetic.mechanisms.covariates import RealResample
-from medresponse.synthetic.scenario import scenario, scenarios
+from medresponse.synthetic.mechanisms.effects import Modifiers
+from medresponse.synthetic.scenario import Sites, scenario, scenarios
 from medresponse.synthetic.simulation import simulate
 from medresponse.synthetic.trials import read_trial_cohort, read_truth, write_trial
 
@@ -26,6 +28,16 @@ def test_reads_back_as_written(name: str, tmp_path: Path) -> None:
     if trial.held_out is not None:
         assert read_trial_cohort(folder, held_out=True).fingerprint == trial.held_out.cohort.fingerprint
         assert read_truth(folder, held_out=True).data.identical(trial.held_out.truth.data)
+
+
+def test_knobs_that_numpy_counted_are_stored_as_numbers(tmp_path: Path) -> None:
+    value = scenario(
+        "s02_linear_rct", n=np.arange(60, 61)[0], sites=Sites(n=np.int64(3), icc=np.float64(0.1)),
+        effect=Modifiers(magnitude=tuple(np.array([0.3, 0.15])), heterogeneity="med"),
+    )  # fmt: skip
+    folder = write_trial(simulate(value, seed=np.int64(5)), tmp_path / "trial")
+    assert read_truth(folder).scenario == value
+    assert type(value.n) is int and type(value.sites.icc) is float
 
 
 def test_the_cohort_reads_without_the_truth(tmp_path: Path) -> None:

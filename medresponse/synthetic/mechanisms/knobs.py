@@ -10,6 +10,8 @@ from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from medresponse.core.codec import field_names, states_legal
 from medresponse.core.errors import SpecError
 from medresponse.core.registry import did_you_mean, register, registered
@@ -25,7 +27,9 @@ def mechanism[T: type](kind: type, name: str) -> Callable[[T], T]:
 
 
 def knobs[T: type](of: str, kind: type | None = None) -> Callable[[T], T]:
-    """Return a class decorator for a dataclass that refuses an unknown knob, or a missing one, by name, and takes a list for a tuple.
+    """Return a class decorator for a dataclass that refuses an unknown knob, or a missing one, by name.
+
+    Its knobs may be lists for tuples, and numpy's numbers for Python's.
 
     Parameters
     ----------
@@ -46,12 +50,19 @@ def knobs[T: type](of: str, kind: type | None = None) -> Callable[[T], T]:
             for field in dataclasses.fields(cls):
                 if field.default is field.default_factory and field.name not in named:  # both are MISSING
                     raise SpecError(f"{f'{of}.' if of else ''}{field.name}: missing", code="no_knob")
-            make(self, *values, **{k: tuple(v) if isinstance(v, list) else v for k, v in named.items()})
+            make(self, *values, **{k: _plain(v) for k, v in named.items()})
 
         cls.__init__ = checked  # type: ignore[misc]
         return states_legal(cls)
 
     return decorate
+
+
+def _plain(value: object) -> object:
+    """Return a tuple for a list, and Python's numbers for numpy's, which files cannot hold."""
+    if isinstance(value, list | tuple):
+        return tuple(_plain(one) for one in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _unknown(path: str, knob: str, cls: type, kind: type | None) -> SpecError:

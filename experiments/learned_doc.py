@@ -28,7 +28,7 @@ was learned: they are refused wherever a causal score asks for one.
     from medresponse.synthetic.learned import SequentialCart
     learned = mr.learn(SequentialCart(), cohort, seed=1)
     made = learned.draw(500, seed=2)              # a cohort like any other, marked as made up
-    mr.assess_generator(SequentialCart(), cohort, seed=1)
+    mr.assess_generator(SequentialCart(), cohort, seed=1).save("report.html")
 
 `GaussianCopula` learns margins and correlations, `SequentialCart` trees of each column on those before it, `DPCopula` a copula
 under differential privacy (extra `privacy`). Identifiers, dates, record numbers, free text, columns of numbers that fewer than

@@ -28,6 +28,8 @@ _EDGE = 1e-12  # probabilities nearer to 0 or 1 have no finite score
 class GaussianCopula:
     """Learn smoothed margins and the correlations of normal scores.
 
+    Time grows with the square of the number of levels without an order, one score each: for hundreds of sites take trees.
+
     Parameters
     ----------
     sweeps : int

@@ -22,7 +22,10 @@ _CODE_DIGITS = (
 )
 _NEARLY = 0.9
 _MANY_LEVELS = 12  # more than these, most patients in small ones, are names or codes rather than categories
-_DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
+_DATE = (
+    r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
+    r"|(?i)^\d{1,2}[ -]?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?[ -]?\d{2,4}$"
+)
 
 
 def refuse_unlearnable(cohort: Cohort) -> None:

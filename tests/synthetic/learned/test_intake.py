@@ -37,6 +37,8 @@ def with_column(cohort, name, values):
         ("site", ["the patient was transferred from another hospital after a long stay"] * 120, "free text"),
         ("mrn", [1.0] * 120, "its name says that it identifies people"),
         ("site", [f"201{i % 10}-0{1 + i % 6}-11" for i in range(120)], "dates; give days"),
+        ("site", [f"{1 + i % 9:02d}MAR2011" for i in range(120)], "dates; give days"),
+        ("site", [f"{1 + i % 9} June 2011" for i in range(120)], "dates; give days"),
         (
             "stage",
             [f"family {i % 40}" for i in range(120)],
@@ -65,6 +67,7 @@ def test_identifiers_free_text_and_thin_columns_are_refused(real, name, values, 
         ("stage", [f"{i % 12}" for i in range(120)]),  # twelve levels of ten
         ("stage", [f"{min(i, 40)}" for i in range(120)]),  # rare ones beside a common one
         ("site", [f"s{i % 40}" for i in range(120)]),
+        ("site", [f"{i % 9} March Road" for i in range(120)]),
         ("cigarettes", [float(i % 60) for i in range(120)]),
         ("cigarettes", [7.0 * i for i in range(120)]),
         ("cigarettes", [100_000.0 + i % 50 for i in range(120)]),

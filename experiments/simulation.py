@@ -350,14 +350,15 @@ def needed(study: Study, together: list[Scored]) -> list[str]:
                     [one.n for one in own],
                     zip(*(one.of(score)[of] for one in own), strict=True),
                 )
-                patients = patients_needed(sizes, widths, own[0].worthwhile)
+                patients, text = patients_needed(sizes, widths, own[0].worthwhile), ""
                 if isinstance(patients, int):
                     name = f"{label}.patients_for_{score}" if label else f"patients_for_{score}"
                     mcse = error_of_patients_needed(sizes, widths, errors, own[0].worthwhile)
                     study.record(
                         f"{name}.{of.replace(' - ', '_minus_')}", Estimate(patients, mcse, "patients")
                     )
-                words.append(f"{f'{label}, ' if label else ''}{what} of {of}: {patients}")
+                    text = with_error(patients, mcse, digits=6)
+                words.append(f"{f'{label}, ' if label else ''}{what} of {of}: {text or patients}")
     return words
 
 

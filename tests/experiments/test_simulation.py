@@ -189,7 +189,7 @@ def test_metrics_have_the_units_of_what_they_measure(tmp_path):
     assert units["n100.regret.all"] == "points"
     assert study.metrics["n100.power.b_minus_a"].mcse > 0  # eight of eight is not certainty
     together = [scores(BENEFIT), scores(BENEFIT | {"width": 4.0, "average_width": 2.0}, n=400)]
-    assert "average benefit of b - a: 400" in " ".join(needed(study, together))
+    assert "average benefit of b - a: 400 (" in " ".join(needed(study, together))
     found = study.metrics["patients_for_average_width.b_minus_a"]
     assert found.unit == "patients" and found.value == 400 and found.mcse > 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -10,7 +12,7 @@ import pytest
 
 from medresponse.cohort import Cohort, Continuous, Feature, Level, Schema, Treatment, cohort_from_frame
 from medresponse.comparison import Comparison, compare_fits, compare_specs, mix_draws, stacking_weights
-from medresponse.core.errors import SpecError
+from medresponse.core.errors import FitError, SpecError
 from medresponse.families import Gaussian
 from medresponse.inference import Fit, Nuts, fit
 from medresponse.inference.diagnostics import psis_loo
@@ -98,6 +100,19 @@ def test_one_spec_and_other_scales_of_the_outcome_are_refused() -> None:
     logs = ModelSpec(family=Gaussian(scale="sqrt"), blocks={})
     with pytest.raises(SpecError, match="different scales"):
         compare_specs({"one": LINEAR, "two": logs}, cohort, seed=1)
+
+
+@pytest.mark.parametrize(("method", "chains"), [("loo", [1]), ("kfold", [2, 1]), ("kfold", [2])])
+def test_a_comparison_that_was_interrupted_compares_nothing(
+    monkeypatch: pytest.MonkeyPatch, method: Literal["loo", "kfold"], chains: list[int]
+) -> None:
+    found: list[Any] = [
+        SimpleNamespace(diagnostics=SimpleNamespace(chains=n, chains_asked=2)) for n in chains
+    ]
+    monkeypatch.setattr("medresponse.comparison.comparing.fit", lambda *_, **__: found[0])
+    monkeypatch.setattr("medresponse.comparison.comparing.fit_many", lambda *_, **__: tuple(found))
+    with pytest.raises(FitError, match="nothing was compared"):
+        compare_specs({"linear": LINEAR, "spline": CURVED}, u_shaped(20), method=method, folds=2, seed=1)
 
 
 @pytest.fixture(scope="module")

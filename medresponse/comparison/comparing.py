@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from medresponse.cohort import Cohort
 from medresponse.cohort.splits import grouped_folds, random_folds
 from medresponse.comparison.result import Comparison, compared
-from medresponse.core.errors import SpecError
+from medresponse.core.errors import FitError, SpecError
 from medresponse.inference import Engine, Fit, Limits, engine_for, fit, fit_many
 from medresponse.inference.diagnostics import psis_loo
 from medresponse.inference.fitting import only_outcome, pointwise_log_likelihood
@@ -63,6 +63,8 @@ def compare_specs(
     ------
     SpecError
         If fewer than two specs are given, or their log densities are of different scales of the outcome.
+    FitError
+        If a fit fails or is interrupted.
     """
     _check(specs)
     name = outcome or only_outcome(cohort)
@@ -77,6 +79,7 @@ def compare_specs(
             fits = fit_many(
                 spec, training, outcome=name, engine=engine_for(spec, engine), limits=limits, seed=seed
             )
+            _require_whole(fits, len(training))
             density = np.empty(cohort.n)
             for mask, fitted in zip(masks, fits, strict=True):
                 density[mask] = log_predictive_density(fitted, cohort.where(mask))
@@ -86,9 +89,17 @@ def compare_specs(
             fitted = fit(
                 spec, cohort, outcome=name, engine=engine_for(spec, engine), limits=limits, seed=seed
             )
+            _require_whole([fitted], 1)
             pointwise[label], bad_k[label] = _leave_one_out(fitted, cohort)
             passed[label] = fitted.diagnostics.passed
     return compared("kfold" if held_out else "loo", specs, pointwise, bad_k, passed)
+
+
+def _require_whole(fits: Sequence[Fit], asked: int) -> None:
+    if len(fits) < asked or any(f.diagnostics.chains < f.diagnostics.chains_asked for f in fits):
+        raise FitError(
+            "the fits of the comparison were interrupted: nothing was compared", code="interrupted"
+        )
 
 
 def compare_fits(

@@ -43,6 +43,7 @@ bench-acic: runtime ## Ten ACIC 2016 instances, beside peers in an environment o
 	@test -x .venv-peers/bin/python || $(PY) -m venv .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
 	@.venv-peers/bin/python benchmarks/peers/run.py outputs/acic
+	@.venv-peers/bin/python benchmarks/peers/run.py outputs/acic bcf_x5 bart_s_x5 bart_t_x5 6
 	@$(PY) -m benchmarks.acic run outputs/acic $(ARGS)
 	@$(PY) -m benchmarks.acic converge outputs/acic 6
 	@$(PY) -m benchmarks.acic table outputs/acic

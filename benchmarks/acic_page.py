@@ -48,6 +48,16 @@ A chain finds a term that the others have not, so that the worst R-hat need not 
 from them are refused.
 """
 
+PEERS = """
+## Do chains of the peers agree?
+
+{range} `_x5` is a run of five times as many sweeps, left out and kept, from the same seed:
+
+{longer}
+
+{verdict}
+"""
+
 
 def page(kept: Mapping[str, Any]) -> str:
     """Return docs/acic.md from what is kept."""
@@ -59,7 +69,43 @@ def page(kept: Mapping[str, Any]) -> str:
     if kept["convergence"]:
         runs = pl.DataFrame(kept["convergence"])
         text += AGREEMENT.format(convergence=markdown(runs), verdict=_verdict(runs))
+    if kept.get("longer"):
+        text += _peers(rows, pl.DataFrame(kept["longer"], infer_schema_length=None))
     return text
+
+
+def _peers(rows: pl.DataFrame, longer: pl.DataFrame) -> str:
+    """Say how far chains of peers agree at the draws of the table, and what longer ones change."""
+    usual = pl.col("method").str.replace(r"_x\d+$", "").alias("method")
+    pairs = longer.select("method", "instance", usual.alias("usual"))
+    both = pl.concat(
+        [
+            rows.join(pairs, left_on=["method", "instance"], right_on=["usual", "instance"], how="semi"),
+            longer,
+        ],
+        how="diagonal",
+    ).sort("instance", "method")
+    shown = both.select(
+        "method", "instance", pl.col("root_pehe").alias("sqrt(PEHE)"), "coverage", "width",
+        pl.col("ate_error").alias("ATE error"), pl.col("other_crps").alias("CRPS of outcome"),
+        pl.col("cpu_seconds").alias("CPU s"), pl.col("effect_rhat_95").alias("R-hat of 95% of effects"),
+        pl.col("effect_rhat").alias("of all"), pl.col("average_rhat").alias("of average"),
+    )  # fmt: skip
+    known = rows.filter(pl.col("method").is_in(pairs["usual"]) & pl.col("effect_rhat_95").is_not_null())
+    spans = [
+        f"`{method}` from {own['effect_rhat_95'].min():.2f} to {own['effect_rhat_95'].max():.2f} on {own.height} instances"
+        for (method,), own in known.group_by("method", maintain_order=True)
+    ]
+    agree = longer.filter((pl.col("effect_rhat_95") <= 1.05) & (pl.col("average_rhat") <= 1.05))
+    verdict = f"{agree.height or 'None'} of {longer.height} longer runs has an R-hat of at most 1.05 of 95 in 100 effects and of their average."
+    if agree.height < longer.height:
+        verdict += (
+            " Chains of trees stay where they were grown when outcomes are this little random: the peers' figures, like those of "
+            "`hinges` and `trees`, are of chains pooled before they agree."
+        )
+    return PEERS.format(
+        range=f"R-hat of 95 in 100 effects is, {'; '.join(spans)}.", longer=markdown(shown), verdict=verdict
+    )
 
 
 def _verdict(runs: pl.DataFrame) -> str:

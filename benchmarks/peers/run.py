@@ -1,11 +1,13 @@
 """Peers on the ten ACIC 2016 instances of causallib 0.10, run in an environment of their own.
 
     .venv-peers/bin/python benchmarks/peers/run.py outputs/acic [peer ...] [instance ...]
+    .venv-peers/bin/python benchmarks/peers/run.py outputs/acic bcf_x5 6
 
 Writes ``data/<instance>.npz``, the data that every method gets and the truth, and ``<peer>/<instance>.npz`` with what
 ``benchmarks/acic.py`` scores: each patient's benefit with a 95% interval and, where the method has a predictive law, the
 interval and continuous ranked probability score of the outcome under the treatment not received. What is there already
-is not run again. Settings are the libraries' own but for lengths of chains and numbers of trees, which are said here.
+is not run again. Settings are the libraries' own but for lengths of chains and numbers of trees, which are said here; the
+second line takes five times as many sweeps, left out and kept.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def main(folder: Path, names: list[str]) -> None:
                 continue
             path.parent.mkdir(exist_ok=True)
             started = time.process_time()
-            found = PEERS[peer](x, z, y, outcomes[np.arange(len(z)), 1 - z])
+            found = method(peer)(x, z, y, outcomes[np.arange(len(z)), 1 - z])
             seconds = time.process_time() - started
             np.savez_compressed(path, cpu_seconds=seconds, **found)
             print(peer, i, f"{seconds:.1f} s", flush=True)
@@ -119,11 +121,6 @@ def bcf_draws(x: np.ndarray, z: np.ndarray, y: np.ndarray, *, binary: bool = Fal
     return np.stack([control, control + tau]), sigma
 
 
-def bcf(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    """Bayesian causal forest."""
-    return from_draws(*bcf_draws(x, z, y), z, other)
-
-
 def _bart(
     x: np.ndarray, y: np.ndarray, new: list[np.ndarray], *, binary: bool, **lengths: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
@@ -146,11 +143,6 @@ def bart_s_draws(
     return np.stack(means), sigma
 
 
-def bart_s(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    """One BART for both arms."""
-    return from_draws(*bart_s_draws(x, z, y), z, other)
-
-
 def bart_t_draws(
     x: np.ndarray, z: np.ndarray, y: np.ndarray, *, binary: bool = False, **lengths: int
 ) -> Draws:
@@ -163,12 +155,6 @@ def bart_t_draws(
     chains = lengths.get("chains", CHAINS)
     order = rng.permuted(np.arange(means.shape[2]).reshape(chains, -1), axis=1).ravel()
     return np.stack([means[0], means[1][:, order]]), np.stack([found[0][1], found[1][1][order]])
-
-
-def bart_t(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    """One BART an arm."""
-    means, sigma = bart_t_draws(x, z, y)
-    return from_draws(means, sigma[1 - z], z, other)
 
 
 def boosted(**settings: Any) -> Any:
@@ -232,10 +218,27 @@ def linear_dml(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -
     return _econml(LinearDML(**_nuisance()), (x - x.mean(axis=0)) / x.std(axis=0), z, y)
 
 
-PEERS: dict[str, Callable[..., dict[str, np.ndarray]]] = {
-    "linear_dml": linear_dml, "gb_s": gb_s, "gb_t": gb_t, "causal_forest": causal_forest, "bcf": bcf,
-    "bart_s": bart_s, "bart_t": bart_t,
+Peer = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], dict[str, np.ndarray]]
+DRAWN: dict[str, Callable[..., Draws]] = {"bcf": bcf_draws, "bart_s": bart_s_draws, "bart_t": bart_t_draws}
+POINTS: dict[str, Peer] = {
+    "linear_dml": linear_dml, "gb_s": gb_s, "gb_t": gb_t, "causal_forest": causal_forest,
 }  # fmt: skip
+PEERS = (*POINTS, *DRAWN)
+
+
+def method(name: str) -> Peer:
+    """Return a peer by name; of one that draws, ``<name>_x<k>`` has chains k times as long."""
+    if name in POINTS:
+        return POINTS[name]
+    sample, _, times = name.partition("_x")
+    longer = int(times or 1)
+
+    def peer(x: np.ndarray, z: np.ndarray, y: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
+        means, sigma = DRAWN[sample](x, z, y, burn_in=longer * BURN, draws=longer * KEPT)
+        return from_draws(means, sigma if sigma.ndim == 1 else sigma[1 - z], z, other)
+
+    return peer
+
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), sys.argv[2:])

@@ -27,8 +27,8 @@ from effects import kept
 from scipy.special import ndtr
 
 CHAINS = 4
-# Sweeps left out and kept a chain: R-hat of the average effect and of 95% of individual effects is then at most 1.05 on most data sets.
-LENGTHS = {"bcf": (100, 150), "bart_s": (150, 200), "bart_t": (100, 350)}
+# Sweeps left out and kept a chain: R-hat of the average effect and of 95% of individual effects is then at most 1.05 on nearly all data sets.
+LENGTHS = {"bcf": (400, 600), "bart_s": (600, 1000), "bart_t": (400, 1000)}
 Data = Mapping[str, np.ndarray]
 Found = dict[str, np.ndarray]
 

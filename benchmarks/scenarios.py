@@ -240,7 +240,7 @@ def engines() -> dict[str, Any]:
 
     return {
         "trees": mr.Gibbs(draws=200, tune=100, thin=1),
-        "hinges": mr.Gibbs(draws=250, tune=200, thin=1),
+        "hinges": mr.Gibbs(draws=500, tune=600, thin=2),
     }
 
 

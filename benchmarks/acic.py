@@ -283,6 +283,7 @@ def score(path: Path, data: Mapping[str, np.ndarray]) -> dict[str, Any]:
         "cpu_seconds": float(found["cpu_seconds"]),
     }  # fmt: skip
     row["rhat"] = float(found["rhat"]) if "rhat" in found else None
+    row["weights"] = dict(zip(STACK, found["weights"].tolist(), strict=True)) if "weights" in found else None
     row["effect_rhat"] = row["effect_rhat_95"] = row["average_rhat"] = None
     if "effect_rhat" in found:
         row["effect_rhat"] = float(found["effect_rhat"].max())

@@ -10,6 +10,8 @@ import polars as pl
 from benchmarks.acic import INSTANCES, STACK
 from benchmarks.tables import markdown, otherwise, starred
 
+OWN = (*STACK, "linear_propensity", "stacked")
+
 PAGE = """# Heterogeneous effects beside other tools
 
 Printed by `python -m benchmarks.acic page` from `benchmarks/acic.json`; `make bench-acic` makes that file again. The ten ACIC 2016
@@ -30,9 +32,8 @@ figure, of all at most the second, then that of the average effect, each of the 
 What to hold against it. At these draws **{gated} of `hinges`, `trees` or `linear` passes this package's own diagnostics** (R-hat at most
 1.01): chains find different terms, the figures are of all pooled, and a clinician report from such a fit is refused.{short} `hinges` was
 developed with these instances at hand. {average} The linear spec has the largest error of effects and its intervals miss:
-what confounds these patients is not linear in their features. {seconds} Sampling is under one of these seconds, half is the model of
-features by which missing values of new patients are imputed. The mixture puts nearly all its weight on hinges and costs what
-its three parts cost. Ten instances of one cohort's covariates are one kind of truth; surfaces of steps and polynomials are what
+what confounds these patients is not linear in their features. {seconds}
+{mixture} Ten instances of one cohort's covariates are one kind of truth; surfaces of steps and polynomials are what
 products of hinges are good at. Other work ran on the machine: CPU seconds compare methods within a factor, no finer. {before}
 """
 
@@ -65,6 +66,7 @@ def page(kept: Mapping[str, Any]) -> str:
     text = PAGE.format(
         table=markdown(starred(pl.DataFrame(kept["summary"], infer_schema_length=None), rows)), before=kept["before"],
         otherwise=otherwise(rows), looked=_looked(rows), gated=_gated(rows), average=_average(rows), seconds=_seconds(rows), short=_short(rows),
+        mixture=_mixture(rows),
     )  # fmt: skip
     if kept["convergence"]:
         runs = pl.DataFrame(kept["convergence"])
@@ -91,20 +93,25 @@ def _peers(rows: pl.DataFrame, longer: pl.DataFrame) -> str:
         pl.col("cpu_seconds").alias("CPU s"), pl.col("effect_rhat_95").alias("R-hat of 95% of effects"),
         pl.col("effect_rhat").alias("of all"), pl.col("average_rhat").alias("of average"),
     )  # fmt: skip
-    known = rows.filter(pl.col("method").is_in(pairs["usual"]) & pl.col("effect_rhat_95").is_not_null())
-    spans = [
-        f"`{method}` from {own['effect_rhat_95'].min():.2f} to {own['effect_rhat_95'].max():.2f} on {own.height} instances"
-        for (method,), own in known.group_by("method", maintain_order=True)
-    ]
+    known = rows.filter(pl.col("effect_rhat_95").is_not_null() & ~pl.col("method").is_in(OWN))
+    spans = []
+    for (method,), own in known.group_by("method", maintain_order=True):
+        least, most = own["effect_rhat_95"].min(), own["effect_rhat_95"].max()
+        where = f"{least:.2f} to {most:.2f} on {own.height} instances"
+        spans.append(
+            f"`{method}` {where if own.height > 1 else f'{most:.2f} on instance {own["instance"][0]}'}"
+        )
     agree = longer.filter((pl.col("effect_rhat_95") <= 1.05) & (pl.col("average_rhat") <= 1.05))
-    verdict = f"{agree.height or 'None'} of {longer.height} longer runs has an R-hat of at most 1.05 of 95 in 100 effects and of their average."
+    verdict = f"Longer runs with an R-hat of at most 1.05 of 95 in 100 effects and of their average: {agree.height} of {longer.height}."
     if agree.height < longer.height:
         verdict += (
             " Chains of trees stay where they were grown when outcomes are this little random: the peers' figures, like those of "
             "`hinges` and `trees`, are of chains pooled before they agree."
         )
     return PEERS.format(
-        range=f"R-hat of 95 in 100 effects is, {'; '.join(spans)}.", longer=markdown(shown), verdict=verdict
+        range=f"R-hat of 95 in 100 effects is at most, for {', '.join(spans)}.",
+        longer=markdown(shown),
+        verdict=verdict,
     )
 
 
@@ -155,8 +162,7 @@ def _short(rows: pl.DataFrame) -> str:
 def _average(rows: pl.DataFrame) -> str:
     """Say whose average effect is nearest, and what a propensity score does for the linear spec."""
     means = dict(rows.group_by("method").agg(pl.col("ate_error").mean()).iter_rows())
-    own = (*STACK, "linear_propensity", "stacked")
-    best = min((name for name in means if name not in own), key=lambda name: means[name])
+    best = min((name for name in means if name not in OWN), key=lambda name: means[name])
     text = f"The average effect is off by {means['hinges']:.2f} in the mean under `hinges`, {means[best]:.2f} under the best peer (`{best}`)"
     text += f" and {means['linear']:.2f} under `linear`, more than under any other method."
     if "linear_propensity" in means:
@@ -175,3 +181,15 @@ def _seconds(rows: pl.DataFrame) -> str:
         f"It takes {sum(own) / len(own):.1f} CPU seconds an instance: {own[0]:.1f} the first, which loads what the others find loaded, "
         f"{min(rest):.1f} to {max(rest):.1f} the others."
     )
+
+
+def _mixture(rows: pl.DataFrame) -> str:
+    """Say which spec the mixture rests on."""
+    own = rows.filter(pl.col("weights").is_not_null()).select(
+        "instance", pl.col("weights").struct.field("hinges")
+    )
+    mixed = own.filter(pl.col("hinges") < 0.99)
+    text = f"The mixture gives `hinges` a weight of at least 0.99 on {own.height - mixed.height} of {own.height} instances"
+    if mixed.height:
+        text += f" ({', '.join(f'{w:.2f} on instance {i}' for i, w in mixed.iter_rows())})"
+    return f"{text}, and costs what its three parts cost."

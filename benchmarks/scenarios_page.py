@@ -26,8 +26,9 @@ two competing events, since scikit-survival has no model of several causes).
 
 `sqrt(PEHE)` is the root mean squared error of patients' effects, `over sd(tau)` that divided by the effects' standard deviation,
 which is zero in `s01`: there, `false heterogeneity` is the share of patients whose 95% interval for their effect less the
-average excludes zero. Coverage and width are those of 95% intervals for individual effects, `CRPS of outcome` that of the outcome under
-the treatment not received (for an event the Brier score, for a time event-free months). R-hat is the split one: of 95 in 100
+average excludes zero. Coverage and width are those of 95% intervals for individual effects, `CRPS of outcome` that of an outcome under
+the treatment not received (for an event the Brier score, for a time event-free months), whose random part is drawn anew: in these
+scenarios a patient's own is the same under both treatments, and what has learnt it would look better than the truth. R-hat is the split one: of 95 in 100
 patients' effects it is at most the first figure, of all at most the second, the third is that of the average effect; each is the
 worst seed's. `converged` counts seeds in which the first and third are at most {converged}, `fits that pass` fits that pass this package's
 diagnostics, which ask more (1.01 of every parameter). No method sees the truth.
@@ -36,7 +37,8 @@ diagnostics, which ask more (1.01 of every parameter). No method sees the truth.
 (`linear` on hazards that may change), `trees`, `hinges` and their mixture by leave-one-out weights, `stacked`, are specs of this package;
 under times, `linear` is Weibull, `trees` and `hinges` are lognormal. The others are stochtree's BCF and BART (one model for both arms `_s`, one
 an arm `_t`), EconML's causal forest and linear double machine learning, gradient boosting, least squares with every product
-of feature and treatment, and scikit-survival's Cox model with the same products, random survival forests and boosting, one an arm. All have four chains; how long they are is said in
+of feature and treatment, and scikit-survival's Cox model with the same products or (`cox_additive`) without, random survival forests and boosting, as one model
+(`_s`) or one an arm (`_t`). All Bayesian ones have four chains; how long they are is said in
 `benchmarks/scenarios.py` and `benchmarks/peers/scenarios.py`. CPU seconds are without compiling, on a machine that did other work.
 {otherwise}
 ## What to hold against it
@@ -193,12 +195,8 @@ def _wins(rows: pl.DataFrame) -> str:
 
 
 def _outcomes(rows: pl.DataFrame) -> str:
-    """Say who predicts outcomes under the other treatment best, and what not to make of it."""
-    text = f"**Outcomes.** {_contest(rows, 'other_crps', 'The best score of outcomes')}"
-    return text + (
-        " The Brier score of `gb_s` on `s06` is that of a model that has learnt patients' own outcomes: what is random in an "
-        "outcome is the same under both treatments there."
-    )
+    """Say who predicts outcomes under the other treatment best."""
+    return f"**Outcomes.** {_contest(rows, 'other_crps', 'The best score of outcomes')}"
 
 
 def _survival(rows: pl.DataFrame) -> str:
@@ -218,7 +216,8 @@ def _survival(rows: pl.DataFrame) -> str:
             verdict = "better" if mine[1] < theirs[1] else "worse"
             said.append(f"{what} {verdict} (`{mine[0]}` {mine[1]:.2f}, `{theirs[0]}` {theirs[1]:.2f})")
         parts.append(f"on `{_short(str(setting))}` {', '.join(said)}")
-    return "**Times.** Of each side the best, ours against scikit-survival's: " + "; ".join(parts) + "."
+    said = "**Times.** Of each side the best, ours against scikit-survival's (which is best is known from the truth alone): "
+    return f"{said}{'; '.join(parts)}."
 
 
 def _diverged(rows: pl.DataFrame) -> str:

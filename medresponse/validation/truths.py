@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,24 @@ class Known:
     def n(self) -> int:
         """Patients."""
         return len(self.mean)
+
+    def of(self, rows: np.ndarray) -> Known:
+        """Return the truth of some patients, by their positions or a mask of shape (patient,)."""
+        kept = np.arange(self.n)[rows]
+        return replace(
+            self,
+            mean=self.mean[kept],
+            patients=None if self.patients is None else tuple(self.patients[i] for i in kept),
+            groups={name: np.asarray(labels)[kept] for name, labels in self.groups.items()},
+            **{
+                name: None if values is None else np.asarray(values)[kept]
+                for name, values in (
+                    ("received", self.received),
+                    ("propensity", self.propensity),
+                    ("outcomes", self.outcomes),
+                )
+            },
+        )
 
 
 def known(

@@ -19,6 +19,11 @@ def test_the_page_is_what_its_command_prints():
     assert kept_page.read_text(encoding="utf-8") == page(json.loads(FILE.read_text(encoding="utf-8")))
 
 
+def test_every_score_of_outcomes_is_by_outcomes_that_no_method_could_have_learnt():
+    rows = json.loads(FILE.read_text(encoding="utf-8"))["rows"]
+    assert all(row["outcomes_anew"] for row in rows if row["other_crps"] is not None)
+
+
 def test_a_row_is_the_median_over_seeds_with_its_monte_carlo_error_and_the_worst_r_hat():
     errors, rhats = (1.0, 2.0, 6.0), (1.01, 1.02, 1.2)
     rows = [

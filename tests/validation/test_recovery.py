@@ -285,6 +285,24 @@ def test_levels_and_truths_that_hold_nothing_are_refused():
         Known(mean=np.zeros((0, 2)), treatments=ARMS)
 
 
+@pytest.mark.parametrize("rows", [np.array([3, 1]), np.array([False, True, False, True])])
+def test_the_truth_of_some_patients_keeps_all_that_is_known_of_them(rows):
+    each = np.arange(8.0).reshape(4, 2)
+    truth = Known(
+        mean=each, treatments=("a", "b"), patients=("w", "x", "y", "z"), received=np.array([0, 1, 1, 0]),
+        propensity=each / 8, outcomes=-each, groups={"sex": np.array(["f", "m", None, "f"])}, direction=-1,
+    )  # fmt: skip
+    some, kept = truth.of(rows), np.arange(4)[rows]
+    assert some.patients == tuple("wxyz"[i] for i in kept) and some.direction == -1
+    np.testing.assert_array_equal(some.mean, each[kept])
+    np.testing.assert_array_equal(some.propensity, each[kept] / 8)
+    np.testing.assert_array_equal(some.outcomes, -each[kept])
+    np.testing.assert_array_equal(some.received, truth.received[kept])
+    assert some.groups["sex"].tolist() == truth.groups["sex"][kept].tolist()
+    bare = Known(mean=each, treatments=("a", "b")).of(rows)
+    assert bare.patients is None and bare.outcomes is None and bare.n == 2
+
+
 def test_means_of_other_patients_are_refused():
     with pytest.raises(DataError, match="do not fit"):
         recovery(np.zeros((4, 2, 5)), Known(mean=np.zeros((3, 2)), treatments=ARMS))

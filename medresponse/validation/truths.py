@@ -85,19 +85,18 @@ class Known:
     def of(self, rows: np.ndarray) -> Known:
         """Return the truth of some patients, by their positions or a mask of shape (patient,)."""
         kept = np.arange(self.n)[rows]
+
+        def cut(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else np.asarray(values)[kept]
+
         return replace(
             self,
             mean=self.mean[kept],
             patients=None if self.patients is None else tuple(self.patients[i] for i in kept),
+            received=cut(self.received),
+            propensity=cut(self.propensity),
+            outcomes=cut(self.outcomes),
             groups={name: np.asarray(labels)[kept] for name, labels in self.groups.items()},
-            **{
-                name: None if values is None else np.asarray(values)[kept]
-                for name, values in (
-                    ("received", self.received),
-                    ("propensity", self.propensity),
-                    ("outcomes", self.outcomes),
-                )
-            },
         )
 
 

@@ -63,8 +63,8 @@ The peers for times give no interval to compare, nor does gradient boosting. A m
 
 On `s02` effect and prognosis are exactly linear in the columns that the specs see, so that nothing is missing from the design: intervals
 of least squares are exact there, and a linear spec under priors too wide to matter finds what least squares finds, effects and standard
-errors (a test holds it to that). What is left is shrinkage: each of three modifiers is between one and two standard errors large, a horseshoe takes
-most of that for nothing, and the intervals of all patients rest on those three coefficients, so that they miss together. The error
+errors (a test holds it to that). What is left is shrinkage: each modifier is less than two standard errors large, a horseshoe takes
+most of that for nothing, and the intervals of all patients rest on those few coefficients, so that they miss together. The error
 of effects is smaller for it, coverage is below what is stated for effects that are neither nothing nor large. Normal priors with an
 estimated scale, which believe in many small modifiers, cover more: where intervals for patients matter more than picking
 modifiers, they are the ones to take. On `s03` (steps) and `s04` (exponentials, a box without overlap) the linear surface itself is wrong,

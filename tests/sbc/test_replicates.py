@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,18 @@ def kept_by(monkeypatch: pytest.MonkeyPatch) -> list[Replicate]:
 
     monkeypatch.setattr(calibration, "refitted", keeping)
     return kept
+
+
+def stop_at(chain: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the user interrupt as a chain, counted from 0, is collected."""
+    collect, chains = engines._collect, itertools.count()
+
+    def stopped(*args: Any) -> Any:
+        if next(chains) == chain:
+            raise KeyboardInterrupt
+        return collect(*args)
+
+    monkeypatch.setattr(engines, "_collect", stopped)
 
 
 def test_missing_features_are_drawn_given_the_known_ones_and_no_outcome() -> None:
@@ -157,14 +170,7 @@ def test_a_calibration_that_was_stopped_goes_on_with_the_same_true_values(
     ask: dict[str, Any] = {
         "truth": settings.get("truth", "prior"), "replicates": 3, "seed": 4, "engine": SHORT, "checkpoint": tmp_path,
     }  # fmt: skip
-    collect, chains = engines._collect, iter(range(10**6))
-
-    def stopped(*args: Any) -> Any:
-        if next(chains) == 6:
-            raise KeyboardInterrupt
-        return collect(*args)
-
-    monkeypatch.setattr(engines, "_collect", stopped)
+    stop_at(6, monkeypatch)
     with pytest.raises((SpecError, FitError), match="interrupted"):
         sbc(SPEC, cohort, **ask)
     first = sbc(SPEC, cohort, **ask)
@@ -174,13 +180,6 @@ def test_a_calibration_that_was_stopped_goes_on_with_the_same_true_values(
 
 @pytest.mark.sampling
 def test_a_posterior_that_was_interrupted_gives_no_true_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    collect, chains = engines._collect, iter(range(10**6))
-
-    def stopped(*args: Any) -> Any:
-        if next(chains) == 2:
-            raise KeyboardInterrupt
-        return collect(*args)
-
-    monkeypatch.setattr(engines, "_collect", stopped)
+    stop_at(2, monkeypatch)
     with pytest.raises(SpecError, match="calibration was interrupted"):
         around(replicates=5)

@@ -22,6 +22,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 
 import json
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Mapping
@@ -240,8 +241,12 @@ def table(folder: Path) -> None:
         rows.append(score(path, np.load(folder / "data" / path.name)))
     found = {(row["method"], row["instance"]) for row in rows}
     recorded = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    before = [*recorded.get("instances", []), *recorded.get("longer", [])]
-    kept = [row for row in before if (row["method"], row["instance"]) not in found]
+    before = {
+        (row["method"], row["instance"]): row
+        for row in [*recorded.get("instances", []), *recorded.get("longer", [])]
+    }
+    rows = [quickest(row, before.get((row["method"], row["instance"]))) for row in rows]
+    kept = [row for cell, row in before.items() if cell not in found]
     rows += kept
     others = sorted({row["method"] for row in kept})
     scored = pl.DataFrame(rows, infer_schema_length=None).sort("method", "instance")
@@ -264,6 +269,14 @@ def table(folder: Path) -> None:
     }
     write_text(FILE, json.dumps(plain, indent=1) + "\n")
     FILE.chmod(0o644)
+
+
+def quickest(row: dict[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the row with the fewer seconds of two runs that found the same: what else a machine does only adds to them."""
+    same = recorded is not None and all(
+        math.isclose(row[name], recorded[name], rel_tol=1e-9) for name in ("root_pehe", "ate_error")
+    )
+    return row | {"cpu_seconds": min(row["cpu_seconds"], recorded["cpu_seconds"])} if same else row
 
 
 def score(path: Path, data: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -34,7 +34,8 @@ What to hold against it. At these draws **{gated} of `hinges`, `trees` or `linea
 developed with these instances at hand. {average} The linear spec has the largest error of effects and its intervals miss:
 what confounds these patients is not linear in their features. {seconds}
 {mixture} Ten instances of one cohort's covariates are one kind of truth; surfaces of steps and polynomials are what
-products of hinges are good at. Other work ran on the machine: CPU seconds compare methods within a factor, no finer. {before}
+products of hinges are good at. Other work ran on the machine: CPU seconds compare methods within a factor, no finer, and of two
+runs that found the same the fewer are kept. {before}
 """
 
 AGREEMENT = """

@@ -9,8 +9,6 @@ zidovudine: +46.8 raw, +49.7 (SE 5.7) adjusted.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 
@@ -53,7 +51,7 @@ def run(study: Study) -> None:
 
 def _hazard_ratios(study: Study, cohort: Cohort) -> None:
     """Record the unadjusted hazard ratio of every pair of treatments beside that of a Cox model of all arms."""
-    engine = replace(study.engine, draws=4 * study.engine.draws)
+    engine = study.engine_with(draws=4 * study.engine.draws)
     fit = study.fit("hazard_ratio", study.spec("hazard_ratio"), cohort, outcome=OUTCOME, engine=engine)
     record_ratios(study, "hazard_ratio", average_effects(fit), cohort.treatments)
     cox, arm, outcome = (

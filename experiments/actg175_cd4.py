@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 
@@ -31,7 +29,7 @@ def cd4_counts(study: Study, cohort: Cohort) -> None:
     for name in SPECS:
         flat = name.startswith("cd4_")
         engine = (
-            replace(study.engine, draws=int(study.config["precision"]) * study.engine.draws) if flat else None
+            study.engine_with(draws=int(study.config["precision"]) * study.engine.draws) if flat else None
         )
         fits[name] = fit = study.fit(name, study.spec(name), cohort, outcome=OUTCOME, engine=engine)
         # Without effect modification a difference is everybody's.

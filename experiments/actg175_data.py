@@ -23,7 +23,10 @@ def build_frame(folder: Path) -> pl.DataFrame:
     other than the two outcomes (`offtrt`, `cd496`, `r`, `cd820`).
     """
     raw = pl.read_csv(folder / "ACTG175.csv", infer_schema=False, null_values=["NA"])
-    number = lambda name: pl.col(name).cast(pl.Float64)  # noqa: E731
+
+    def number(name: str) -> pl.Expr:
+        return pl.col(name).cast(pl.Float64)
+
     return raw.select(
         patient=pl.format("ACTG175-{}", pl.col("pidnum").str.zfill(6)),
         arm=pl.col("arms").replace_strict(ARM),

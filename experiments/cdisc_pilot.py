@@ -8,7 +8,6 @@ placebo -1.0 (0.84; -2.7 to 0.7), high minus low -0.5 (0.84).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -55,8 +54,10 @@ def run(study: Study) -> None:
     )  # fmt: skip
     adverse_events(study, safety)
     dermatologic_events(study, safety)
-    evidence, fits, masks = held_out(study, "cross_validation", study.spec("main"), efficacy, outcome=OUTCOME)
-    record = validated(study, responses, fits, efficacy, masks, method="five-fold cross-validation")
+    evidence, parts, masks = held_out(
+        study, "cross_validation", study.spec("main"), efficacy, outcome=OUTCOME
+    )
+    record = validated(study, responses, parts, efficacy, masks, method="five-fold cross-validation")
     write_reports(
         study, responses, efficacy, evidence=evidence, validation=record,
         title="CDISC pilot: xanomeline at two doses or placebo in Alzheimer's disease",
@@ -87,7 +88,7 @@ def _published(study: Study, cohort: Cohort) -> dict[str, Fit]:
     fits = {}
     for spec in ("published", "default", "monotone"):
         precision = int(study.config["precision"]) if spec == "published" else 1
-        engine = replace(study.engine, draws=precision * study.engine.draws)
+        engine = study.engine_with(draws=precision * study.engine.draws)
         fits[spec] = study.fit(spec, study.spec(spec), cohort, outcome=OUTCOME, engine=engine)
         record_differences(study, f"adas.{spec}", average_effects(fits[spec]), cohort.treatments, unit=UNIT)
     return fits

@@ -7,7 +7,7 @@ what aspirin did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -337,7 +337,7 @@ def _calibration(study: Study, responses: Responses, cohort: Cohort) -> list[Evi
 
 def _categories(study: Study, cohort: Cohort) -> None:
     """Fit the four categories under one common odds ratio; record it and how often aspirin's patient does better."""
-    engine = replace(study.engine, draws=int(study.config["ordinal_draws"]))
+    engine = study.engine_with(draws=int(study.config["ordinal_draws"]))
     fit = study.fit("ordinal", study.spec("ordinal"), cohort, outcome="outcome_6_months", engine=engine)
     _timing(study, "ordinal", fit)
     coefficients, parts = fit.draws("coefficients"), fit.layout.slices

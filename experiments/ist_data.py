@@ -42,7 +42,10 @@ def build_frame(folder: Path) -> pl.DataFrame:
     the trialists computed it from these features, and everything after randomisation but outcomes.
     """
     raw = pl.read_parquet(folder / "IST.parquet").with_row_index("row", offset=1)
-    text = lambda name: pl.col(name).replace("", None)  # noqa: E731
+
+    def text(name: str) -> pl.Expr:
+        return pl.col(name).replace("", None)
+
     return raw.select(
         patient=pl.format("IST-{}", pl.col("row").cast(pl.String).str.zfill(5)),
         aspirin=pl.col("RXASP").replace_strict({"N": "no", "Y": "yes"}),

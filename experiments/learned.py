@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -121,7 +122,7 @@ def _record(study: Study, key: str, report: SyntheticReport) -> None:
         study.record(f"{key}.{name}", Estimate(row["risk"], row["mcse"], "1"))
 
 
-def _worst(report: SyntheticReport) -> dict[str, object]:
+def _worst(report: SyntheticReport) -> dict[str, Any]:
     inference = report.disclosure.filter(pl.col("check").str.starts_with("inference of"))
     return inference.sort("risk", descending=True).row(0, named=True)
 

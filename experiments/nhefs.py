@@ -102,11 +102,10 @@ def _average_effects(
     """Record each spec's average effect over the patients (standardisation); tabulate and draw."""
     rows = [(name, value, value, value) for name, value in textbook]
     for name, own in responses.items():
-        mean = own.mean_over_patients()
-        interval_metrics(study, f"{name}.effect", mean[1] - mean[0], unit="kg")
-        rows.append(
-            (WORDS[name], *(study.metrics[f"{name}.effect{part}"].value for part in ("", "_lower", "_upper")))
-        )
+        average = own.mean_over_patients()
+        interval_metrics(study, f"{name}.effect", average[1] - average[0], unit="kg")
+        mean, low, high = (study.metrics[f"{name}.effect{part}"].value for part in ("", "_lower", "_upper"))
+        rows.append((WORDS[name], mean, low, high))
     study.figure(
         "effects", bars(rows, xlabel="kg gained more by quitting, average over all patients"),
         caption="Average effect of quitting on weight by textbook methods (points) and by each spec (95% interval).",
@@ -142,7 +141,9 @@ def _overlap(study: Study, fit: Fit, cohort: Cohort) -> None:
         for name in ("below", "above", "effective_share"):
             study.record(f"overlap.{row['treatment']}.{name}", row[name])
     for name in ("before", "after"):
-        study.record(f"overlap.largest_imbalance_{name}", float(found.balance[name].abs().max()))
+        study.record(
+            f"overlap.largest_imbalance_{name}", found.balance.select(pl.col(name).abs().max()).item()
+        )
     study.figure(
         "overlap", found.figure(),
         caption=f"Overlap is {found.verdict}: {'; '.join(found.reasons)}. Left: probability of quitting among those who did and did not; right: differences between them before and after weighting.",

@@ -48,7 +48,10 @@ def build_frame(file: Path) -> pl.DataFrame:
     # The file writes levels as labels that are numbers ("0", "1"), under codes that start at 1.
     raw = pd.read_stata(file)[list(READ)].astype(str).astype(float)
     frame = pl.DataFrame({name: raw[name].to_numpy() for name in READ})
-    level = lambda name, *words: pl.col(name).replace_strict(dict(enumerate(words)))  # noqa: E731
+
+    def level(name: str, *words: str) -> pl.Expr:
+        return pl.col(name).replace_strict(dict(enumerate(words)))
+
     return frame.select(
         patient=pl.format("NHEFS-{}", pl.col("seqn").cast(pl.Int64).cast(pl.String).str.zfill(5)),
         quit=level("qsmk", "no", "yes"),

@@ -34,7 +34,10 @@ def build_frame(folder: Path, trial: str, genes: Sequence[str]) -> pl.DataFrame:
     trials' response rates do.
     """
     raw = pl.read_csv(folder / f"{trial}_clinical.csv", infer_schema=False, null_values=["."])
-    number = lambda name: pl.col(name).cast(pl.Float64)  # noqa: E731
+
+    def number(name: str) -> pl.Expr:
+        return pl.col(name).cast(pl.Float64)
+
     frame = raw.rename({"PRIORTX": "PRIORTXC"}, strict=False).select(
         patient=pl.concat_str(pl.lit(f"{trial.upper()}-"), pl.col("PtID").str.zfill(4)),
         source_id=pl.col("PtID").cast(pl.Int64),

@@ -83,10 +83,10 @@ def _knobs_found(metrics: Mapping[str, Estimate]) -> str:
 def _scores(metrics: Mapping[str, Estimate]) -> str:
     rows: dict[tuple[str, int, str], dict[str, Estimate]] = {}
     for name, metric in metrics.items():
-        found = _NAME.fullmatch(name)
-        if found:
-            key = (found["label"] or "", int(found["n"]), found["of"].replace("_minus_", " - "))
-            rows.setdefault(key, {})[found["score"]] = metric
+        named = _NAME.fullmatch(name)
+        if named:
+            key = (named["label"] or "", int(named["n"]), named["of"].replace("_minus_", " - "))
+            rows.setdefault(key, {})[named["score"]] = metric
     columns = {
         score: words for score, words in COLUMNS.items() if any(score in found for found in rows.values())
     }

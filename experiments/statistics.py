@@ -23,8 +23,12 @@ def statistic(
 
 def interval_metrics(study: Study, name: str, draws: np.ndarray, *, clusters: int = 1, unit: str) -> None:
     """Record the posterior mean as `name` and the 95% interval as `name`_lower and `name`_upper."""
-    for suffix, function in {"": np.mean, "_lower": _lower, "_upper": _upper}.items():
+    for suffix, function in {"": _mean, "_lower": _lower, "_upper": _upper}.items():
         study.record(f"{name}{suffix}", statistic(draws, function, clusters=clusters, unit=unit))
+
+
+def _mean(draws: np.ndarray) -> float:
+    return float(draws.mean())
 
 
 def _lower(draws: np.ndarray) -> float:

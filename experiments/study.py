@@ -8,7 +8,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from medresponse.cohort import Cohort
 from medresponse.core import audit
 from medresponse.core.atomic import sha256_of, write_text
 from medresponse.core.codec import from_plain, to_plain
-from medresponse.core.errors import OutputExistsError
+from medresponse.core.errors import OutputExistsError, SpecError
 from medresponse.core.figure import svg_of
 from medresponse.core.machine import described
 from medresponse.core.manifest import verify_manifest, write_manifest
 from medresponse.core.provenance import utc_now, versions
+from medresponse.core.registry import name_of
 from medresponse.core.rng import checked_seed
 from medresponse.inference import ChainEngine, Engine, Fit, engine_for, fit, fit_many, save_fit
 from medresponse.inference.kernel_cache import policy
@@ -79,7 +80,16 @@ class Study:
         settings = dict(self.config["engine"])
         most = self.config["size"].get("most", {})
         most = {k: min(settings[k], bound) for k, bound in most.items()}
-        return from_plain(Engine, settings | most, path="engine")  # type: ignore[type-abstract]
+        engine = from_plain(Engine, settings | most, path="engine")  # type: ignore[type-abstract]
+        if not isinstance(engine, ChainEngine):
+            raise SpecError(
+                f"engine: {name_of(type(engine))!r} is for trees and hinges; choose it as +engine@trees_engine={name_of(type(engine))}"
+            )
+        return engine
+
+    def engine_with(self, *, draws: int) -> ChainEngine:
+        """Sampler settings with another number of draws a chain."""
+        return replace(self.engine, draws=draws)  # type: ignore[type-var]  # every engine is a frozen dataclass
 
     def engine_for(self, spec: ModelSpec) -> Engine:
         """Sampler settings for a spec: with trees or hinges the configured `trees_engine`, or that engine's defaults."""

@@ -82,7 +82,7 @@ def compare_survival(
     for split in splits:
         responses = respond(split.fit, split.test, horizon=horizon)
         ours[split.rows] = own_curves(
-            responses, times=times, treatment_idx=split.test.treatment_idx,
+            responses, times=times.tolist(), treatment_idx=split.test.treatment_idx,
             summarise=lambda v: batch_means(v, batches=BATCHES),
         )  # fmt: skip
     scores = _scores(observed, grid, horizon)
@@ -125,7 +125,7 @@ def _scores(
 def calibration_gap(table: pl.DataFrame) -> float:
     """Return the mean absolute difference of predicted and observed over groups, weighted by their size."""
     gap = (table["predicted"] - table["observed"]).abs()
-    return float((gap * table["n"]).sum() / table["n"].sum())
+    return float(np.average(gap.to_numpy(), weights=table["n"].to_numpy()))
 
 
 def baseline_columns(encoding: Encoding, cohort: Cohort) -> np.ndarray:

@@ -113,6 +113,12 @@ def is_done(job: Job, folder: Path) -> bool:
     return True
 
 
+def _found(job: Job, folder: Path) -> Job:
+    """Return a job that is done, with the seconds that its run says it took."""
+    seconds = read_manifest(folder / job.key / "run").get("seconds", 0.0)
+    return replace(job, state="done", exit_code=0, seconds=float(seconds))
+
+
 def _refuse_others(jobs: Sequence[Job], folder: Path) -> None:
     """Refuse to mix what this version of the code and its configurations makes with what another made."""
     runs = [folder / job.key / "run" for job in jobs if is_done(job, folder)]
@@ -146,7 +152,7 @@ def run_job(job: Job, folder: Path, *, program: Path = RUN) -> Job:
     started = time.perf_counter()
     with (own / ".lock").open("ab") as lock, (own / "log.txt").open("ab") as stream, locked(lock.fileno()):
         if is_done(job, folder):
-            return replace(job, state="done", exit_code=0)
+            return _found(job, folder)
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
@@ -194,7 +200,7 @@ def run_sweep(
     """
     _refuse_others(jobs, folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    ended = {job.key: replace(job, state="done", exit_code=0) for job in jobs if is_done(job, folder)}
+    ended = {job.key: _found(job, folder) for job in jobs if is_done(job, folder)}
     missing = [job for job in jobs if job.key not in ended]
     log.info("%d of %d jobs are there already", len(ended), len(jobs))
     _save_state(jobs, ended, folder)

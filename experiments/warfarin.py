@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -29,6 +30,7 @@ from medresponse.validation import (
 )
 
 LARGE_SITE = 100
+POINTS = ("median", "within", "lower", "upper")  # of `Predicted`
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,10 @@ def _predict(study: Study, name: str, cohort: Cohort, masks: Sequence[np.ndarray
         failed += len(fit.diagnostics.failures)
         fits.append(thin(fit))
         if result is None:
-            empty = (np.empty((cohort.n, points)) for _ in range(4))
-            result = Predicted(*empty, fit.provenance.imputations)
+            median, within, lower, upper = np.empty((len(POINTS), cohort.n, points))
+            result = Predicted(median, within, lower, upper, fit.provenance.imputations)
         values = _points(fit, cohort.where(mask), points)
-        for field, own in zip(("median", "within", "lower", "upper"), values, strict=True):
+        for field, own in zip(POINTS, values, strict=True):
             getattr(result, field)[mask] = own
     assert result is not None
     study.record(f"{name.replace('-', '_')}.failed_diagnostics", failed)
@@ -142,6 +144,10 @@ def _estimate(score: Callable[[int], float], predicted: Predicted, unit: str) ->
     return Estimate(score(0), batch_error(each, clusters=predicted.imputations), unit)
 
 
+def _percent_covered(observed: np.ndarray, predicted: Predicted, j: int) -> float:
+    return 100 * coverage(observed, predicted.lower[:, j], predicted.upper[:, j])
+
+
 def _formula_scores(study: Study, observed: np.ndarray, formula: np.ndarray) -> None:
     study.record("nejm_2009.mae", mean_absolute_error(observed, formula), unit="mg/week")
     study.record("nejm_2009.within_20_percent", 100 * within_share(observed, formula), unit="%")
@@ -172,14 +178,8 @@ def _by_group(
         members = labels == label
         if column == "site" and members.sum() <= LARGE_SITE:
             continue
-        part = Predicted(
-            *(getattr(predicted, f)[members] for f in ("median", "within", "lower", "upper")),
-            predicted.imputations,
-        )
-        own = observed[members]
-        estimate = _estimate(
-            lambda j, o=own, p=part: 100 * coverage(o, p.lower[:, j], p.upper[:, j]), part, "%"
-        )  # type: ignore[misc]
+        part = replace(predicted, **{name: getattr(predicted, name)[members] for name in POINTS})
+        estimate = _estimate(partial(_percent_covered, observed[members], part), part, "%")
         study.record(f"{prefix}coverage_90.{column}.{label}", estimate)
         error = 100 * np.sqrt(0.9 * 0.1 / members.sum())
         rows.append((label, int(members.sum()), estimate.value, 90 - 1.96 * error, 90 + 1.96 * error))

@@ -3,7 +3,7 @@ import json
 import polars as pl
 import pytest
 
-from benchmarks.acic import FILE
+from benchmarks.acic import FILE, quickest
 from benchmarks.acic_page import page
 from benchmarks.tables import otherwise, starred
 
@@ -37,3 +37,11 @@ def test_rows_recorded_with_another_sampler_are_named_and_starred_until_they_are
     assert "`trees` (another sampler)" in otherwise(rows) and "hinges" not in otherwise(rows)
     again = rows.select("method")
     assert otherwise(again) == "" and starred(again, again)["method"].to_list() == ["trees", "hinges"]
+
+
+def test_of_two_runs_that_found_the_same_the_fewer_seconds_are_kept():
+    row = {"root_pehe": 0.4147, "ate_error": 0.1, "cpu_seconds": 260.0, "effect_rhat": 1.8}
+    assert quickest(row, row | {"cpu_seconds": 150.0, "effect_rhat": None}) == row | {"cpu_seconds": 150.0}
+    assert quickest(row, row | {"cpu_seconds": 300.0}) == row
+    assert quickest(row, row | {"cpu_seconds": 150.0, "root_pehe": 0.4148}) == row
+    assert quickest(row, None) == row

@@ -102,6 +102,13 @@ def test_a_spec_with_trees_is_fitted_with_the_configured_gibbs_engine(tmp_path):
     assert unsaid.engine_for(study.spec("pfs_trees")) == Gibbs()
 
 
+def test_an_engine_for_trees_is_not_taken_for_the_others_and_the_message_says_where_it_belongs(tmp_path):
+    study = Study(composed("experiment=actg320", "engine=gibbs"), tmp_path)
+    with pytest.raises(SpecError, match=r"'gibbs' is for trees .* \+engine@trees_engine=gibbs"):
+        _ = study.engine
+    assert composed("experiment=actg320", "+engine@trees_engine=gibbs")["trees_engine"]["kind"] == "gibbs"
+
+
 @pytest.mark.parametrize("path", sorted((CONF / "engine").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_engine_config_is_its_dataclass_with_its_defaults(path):
     plain = load_yaml(path.read_text(encoding="utf-8"))

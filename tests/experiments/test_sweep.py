@@ -30,7 +30,7 @@ if given["end"] == "fails" and not (folder / "mended").exists():
 if given["end"] == "killed" and not (folder / "mended").exists():
     os.kill(os.getpid(), signal.SIGKILL)
 (folder / "metrics.json").write_text(json.dumps({"n": {"value": float(given["n"]), "mcse": 0.0, "unit": "1"}}))
-write_manifest(folder)
+write_manifest(folder, extra={"seconds": 12.5})
 """
 
 
@@ -100,6 +100,9 @@ def test_the_same_command_again_does_only_what_is_missing(tmp_path, over):
     tries = {job.swept["end"]: len((out / job.key / "run" / "tries.txt").read_text()) for job in jobs}
     assert tries == {"fine": 1, "killed": 2}
     assert {job.state for job in ended} == {"done"}
+    assert (
+        next(job for job in ended if job.swept["end"] == "fine").seconds == 12.5
+    )  # of its run, not of finding it
 
 
 def test_a_job_that_cannot_be_begun_neither_stops_nor_hides_the_others(tmp_path, over, caplog):

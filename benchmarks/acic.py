@@ -178,7 +178,9 @@ def stack(folder: Path, i: int, path: Path) -> None:
         chosen = rng.choice(every, size=count, replace=count > every)
         means.append(own["means"][..., chosen])
         sigma.append(own["sigma"][chosen])
-    found = from_draws(np.concatenate(means, axis=-1).astype(float), np.concatenate(sigma), data["z"], i)
+    found: dict[str, Any] = from_draws(
+        np.concatenate(means, axis=-1).astype(float), np.concatenate(sigma), data["z"], i
+    )
     seconds = sum(os.times()[:4]) - started + sum(float(part["cpu_seconds"]) for part in parts)
     np.savez_compressed(path, cpu_seconds=seconds, weights=weights, **found)
     print("stacked", i, dict(zip(STACK, weights.round(2).tolist(), strict=True)), flush=True)
@@ -273,10 +275,11 @@ def table(folder: Path) -> None:
 
 def quickest(row: dict[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the row with the fewer seconds of two runs that found the same: what else a machine does only adds to them."""
-    same = recorded is not None and all(
+    if recorded is None or not all(
         math.isclose(row[name], recorded[name], rel_tol=1e-9) for name in ("root_pehe", "ate_error")
-    )
-    return row | {"cpu_seconds": min(row["cpu_seconds"], recorded["cpu_seconds"])} if same else row
+    ):
+        return row
+    return row | {"cpu_seconds": min(row["cpu_seconds"], recorded["cpu_seconds"])}
 
 
 def score(path: Path, data: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _peers(rows: pl.DataFrame, longer: pl.DataFrame) -> str:
     known = rows.filter(pl.col("effect_rhat_95").is_not_null() & ~pl.col("method").is_in(OWN))
     spans = []
     for (method,), own in known.group_by("method", maintain_order=True):
-        least, most = own["effect_rhat_95"].min(), own["effect_rhat_95"].max()
+        least, most = _span(own["effect_rhat_95"])
         where = f"{least:.2f} to {most:.2f} on {own.height} instances"
         spans.append(
             f"`{method}` {where if own.height > 1 else f'{most:.2f} on instance {own["instance"][0]}'}"
@@ -156,8 +156,13 @@ def _short(rows: pl.DataFrame) -> str:
         return ""
     return (
         " Of `linear` the chains are only short: on what is scored they agree, with an R-hat of at most "
-        f"{own['effect_rhat_95'].max():.2f} of 95 in 100 effects and {own['average_rhat'].max():.2f} of their average."
+        f"{_span(own['effect_rhat_95'])[1]:.2f} of 95 in 100 effects and {_span(own['average_rhat'])[1]:.2f} of their average."
     )
+
+
+def _span(column: pl.Series) -> tuple[float, float]:
+    values = column.to_numpy()
+    return float(values.min()), float(values.max())
 
 
 def _average(rows: pl.DataFrame) -> str:

@@ -108,7 +108,7 @@ def _row(family: str, n: int, genomic: int, draws: int, check: bool, missing: fl
     clock, before = [time.process_time()], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     prepared = prepare(spec, cohort, outcome="y", seed=1)
     clock.append(time.process_time())
-    model = compiled(spec, prepared.design, engine)
+    model: Any = compiled(spec, prepared.design, engine)
     clock.append(time.process_time())
     gradient = _kernel_time(model._kernel, prepared.data[0])["median"]
     clock.append(time.process_time())

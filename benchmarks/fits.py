@@ -128,7 +128,8 @@ def refits_200(quick: bool) -> dict[str, Any]:
         state: _in_process(["-m", "benchmarks.fits_apart", "refits", str(count)], cache=cache)
         for state, cache in _states()
     }
-    cold, warm = [], []
+    cold: list[float] = []
+    warm: list[float] = []
     for seed in range(1, 2 if quick else 4):
         for state, cache in _states():
             spent = _in_process(["-m", "benchmarks.fits_apart", "plain", str(seed)], cache=cache)

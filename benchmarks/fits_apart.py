@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.fits import _compiled, _data, _nutpie, _p5, effects_of
@@ -86,7 +87,7 @@ def whole_bambi(seed: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     what, *rest = sys.argv[1:]
-    work = {"compile": compile_alone, "refits": refits, "plain": plain, "whole": whole, "bambi": whole_bambi}[
-        what
-    ]
-    print(json.dumps(work(*map(int, rest))))
+    works: dict[str, Callable[..., object]] = {
+        "compile": compile_alone, "refits": refits, "plain": plain, "whole": whole, "bambi": whole_bambi,
+    }  # fmt: skip
+    print(json.dumps(works[what](*map(int, rest))))

@@ -254,7 +254,7 @@ def recover(name: str, *, patients: int, replicates: int) -> dict[str, Any]:
     )
     cohorts, expected = zip(*(made_up(truth, patients, seed) for seed in range(replicates)), strict=True)
     fits = fit_many(spec, cohorts, seed=1)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for fitted, cohort, values in zip(fits, cohorts, expected, strict=True):
         draws = mr.respond(fitted, cohort, **truth.ask).draws().values
         benefit = draws[:, 1] - draws[:, 0]

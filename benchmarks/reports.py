@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENTS = 500
-NOTHING_WITHHELD = {
+NOTHING_WITHHELD: dict[str, Any] = {
     "name": "none", "most_beyond": 1e9, "most_distance": 1e9, "fewest_similar": 0.0, "least_propensity": 0.0,
     "most_missing": 1.0, "widest": 1e9, "least_alike": 0.0,
 }  # fmt: skip

@@ -23,7 +23,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -98,7 +98,7 @@ class Data:
     cohort: Mapping[str, Any]
     spec: Mapping[str, Any]
     outcomes: Mapping[str, str] | None = None
-    truth: str = "prior"
+    truth: Literal["prior", "posterior"] = "prior"
 
 
 _MISSING = {"missing": True}
@@ -198,9 +198,10 @@ def one(cell: str, *, replicates: int = REPLICATES) -> dict[str, Any]:
         outcome = data.outcomes[outcome]
     cohort = template(outcome, **data.cohort)
     parts = SEARCHES.get(prior) or {"blocks": {"history": PRIORS[prior]}}
-    spec = mr.ModelSpec(
-        **({"family": law, "blocks": {}, "treatment": Normal(sigma=0.5)} | parts | dict(data.spec))
+    given: dict[str, Any] = (
+        {"family": law, "blocks": {}, "treatment": Normal(sigma=0.5)} | dict(parts) | dict(data.spec)
     )
+    spec = mr.ModelSpec(**given)
     started = sum(os.times()[:4])
     found = sbc(
         spec,
@@ -211,7 +212,7 @@ def one(cell: str, *, replicates: int = REPLICATES) -> dict[str, Any]:
         engine=engine(prior, name),
         alpha=ALPHA,
         **ask,
-    )  # type: ignore[arg-type]
+    )
     seconds = sum(os.times()[:4]) - started
     table = found.table.with_columns(pl.selectors.float().round(5))
     redrawn: dict[str, Any] = {}

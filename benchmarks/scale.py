@@ -360,7 +360,7 @@ def _fit(family: str, draws: int) -> Any:
     from medresponse.priors import Normal
     from tests.hand_made import hand_made_fit
 
-    rng, n, part = np.random.default_rng(2), 600, from_plain(Family, {"kind": family})
+    rng, n, part = np.random.default_rng(2), 600, from_plain(Family, {"kind": family})  # type: ignore[type-abstract]
     y: dict[str, Any] = {
         "continuous": rng.normal(50, 10, n), "binary": rng.integers(0, 2, n), "ordinal": rng.integers(1, 4, n),
         "count": rng.poisson(2.0, n), "time_to_event": rng.uniform(1, 24, n), "competing_risks": rng.uniform(1, 24, n),
@@ -377,7 +377,7 @@ def _fit(family: str, draws: int) -> Any:
     blocks = {"history": Normal(), "genomic": Normal()}
     spec = ModelSpec(family=part, blocks=blocks, modifiers=dict(blocks), pooling=("site",))
     cohort = cohort_from_frame(frame, schema)
-    fixed = {"site_scale": 0.3, "site_treatment_scale": 0.1}
+    fixed: dict[str, Any] = {"site_scale": 0.3, "site_treatment_scale": 0.1}
     parameters = _parameters(family, draws, rng)
     blank = hand_made_fit(spec, cohort, outcome="y", coefficients={}, draws=draws, **parameters, **fixed)
     labels, several = blank.layout.coefficient_labels, len(blank.predictors)
@@ -425,7 +425,9 @@ def _predictive(patients: int, draws: int) -> dict[str, Any]:
             "probability", pm.math.sigmoid(level[arm] + (x * theta[arm]).sum(axis=1))
         )
         pm.Bernoulli("y", probability, observed=rng.integers(0, 2, 500), shape=probability.shape)
-    posterior = {"theta": (("chain", "draw", "a", "f"), rng.normal(0, 0.1, (2, draws // 2, 3, p)))}
+    posterior: dict[str, Any] = {
+        "theta": (("chain", "draw", "a", "f"), rng.normal(0, 0.1, (2, draws // 2, 3, p)))
+    }
     posterior |= {"level": (("chain", "draw", "a"), rng.normal(size=(2, draws // 2, 3)))}
     tree, new = xr.DataTree.from_dict({"posterior": xr.Dataset(posterior)}), rng.normal(size=(patients, p))
 

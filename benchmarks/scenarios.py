@@ -56,9 +56,11 @@ def main(arguments: list[str]) -> None:
         return
     if action == "data":
         (folder / "data").mkdir(parents=True, exist_ok=True)
-        for seed in map(int, names or SEEDS):
+        for number in map(int, names or SEEDS):
             for setting in settings():
-                np.savez_compressed(folder / "data" / f"{setting}-{seed}.npz", **plain_data(setting, seed))
+                np.savez_compressed(
+                    folder / "data" / f"{setting}-{number}.npz", **plain_data(setting, number)
+                )
         return
     for path in sorted((folder / "data").glob("*.npz"), key=lambda path: path.stem.split("-")[::-1]):
         setting, seed = path.stem.split("-")
@@ -208,7 +210,7 @@ def specs(kind: str) -> dict[str, Any]:
         "gaussian": mr.families.Gaussian(), "binary": mr.families.Bernoulli(), "time": mr.families.Weibull(),
     }[kind]  # fmt: skip
     searched: Any = Lognormal() if kind == "time" else family
-    common = {
+    common: dict[str, Any] = {
         "treatment": Normal(sigma=0.5 * unit), "pooling_scale": HalfNormal(sigma=0.3 * unit),
         "pooling_treatment_scale": HalfNormal(sigma=0.15 * unit), "confounding": "measured",
     }  # fmt: skip
@@ -282,7 +284,7 @@ def run(folder: Path, name: str, setting: str, seed: int) -> None:
     if kind == "time":
         few = mr.respond(fitted, cohort, draws=400, **ask)
         found["other_survival"] = own_curves(
-            few, times=TIMES, treatment_idx=1 - z, summarise=lambda values: values.mean(axis=-1)
+            few, times=TIMES.tolist(), treatment_idx=1 - z, summarise=lambda values: values.mean(axis=-1)
         )
     thin = fitted.thinned(1000)
     pointwise, _ = psis_loo(pointwise_log_likelihood(thin, cohort, imputation=0))
@@ -407,7 +409,7 @@ def table(folder: Path) -> None:
     paths = [path for path in paths if path.name in complete or path.parent.name not in OURS]
     rows = [score(path, np.load(folder / "data" / path.name)) for path in paths]
     found = {(row["setting"], row["seed"], row["method"]) for row in rows}
-    recorded = (
+    recorded: dict[str, Any] = (
         json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"patients": PATIENTS, "rows": []}
     )
     before = recorded["rows"] if recorded["patients"] == PATIENTS else []

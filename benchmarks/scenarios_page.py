@@ -216,8 +216,8 @@ def _survival(rows: pl.DataFrame) -> str:
             verdict = "better" if mine[1] < theirs[1] else "worse"
             said.append(f"{what} {verdict} (`{mine[0]}` {mine[1]:.2f}, `{theirs[0]}` {theirs[1]:.2f})")
         parts.append(f"on `{_short(str(setting))}` {', '.join(said)}")
-    said = "**Times.** Of each side the best, ours against scikit-survival's (which is best is known from the truth alone): "
-    return f"{said}{'; '.join(parts)}."
+    text = "**Times.** Of each side the best, ours against scikit-survival's (which is best is known from the truth alone): "
+    return f"{text}{'; '.join(parts)}."
 
 
 def _diverged(rows: pl.DataFrame) -> str:
@@ -235,7 +235,7 @@ def _diverged(rows: pl.DataFrame) -> str:
         names = []
         for (method,), own in others.sort("method", "setting").group_by("method", maintain_order=True):
             on = ", ".join(
-                f"`{_short(str(s))}` {max(part['effect_rhat_95'].max(), part['average_rhat'].max()):.2f}"
+                f"`{_short(str(s))}` {part.select('effect_rhat_95', 'average_rhat').to_numpy().max():.2f}"
                 for (s,), part in own.group_by("setting", maintain_order=True)
             )
             names.append(f"`{method}` ({on})")

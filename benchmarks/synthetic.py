@@ -14,6 +14,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import json
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -71,17 +72,16 @@ def _genome(genome: BaldingNichols | Coalescent) -> dict[str, Any]:
         for seed in (0, *SEEDS)
     ]
     k = len(genome.shares)
-    equal = replace(genome, variants=LINKED, shares=(1 / k,) * k)
+    equal: Any = replace(genome, variants=LINKED, shares=(1 / k,) * k)  # type: ignore[arg-type]
     if isinstance(equal, Coalescent):
         equal = replace(equal, block=1_000)  # whole regions
     names = next(iter(equal.columns(lambda: stream(1, "benchmark", "world")))).feature.level_names
     linkage: dict[str, list[float]] = {name: [] for name in names}
     drift: dict[str, list[float]] = {", ".join(pair): [] for pair in combinations(names, 2)}
     for seed in SEEDS:
-        ancestry, *variants = equal.columns(lambda seed=seed: stream(seed, "benchmark", "world"))
-        drawn = equal.draw(
-            LINKED, stream(seed, "benchmark", "people"), lambda seed=seed: stream(seed, "benchmark", "world")
-        )
+        world = partial(stream, seed, "benchmark", "world")
+        ancestry, *variants = equal.columns(world)
+        drawn = equal.draw(LINKED, stream(seed, "benchmark", "people"), world)
         counts = np.column_stack([drawn[column.name] for column in variants]).astype(float)
         within = [counts[drawn[ancestry.name] == j] for j in range(k)]
         region = [column.feature.path for column in variants]

@@ -130,7 +130,7 @@ def page(kept: Mapping[str, Any], what: Mapping[str, str], product: Product) -> 
     """
     cells = kept["cells"]
     red = [cell for cell, found in cells.items() if not found["passed"]]
-    parts = [_head(kept), f"## What was found\n\n{_summary(cells, red)}"]
+    parts = [_head(kept), f"## What was found\n\n{_summary(cells, red, kept['alpha'])}"]
     for name, words in what.items():
         own = {cell: cells[cell] for cell in _ordered(cells, product) if cell.endswith(f"/{name}")}
         if own:
@@ -311,14 +311,14 @@ def _power_words(rows: Sequence[Mapping[str, Any]]) -> str:
     )  # fmt: skip
 
 
-def _summary(cells: Mapping[str, Any], red: Sequence[str]) -> str:
+def _summary(cells: Mapping[str, Any], red: Sequence[str], alpha: float) -> str:
     diverging = {cell: found["divergences"] for cell, found in cells.items() if found["divergences"]}
     worst = sorted(diverging, key=lambda cell: -diverging[cell])[:5]
     seconds = sum(found["cpu_seconds"] for found in cells.values())
     lines = [
         f"{len(cells) - len(red)} of {len(cells)} cells are uniform; not uniform: {len(red)}"
         + (f" ({', '.join(f'`{cell}`' for cell in red)}; see below)" if red else "")
-        + f". {len(diverging)} had divergences"
+        + f"; were all calibrated, {alpha * len(cells):.1f} of them would fail by chance. {len(diverging)} had divergences"
         + (f", most of all {', '.join(f'`{cell}` ({diverging[cell]})' for cell in worst)}" if worst else "")
         + f". All of it took {seconds / 60:.0f} CPU minutes."
     ]

@@ -12,11 +12,14 @@ from medresponse.validation import Estimate
 
 STUDIES = {
     "simulation": "How many patients an answer takes",
+    "simulation_models": "Models beside each other",
     "simulation_knobs": "One knob at a time",
     "semi_synthetic": "Patients made after a real cohort",
 }
 ABOUT = {
     "simulation": "`s02_linear_rct`, the model's own world: linear prognosis, effects that vary by half their average.",
+    "simulation_models": "Three models of the same patients of `s02_linear_rct`: one effect for everybody (`average`), effects that vary under "
+    "pooled normal priors (`linear`), and under a horseshoe (`sparse`).",
     "simulation_knobs": "Heterogeneity from none at all (`s01_null_rct`) to as large as the average effect; a cause of treatment and "
     "outcome that nobody recorded (`s05_hidden_confounder`) of 0, 0.3 and 0.7 standard deviations; overlap lacking in a box "
     "(`s04_exp_poor_overlap`) or not; drop-out tied to the response (`s10_missing_mnar`, features complete) of 20% and 65%, fitted to those who stayed.",
@@ -42,7 +45,7 @@ def page() -> str:
     parts = [
         "# Simulations where the truth is known",
         "Printed by `python -m experiments.simulation_doc` from `experiments/results/`. The model is linear, with pooled normal priors "
-        "(`conf/models/by_outcome.yaml`). Means over seeds, Monte Carlo standard errors in brackets; none "
+        "(`conf/models/by_outcome.yaml`) where nothing else is said. Means over seeds, Monte Carlo standard errors in brackets; none "
         "where all seeds gave one value, which says nothing of its error. *Coverage* and *width* are of 95% intervals for each patient's benefit; *error* is the root mean square of posterior mean less true benefit, *error / SD* "
         "the same over the standard deviation of true benefits (above 1, the average benefit for everybody would have been "
         "nearer); *bias* is of the average benefit; *power* the share of seeds whose interval for the average benefit excludes "
@@ -53,9 +56,9 @@ def page() -> str:
         manifest = json.loads((RESULTS / name / "manifest.json").read_text(encoding="utf-8"))
         failed = int(sum(m.value for key, m in metrics.items() if key.endswith("fits_that_fail_diagnostics")))
         parts += [
-            f"## {title}", ABOUT[name] + (_knobs_found(metrics) if name == "simulation_knobs" else ""),
+            f"## {title}", ABOUT[name] + (FOUND[name](metrics) if name in FOUND else ""),
             f"`{manifest['command']}`. Fits that fail a diagnostic, and are scored all the same: {failed}.",
-            _scores(metrics), *_needed(metrics),
+            _scores(metrics, "model" if name == "simulation_models" else "scenario"), *_needed(metrics),
         ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -63,24 +66,36 @@ def page() -> str:
 def _knobs_found(metrics: Mapping[str, Estimate]) -> str:
     """Return in words what a hidden cause and surfaces of another shape do, means over both contrasts."""
 
-    def mean(of: str, score: str) -> float:
-        found = [
-            m.value for name, m in metrics.items() if name.startswith(f"{of}.{score}.") and "_minus_" in name
-        ]
-        return sum(found) / len(found)
-
     def covered(of: str) -> str:
-        return f"{mean(of, 'coverage'):.0%}"
+        return f"{_mean(metrics, of, 'coverage'):.0%}"
 
     return (
         f" **What nobody recorded is what no model mends**: at a strength of 0.7, 95% intervals cover {covered('hidden_70.n250')} of "
         f"patients' benefits at 250 patients and {covered('hidden_70.n1000')} at 1,000, since they narrow around a wrong value; at 0.3 "
-        f"the average benefit is {abs(mean('hidden_30.n1000', 'ate_bias')):.1f} points too low. Where surfaces are exponential, a linear model's cover "
+        f"the average benefit is {abs(_mean(metrics, 'hidden_30.n1000', 'ate_bias')):.1f} points too low. Where surfaces are exponential, a linear model's cover "
         f"{covered('overlap_full.n1000')} at 1,000 patients with overlap and {covered('overlap_one_term.n1000')} without."
     )
 
 
-def _scores(metrics: Mapping[str, Estimate]) -> str:
+def _models_found(metrics: Mapping[str, Estimate]) -> str:
+    """Return in words what each model's error and coverage are at most patients, both contrasts together."""
+    sizes = {int(found["n"]) for found in map(_NAME.fullmatch, metrics) if found}
+    largest, said = max(sizes), []
+    for model in ("average", "linear", "sparse"):
+        error, covered = (_mean(metrics, f"{model}.n{largest}", score) for score in ("root_pehe", "coverage"))
+        said.append(f"`{model}` {error:.2f} and {covered:.0%}")
+    return f" At {largest:,} patients error and coverage of patients' benefits, means over both drugs, are: {', '.join(said)}."
+
+
+def _mean(metrics: Mapping[str, Estimate], of: str, score: str) -> float:
+    """Return a score's mean over contrasts."""
+    found = [
+        m.value for name, m in metrics.items() if name.startswith(f"{of}.{score}.") and "_minus_" in name
+    ]
+    return sum(found) / len(found)
+
+
+def _scores(metrics: Mapping[str, Estimate], head: str) -> str:
     rows: dict[tuple[str, int, str], dict[str, Estimate]] = {}
     for name, metric in metrics.items():
         named = _NAME.fullmatch(name)
@@ -90,7 +105,7 @@ def _scores(metrics: Mapping[str, Estimate]) -> str:
     columns = {
         score: words for score, words in COLUMNS.items() if any(score in found for found in rows.values())
     }
-    lines = ["| scenario | patients | benefit of | unit | " + " | ".join(columns.values()) + " |"]
+    lines = [f"| {head} | patients | benefit of | unit | " + " | ".join(columns.values()) + " |"]
     lines.append("|---" * (4 + len(columns)) + "|")
     for (label, n, of), found in sorted(rows.items(), key=lambda item: item[0]):
         cells = [_text(found.get(score)) for score in columns]
@@ -120,6 +135,12 @@ def _needed(metrics: Mapping[str, Estimate]) -> list[str]:
 
 def _text(metric: Estimate | None) -> str:
     return "–" if metric is None else with_error(metric.value, metric.mcse)
+
+
+FOUND = {
+    "simulation_models": _models_found,
+    "simulation_knobs": _knobs_found,
+}  # what is said in words of the scores
 
 
 if __name__ == "__main__":

@@ -305,3 +305,15 @@ def test_recorded_knobs_show_what_a_hidden_cause_does_to_certainty():
         assert biases == sorted(biases) and biases[0] < 0.5 and biases[2] > 4
         few, many = (metrics[f"hidden_70.n{n}.coverage.{of}"] for n in (250, 1000))
         assert many < 0.5 < few < 0.85 < metrics[f"hidden_0.n1000.coverage.{of}"]
+
+
+def test_recorded_models_show_what_one_effect_for_everybody_costs():
+    """Its intervals are of the average and miss patients; those of models whose effects vary hold."""
+    found = load_metrics(RESULTS / "simulation_models" / "metrics.json")
+    metrics = {name: m.value for name, m in found.items()}
+    for of in ("drug_a_minus_control", "drug_b_minus_control"):
+        average, linear, sparse = (
+            metrics[f"{model}.n1000.coverage.{of}"] for model in ("average", "linear", "sparse")
+        )
+        assert average < 0.85 < min(linear, sparse)
+        assert metrics[f"sparse.n1000.root_pehe.{of}"] < metrics[f"linear.n1000.root_pehe.{of}"]

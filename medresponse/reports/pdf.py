@@ -79,6 +79,7 @@ def weasyprint() -> Any:
             # It would rather cut fonts with HarfBuzz-Subset, a system library that few have; fontTools does the same.
             warnings.filterwarnings("ignore", message="HarfBuzz-Subset", category=DeprecationWarning)
             import weasyprint
+            from fontTools.ttLib import TTFont
     except ImportError as error:
         raise SpecError(
             "PDF needs WeasyPrint: pip install 'medresponse[pdf]'", code="missing_extra"
@@ -90,6 +91,10 @@ def weasyprint() -> Any:
             code="missing_extra",
         ) from error
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
+    from weasyprint.pdf import fonts
+
+    # fontTools would write the time of day into every font that it cuts, and no two pages would have the same bytes.
+    fonts.TTFont = functools.partial(TTFont, recalcTimestamp=False)
     return weasyprint
 
 

@@ -1,7 +1,8 @@
 """Linear predictors of a tile of patients: the mean over draws in float64, what each draw adds to it in float32.
 
 What is rounded to float32 is of the size of the posterior's spread, not of the predictor. Every product of matrices has
-the same shape, so that a patient's digits depend neither on who else is scored nor on threads.
+the same shape, one in which each of its rows is computed alike, so that a patient's digits depend neither on who else is scored nor
+on threads.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ LEAST, MOST = 64, 512  # patients in one product of matrices
 TILE_NUMBERS = 2**20  # draws under all treatments that a tile of more than the least may have (4 MB)
 _COMPLETED_NUMBERS = 2_000_000  # of completed features that a tile may hold (16 MB)
 _REMEMBERED_NUMBERS = 8_000_000  # of draws of groups that are kept (32 MB)
+
+_FEW = (16, 8, 4)  # rows of a product where those of a larger one are not computed alike
+_PROBED = 4000  # numbers of which some differ where rows are not computed alike: a few in a hundred were seen to, and a quarter of narrow products
 
 type _Split = tuple[np.ndarray, np.ndarray]  # means over draws in float64, what each draw adds in float32
 type Effects = tuple[_Split, _Split]  # levels (group, treatment) and slopes (group, slope), draws last
@@ -83,7 +87,7 @@ class Tile:
     rows : numpy.ndarray
         Their positions.
     size : int
-        How many patients a product of matrices is made for, whoever is in the tile.
+        How many patients a product of matrices is made for at most, whoever is in the tile.
     complete : bool
         Whether they lack nothing and were measured without error.
     groups : dict of str to numpy.ndarray
@@ -135,6 +139,37 @@ def _most_completed(fit: Fit) -> int:
     return max(1, min(LEAST, 1 << (_COMPLETED_NUMBERS // each).bit_length() >> 1))
 
 
+def rows_alike(size: int, means: np.ndarray, slopes: np.ndarray) -> int:
+    """Return how many rows a product with these matrices has, `size` or few, so that all of them are computed alike.
+
+    Kernels of BLAS libraries take several rows at once, and on some processors round the first of them otherwise than the others.
+    Seen from rows that are the same and whose products are not.
+
+    Parameters
+    ----------
+    size : int
+        Rows that are needed in all.
+    means : numpy.ndarray
+        Shape (column, treatment), float64.
+    slopes : numpy.ndarray
+        Shape (column + 1, treatment and draw), float32.
+    """
+    probes = np.random.default_rng(0).standard_normal((-(-_PROBED // slopes.shape[1]), len(slopes)))
+    single = probes.astype(np.float32)
+    for rows in (size, *(few for few in _FEW if few < size)):
+        if all(_alike(own, rows, slopes) for own in single) and all(
+            _alike(own[:-1], rows, means) for own in probes
+        ):
+            return rows
+    return 1
+
+
+def _alike(row: np.ndarray, rows: int, matrix: np.ndarray) -> bool:
+    """Say whether a row that is repeated has the same product each time, to the last digit."""
+    product = np.tile(row, (rows, 1)) @ matrix
+    return bool((product == product[0]).all())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """A line in one of the linear predictors, ``shift + factor * eta``, draw by draw.
@@ -158,6 +193,7 @@ class Line:
     factor: np.ndarray
     seed: int
     _new: dict[tuple[str, str], Effects] = field(default_factory=dict, init=False)
+    _rows: dict[tuple[int, int], int] = field(default_factory=dict, init=False)
 
     def at(self, tile: Tile) -> Predictor:
         """Return the line of the patients of a tile."""
@@ -205,12 +241,17 @@ class Line:
     def _product(self, columns: np.ndarray, size: int, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return centres and deviations of columns (patient, column) from slopes (column, treatment and draw)."""
         n, p = columns.shape
-        if n < size:
-            columns = np.concatenate([columns, np.zeros((size - n, p))])
-        means, single = self._slopes[0], np.ones((size, p + 1), dtype=np.float32)
-        single[:, :-1] = columns
-        center, deviation = columns @ means[:-1] + means[-1], single @ slopes
-        return center[:n], deviation.reshape(*center.shape, -1)[:n]
+        means, key = self._slopes[0], (size, slopes.shape[1])
+        if key not in self._rows:  # of this run: in another one BLAS may take another number of threads
+            self._rows[key] = rows_alike(size, means[:-1], slopes)
+        rows = self._rows[key]
+        stack = (-(-n // rows), rows)
+        single = np.ones((*stack, p + 1), dtype=np.float32)
+        double = np.zeros((stack[0] * rows, p))
+        double[:n] = columns
+        single[..., :-1] = double.reshape(*stack, p)
+        center = (double.reshape(*stack, p) @ means[:-1] + means[-1]).reshape(len(double), -1)
+        return center[:n], (single @ slopes).reshape(*center.shape, -1)[:n]
 
     def _completed(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
         """Return centres and deviations of patients with missing features.

@@ -23,7 +23,7 @@ from medresponse.core.provenance import own_version
 from medresponse.response.scoring.arrays import write_zarr
 
 QUESTION = "scores.json"
-NUMERICS = 2  # One more with every change that moves a byte of scores: parts of before and after do not mix.
+NUMERICS = 3  # One more with every change that moves a byte of scores: parts of before and after do not mix.
 _INPUT = "rows_sha256"
 
 Layout = Literal["parquet", "zarr"]

@@ -241,6 +241,28 @@ def test_a_patients_digits_do_not_depend_on_who_else_is_scored(linear: Fit) -> N
             np.testing.assert_array_equal(values, whole[name][some], err_msg=name)
 
 
+def test_a_product_has_few_rows_where_a_library_rounds_some_of_many_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As OpenBLAS's kernels for processors without AVX-512 do in the second half of every twelve rows."""
+    rng = np.random.default_rng(3)
+    means, slopes = rng.normal(size=(9, 3)), rng.normal(size=(10, 30)).astype(np.float32)
+    honest = predictors._alike
+    for largest, expected in ((64, 64), (8, 8), (4, 4), (1, 1)):
+
+        def alike(row: Any, rows: int, matrix: Any, most: int = largest) -> bool:
+            return honest(row, 1, matrix) and (rows <= most or matrix is means)
+
+        monkeypatch.setattr(predictors, "_alike", alike)
+        assert predictors.rows_alike(64, means, slopes) == expected
+    monkeypatch.setattr(predictors, "_alike", honest)
+    rows = predictors.rows_alike(64, means, slopes)
+    drawn = rng.normal(size=(1000, 10)).astype(np.float32)
+    for row in drawn:
+        product = np.tile(row, (rows, 1)) @ slopes
+        assert (product == product[0]).all()
+
+
 def test_machine_code_of_one_order_of_memory_serves_every_tile(linear: Fit, cohort: Cohort) -> None:
     """Arrays in another order would have code made for them while threads wait, which may round otherwise."""
     asked = respond(linear, cohort)

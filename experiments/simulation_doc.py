@@ -137,10 +137,8 @@ def _text(metric: Estimate | None) -> str:
     return "–" if metric is None else with_error(metric.value, metric.mcse)
 
 
-FOUND = {
-    "simulation_models": _models_found,
-    "simulation_knobs": _knobs_found,
-}  # what is said in words of the scores
+# What is said in words of the scores.
+FOUND = {"simulation_models": _models_found, "simulation_knobs": _knobs_found}
 
 
 if __name__ == "__main__":

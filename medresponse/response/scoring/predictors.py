@@ -33,7 +33,9 @@ _COMPLETED_NUMBERS = 2_000_000  # of completed features that a tile may hold (16
 _REMEMBERED_NUMBERS = 8_000_000  # of draws of groups that are kept (32 MB)
 
 _FEW = (16, 8, 4)  # rows of a product where those of a larger one are not computed alike
-_PROBED = 4000  # numbers of which some differ where rows are not computed alike: a few in a hundred were seen to, and a quarter of narrow products
+_PROBED = (
+    4000  # numbers looked at, of which one in a hundred or more differ where rows are not computed alike
+)
 
 type _Split = tuple[np.ndarray, np.ndarray]  # means over draws in float64, what each draw adds in float32
 type Effects = tuple[_Split, _Split]  # levels (group, treatment) and slopes (group, slope), draws last
@@ -143,7 +145,7 @@ def rows_alike(size: int, means: np.ndarray, slopes: np.ndarray) -> int:
     """Return how many rows a product with these matrices has, `size` or few, so that all of them are computed alike.
 
     Kernels of BLAS libraries take several rows at once, and on some processors round the first of them otherwise than the others.
-    Seen from rows that are the same and whose products are not.
+    Seen from products that change with the order of the rows.
 
     Parameters
     ----------
@@ -154,20 +156,16 @@ def rows_alike(size: int, means: np.ndarray, slopes: np.ndarray) -> int:
     slopes : numpy.ndarray
         Shape (column + 1, treatment and draw), float32.
     """
-    probes = np.random.default_rng(0).standard_normal((-(-_PROBED // slopes.shape[1]), len(slopes)))
-    single = probes.astype(np.float32)
-    for rows in (size, *(few for few in _FEW if few < size)):
-        if all(_alike(own, rows, slopes) for own in single) and all(
-            _alike(own[:-1], rows, means) for own in probes
-        ):
-            return rows
-    return 1
+    few = (rows for rows in _FEW if rows < size)
+    return next((rows for rows in (size, *few) if _alike(rows, slopes) and _alike(rows, means)), 1)
 
 
-def _alike(row: np.ndarray, rows: int, matrix: np.ndarray) -> bool:
-    """Say whether a row that is repeated has the same product each time, to the last digit."""
-    product = np.tile(row, (rows, 1)) @ matrix
-    return bool((product == product[0]).all())
+def _alike(rows: int, matrix: np.ndarray) -> bool:
+    """Say whether rows have the same products, to the last digit, in whatever order they stand."""
+    rng, several = np.random.default_rng(0), -(-_PROBED // (rows * matrix.shape[1]))
+    drawn = rng.standard_normal((several, rows, len(matrix))).astype(matrix.dtype)
+    order = rng.permutation(rows)
+    return np.array_equal(np.take(drawn @ matrix, order, axis=1), np.take(drawn, order, axis=1) @ matrix)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -247,18 +247,13 @@ def test_a_product_has_few_rows_where_a_library_rounds_some_of_many_otherwise(
     """As OpenBLAS's kernels for processors without AVX-512 do in the second half of every twelve rows."""
     rng = np.random.default_rng(3)
     means, slopes = rng.normal(size=(9, 3)), rng.normal(size=(10, 30)).astype(np.float32)
-    honest = predictors._alike
-    for largest, expected in ((64, 64), (8, 8), (4, 4), (1, 1)):
-
-        def alike(row: Any, rows: int, matrix: Any, most: int = largest) -> bool:
-            return honest(row, 1, matrix) and (rows <= most or matrix is means)
-
-        monkeypatch.setattr(predictors, "_alike", alike)
-        assert predictors.rows_alike(64, means, slopes) == expected
-    monkeypatch.setattr(predictors, "_alike", honest)
+    with monkeypatch.context() as patched:
+        for largest, expected in ((64, 64), (8, 8), (4, 4), (1, 1)):
+            wanted = lambda rows, matrix, most=largest: rows <= most or matrix is means  # noqa: E731
+            patched.setattr(predictors, "_alike", wanted)
+            assert predictors.rows_alike(64, means, slopes) == expected
     rows = predictors.rows_alike(64, means, slopes)
-    drawn = rng.normal(size=(1000, 10)).astype(np.float32)
-    for row in drawn:
+    for row in rng.normal(size=(1000, 10)).astype(np.float32):
         product = np.tile(row, (rows, 1)) @ slopes
         assert (product == product[0]).all()
 
